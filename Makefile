@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint lock dag clean-demo
+
+help:
+	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
+	@echo "make test        run all tests and checks"
+	@echo "make setup       only make .venv with everything in it"
+	@echo "make lint        only the checks: format, types, Snakemake's own"
+	@echo "make lock        choose versions anew and write requirements.lock"
+	@echo "make dag         draw the graph of rules, as in README.md"
+	@echo "make clean-demo  remove the demo's videos and results"
+
+setup: .venv/complete
+
+# Bytecode is compiled once, here: without it each of the many short Python starts takes three times as long.
+.venv/complete: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "clipfold needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode --editable .
+	touch $@
+
+demo: setup demo/videos.csv
+	$(BIN)/snakemake --profile profiles/local --directory demo --config manifest=videos.csv
+	@echo "The report: demo/results/report/index.html"
+
+demo/videos.csv: | setup
+	$(BIN)/python -m clipfold.demo demo
+
+test: setup lint
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+lint: setup demo/videos.csv
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/snakefmt --check --line-length 120 Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint --directory demo --config manifest=videos.csv
+
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
+
+dag: setup demo/videos.csv
+	@$(BIN)/snakemake --directory demo --config manifest=videos.csv --rulegraph mermaid-js
+
+clean-demo:
+	rm -rf demo

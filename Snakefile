@@ -1,0 +1,25 @@
+"""clipfold: from a manifest of labelled videos to a report that compares models. See README.md."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/probe.smk"
+include: "rules/decode.smk"
+include: "rules/augment.smk"
+include: "rules/scale.smk"
+include: "rules/features.smk"
+include: "rules/splits.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report/index.html",

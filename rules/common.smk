@@ -1,0 +1,81 @@
+# What all rules read: the checked config and the plan made from it. No rules here.
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from clipfold.models.catalog import plan_models
+from clipfold.plan import check_enough, find_manifest, read_manifest, shard_videos
+from clipfold.provenance import fingerprint
+from clipfold.settings import AugmentSettings, DecodeSettings, ProbeSettings, SplitSettings
+from clipfold.video.views import build_views
+
+# Jobs may run in a conda environment of their own: this is where they find the package.
+SOURCE = str(Path(workflow.basedir, "src"))
+os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
+
+validate(config, "../config/schema.yaml")
+
+try:
+    ProbeSettings(**config["probe"])
+    AugmentSettings(**config["augment"])
+    SPLITS = SplitSettings(**config["splits"])
+    DECODE = DecodeSettings(**config["decode"])
+    VIEWS = build_views(DECODE.views, DECODE.size)
+    MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
+    MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
+    VIDEOS = read_manifest(MANIFEST, config["columns"])
+    check_enough(VIDEOS, SPLITS.folds)
+    SHARDS = shard_videos(VIDEOS, config["shard_size"])
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
+
+FOLDS = range(SPLITS.folds)
+
+
+wildcard_constraints:
+    shard=r"\d+-of-\d+",
+    size=r"\d+",
+    fold=r"\d+",
+
+
+def shard_rows(wildcards):
+    """The manifest's rows of a shard."""
+    return [asdict(video) for video in SHARDS[wildcards.shard]]
+
+
+def shard_files(wildcards):
+    """The files of a shard that are there; probing says what is the matter with the others."""
+    paths = (video.path for video in SHARDS[wildcards.shard])
+    # Snakemake would read a leading ~ as a home directory.
+    return [os.path.abspath(path) if path[0] == "~" else path for path in paths if os.path.isfile(path)]
+
+
+def code_of(script, *modules):
+    """Fingerprint of a script and of modules with all that they import."""
+    return fingerprint(f"{workflow.basedir}/workflow/scripts/{script}.py", *modules)
+
+
+def growing(amount):
+    """A resource that grows with each attempt at a job."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def of_each_fold(file):
+    """A file of every model and fold, ordered by model, then fold."""
+    return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in MODELS], fold=FOLDS)
+
+
+def training_data(model):
+    """Files of all shards that a model learns from, by what they are."""
+    if model.input == "features":
+        return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
+    scaled = f"results/scaled/{model.settings['size']}/{{shard}}"
+    return {
+        "clips": expand(f"{scaled}/frames.npy", shard=SHARDS),
+        "index": expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        "copies": expand(f"{scaled}/augmented.npy", shard=SHARDS),
+        "copies_index": expand("results/augmented/{shard}/index.parquet", shard=SHARDS),
+    }

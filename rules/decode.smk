@@ -1,0 +1,22 @@
+rule decode:
+    input:
+        metadata="results/metadata/{shard}.parquet",
+    output:
+        **{view: f"results/frames/{{shard}}/{view}.npy" for view in VIEWS},
+        index="results/frames/{shard}/index.parquet",
+    log:
+        "logs/decode/{shard}.log",
+    benchmark:
+        "results/benchmarks/decode/{shard}.tsv"
+    conda:
+        "../envs/decode.yaml"
+    threads: 4
+    resources:
+        mem_mb=growing(1500),
+        runtime=growing(120),
+    params:
+        views=list(VIEWS),
+        settings=config["decode"],
+        code=code_of("decode", "clipfold.video.decode_shard"),
+    script:
+        "../workflow/scripts/decode.py"

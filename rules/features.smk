@@ -1,0 +1,22 @@
+rule features:
+    input:
+        metadata="results/metadata/{shard}.parquet",
+        index="results/frames/{shard}/index.parquet",
+        motion="results/frames/{shard}/motion.npy",
+        native="results/frames/{shard}/native.npy",
+    output:
+        "results/features/{shard}.parquet",
+    log:
+        "logs/features/{shard}.log",
+    benchmark:
+        "results/benchmarks/features/{shard}.tsv"
+    conda:
+        "../envs/decode.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(60),
+    params:
+        code=code_of("features", "clipfold.features.extract"),
+    script:
+        "../workflow/scripts/features.py"

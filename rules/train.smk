@@ -1,0 +1,33 @@
+for model in MODELS:
+
+    rule:
+        name:
+            f"train_{model.name}"
+        input:
+            **training_data(model),
+            splits="results/splits/splits.parquet",
+        output:
+            model=f"results/models/{model.name}/fold-{{fold}}/model.{'skops' if model.input == 'features' else 'safetensors'}",
+            history=f"results/models/{model.name}/fold-{{fold}}/history.csv",
+            predictions=f"results/models/{model.name}/fold-{{fold}}/predictions.parquet",
+            record=f"results/models/{model.name}/fold-{{fold}}/fit.json",
+        log:
+            f"logs/train_{model.name}/fold-{{fold}}.log",
+        benchmark:
+            f"results/benchmarks/train_{model.name}/fold-{{fold}}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: model.needs.threads
+        resources:
+            mem_mb=growing(model.needs.memory_mb),
+            gpu=model.needs.gpus,
+            runtime=growing(model.needs.runtime),
+        params:
+            module=model.module,
+            input=model.input,
+            data=list(training_data(model)),
+            settings=model.settings,
+            seed=config["seed"],
+            code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
+        script:
+            "../workflow/scripts/train.py"

@@ -1,0 +1,1 @@
+"""clipfold trains and compares video classifiers honestly."""

@@ -1,0 +1,1 @@
+"""Handcrafted features of a video: one module per group of columns."""

@@ -1,0 +1,72 @@
+"""How the picture changes from step to step: its amount, its steadiness, frozen and skipped frames."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from clipfold.store import Array
+
+_SERIES = ("change", "speed", "unevenness")
+NAMES = (
+    *(f"{series}_{statistic}" for series in _SERIES for statistic in ("mean", "std", "max", "jump")),
+    "frozen_share",
+    "longest_frozen",
+    "speed_correlation",
+    "static_share",
+)
+_FROZEN = 0.5  # mean absolute change in grey levels below which a step shows the frame before once more
+
+
+def features(track: Array) -> dict[str, float]:
+    """Statistics of a brightness track.
+
+    Args:
+        track: `uint8` of (steps, height, width), the picture at a steady rate.
+
+    Returns:
+        `NAMES`. Series over the steps: `change`, mean absolute difference in grey levels; `speed`, mean length of the
+        dense optical flow in pixels per step (Farneback 2003); `unevenness`, standard deviation of that length over the
+        picture. Of each its mean, standard deviation, maximum and `jump`, the largest change from step to step over the
+        mean.
+        `frozen_share`: steps without change; `longest_frozen`: longest run of them, as a share of all steps;
+        `speed_correlation`: of the speed with itself one step later; `static_share`: pixels that never move. All
+        NaN for a single step.
+    """
+    if len(track) < 2:
+        return dict.fromkeys(NAMES, np.nan)
+    frames = track.astype(np.float32)
+    change = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2))
+    flows = np.stack([_flow_length(a, b) for a, b in pairwise(track)])
+    speed, unevenness = flows.mean(axis=(1, 2)), flows.std(axis=(1, 2))
+    values: dict[str, float] = {}
+    for name, series in zip(_SERIES, (change, speed, unevenness), strict=True):
+        jump = np.abs(np.diff(series)).max(initial=0) / (series.mean() + 1e-6)
+        statistics = {"mean": series.mean(), "std": series.std(), "max": series.max(), "jump": jump}
+        values |= {f"{name}_{statistic}": float(value) for statistic, value in statistics.items()}
+    frozen = change < _FROZEN
+    return values | {
+        "frozen_share": float(frozen.mean()),
+        "longest_frozen": _longest_run(frozen) / len(frozen),
+        "speed_correlation": _lagged_correlation(speed),
+        "static_share": float((flows.max(axis=0) < 0.1).mean()),
+    }
+
+
+def _flow_length(before: Array, after: Array) -> Array:
+    flow = cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 2, 9, 2, 5, 1.1, 0)  # type: ignore[call-overload]
+    return np.asarray(np.linalg.norm(flow, axis=2))
+
+
+def _longest_run(flags: Array) -> int:
+    longest = run = 0
+    for flag in flags:
+        run = run + 1 if flag else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _lagged_correlation(series: Array) -> float:
+    before, after = series[:-1] - series.mean(), series[1:] - series.mean()
+    scale = float(np.sum((series - series.mean()) ** 2))
+    return float(np.sum(before * after)) / scale if scale > 1e-12 else 0.0

@@ -1,0 +1,78 @@
+"""Sensor noise and block edges in the source's own pixels: one camera leaves the same traces all over the picture."""
+
+import numpy as np
+
+from clipfold.store import Array
+
+NAMES = (
+    "level_median",
+    "level_spread",
+    "level_ratio",
+    "level_drift",
+    "neighbour_correlation",
+    "neighbour_correlation_spread",
+    "kurtosis",
+    "kurtosis_spread",
+    "repeat",
+    "repeat_spread",
+    "blockiness",
+    "blockiness_spread",
+)
+_EPSILON = 1e-3  # grey levels; keeps the logarithm of a flat crop finite
+
+
+def features(crops: Array) -> dict[str, float]:
+    """Statistics of the high-pass residual of crops, and how much they differ over the picture.
+
+    The residual is what a 3x3 second-derivative filter leaves (Immerkaer 1996, "Fast noise variance estimation"), which
+    cancels flat and sloping parts.
+
+    Args:
+        crops: `uint8` of (frames, places, height, width).
+
+    Returns:
+        `NAMES`. Per crop: `level`, logarithm of the noise's standard deviation in grey levels; `neighbour_correlation`
+        of the residual with itself one pixel on; `kurtosis`, excess; `repeat`, correlation of the residual with that of
+        the next frame taken; `blockiness`, mean step across 8-pixel block edges over that elsewhere, as a logarithm.
+        Each is the median over all crops, `_spread` the range over the places. `level_ratio`: largest over median
+        level; `level_drift`: standard deviation over time. All NaN for crops under 16 pixels.
+    """
+    if min(crops.shape[-2:]) < 16:
+        return dict.fromkeys(NAMES, np.nan)
+    pixels = crops.astype(np.float32)
+    residual = _residual(pixels)
+    deviation = residual.std(axis=(2, 3))
+    level = np.log(np.sqrt(np.pi / 2) / 6 * np.abs(residual).mean(axis=(2, 3)) + _EPSILON)
+    normal = (residual - residual.mean(axis=(2, 3), keepdims=True)) / (deviation[..., None, None] + _EPSILON)
+    neighbour = (normal[..., :, 1:] * normal[..., :, :-1]).mean(axis=(2, 3))
+    kurtosis = (normal**4).mean(axis=(2, 3)) - 3
+    repeat = (normal[1:] * normal[:-1]).mean(axis=(2, 3)) if len(crops) > 1 else np.zeros_like(level)
+    blockiness = _blockiness(pixels)
+    places = np.median(level, axis=0)
+    return {
+        "level_median": float(np.median(level)),
+        "level_spread": float(np.ptp(places)),
+        "level_ratio": float(places.max() - np.median(places)),
+        "level_drift": float(level.std(axis=0).mean()),
+        **_median_and_spread("neighbour_correlation", neighbour),
+        **_median_and_spread("kurtosis", np.arcsinh(kurtosis)),
+        **_median_and_spread("repeat", repeat),
+        **_median_and_spread("blockiness", blockiness),
+    }
+
+
+def _median_and_spread(name: str, values: Array) -> dict[str, float]:
+    return {name: float(np.median(values)), f"{name}_spread": float(np.ptp(np.median(values, axis=0)))}
+
+
+def _residual(pixels: Array) -> Array:
+    """Convolution with [1 -2 1] across and down."""
+    across = pixels[..., :, 2:] - 2 * pixels[..., :, 1:-1] + pixels[..., :, :-2]
+    return np.asarray(across[..., 2:, :] - 2 * across[..., 1:-1, :] + across[..., :-2, :])
+
+
+def _blockiness(pixels: Array) -> Array:
+    """Where the block grid begins in a crop is not known, so the phase with the largest steps counts."""
+    steps = np.abs(np.diff(pixels, axis=3)).mean(axis=2)
+    phases = np.stack([steps[..., phase::8].mean(axis=-1) for phase in range(8)], axis=-1)
+    return np.asarray(np.log(phases.max(axis=-1) + _EPSILON) - np.log(np.median(phases, axis=-1) + _EPSILON))

@@ -1,0 +1,40 @@
+"""What every workflow script shares: the log file, a record of time and memory."""
+
+import logging
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger("clipfold")
+
+
+@contextmanager
+def logged(log: str) -> Iterator[None]:
+    """Run a job: messages, warnings and the traceback of an error go to `log`, a summary line at its end.
+
+    Args:
+        log: file that gets everything; made anew.
+    """
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        logger.exception("failed")
+        raise
+    finally:
+        own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        peak_mb = max(own.ru_maxrss, children.ru_maxrss) / (1024 if sys.platform == "linux" else 1024**2)
+        cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+        logger.info("took %.1f s, %.1f s CPU, peak memory %.0f MB", time.monotonic() - started, cpu, peak_mb)
+        root.removeHandler(handler)
+        handler.close()

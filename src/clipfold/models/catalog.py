@@ -1,0 +1,181 @@
+"""What each architecture is called, takes, defaults to and needs. Standard library only: every start reads it."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clipfold.checks import require
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What one job of a model asks the machine or cluster for.
+
+    Args:
+        memory_mb: host memory in MB.
+        gpus: graphics processors; a job that finds none runs on the CPU.
+        threads: CPU cores.
+        runtime: minutes.
+    """
+
+    memory_mb: int
+    gpus: int
+    threads: int
+    runtime: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """An architecture: the code behind models.
+
+    Args:
+        module: where its code is; loaded by name, so that its fingerprint leaves out the other architectures.
+        input: what it learns from, `features` (a row per video) or `clips` (sampled frames).
+        settings: every setting it takes, with its default.
+        needs: what a job of it asks for by default.
+    """
+
+    module: str
+    input: Literal["features", "clips"]
+    settings: Mapping[str, Any]
+    needs: Needs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """An entry of `models:` in the config, complete.
+
+    Args:
+        name: unique; names the rule and the result folder.
+        architecture: name of its architecture.
+        settings: all settings, defaults filled in; plain types only.
+        needs: what one of its jobs asks for.
+    """
+
+    name: str
+    architecture: str
+    settings: Settings
+    needs: Needs
+
+    @property
+    def module(self) -> str:
+        return ARCHITECTURES[self.architecture].module
+
+    @property
+    def input(self) -> Literal["features", "clips"]:
+        return ARCHITECTURES[self.architecture].input
+
+
+_FEATURES: Settings = {"features": ["motion", "noise"], "class_weight": "balanced"}
+
+# `batch_size` x `accumulate` is the effective batch: the first has to fit in memory, the product is what trains.
+_CLIPS: Settings = {
+    "frames": 16,
+    "size": 112,
+    "batch_size": 8,
+    "accumulate": 1,
+    "epochs": 30,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "warmup": 0.1,
+    "patience": 10,
+    "dropout": 0.2,
+}
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "logistic_regression": Architecture(
+        module="clipfold.models.logistic_regression",
+        input="features",
+        settings=_FEATURES | {"C": 1.0},
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=30),
+    ),
+    "svm": Architecture(
+        module="clipfold.models.svm",
+        input="features",
+        settings=_FEATURES | {"C": 1.0, "kernel": "rbf", "gamma": "scale"},
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+    ),
+    "naive_cnn": Architecture(
+        module="clipfold.models.naive_cnn",
+        input="clips",
+        settings=_CLIPS | {"size": 64, "width": 16},
+        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
+}
+
+_NEEDS = ("memory_mb", "gpus", "threads", "runtime")
+
+
+def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int) -> list[Model]:
+    """Complete the entries of `models:`.
+
+    Args:
+        entries: the name of an architecture, or a mapping with `architecture`, optionally `name` (the architecture's
+            by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
+        largest_size: edge in pixels of the stored clips.
+        most_frames: frames of the stored clips.
+
+    Returns:
+        One model per entry, in their order.
+
+    Raises:
+        ValueError: no entries, an unknown architecture or setting, a name taken twice or unfit for a folder, or a model
+            that asks for more frames or pixels than are stored.
+    """
+    require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
+    models = [_complete(entry) for entry in entries]
+    names = [model.name for model in models]
+    for model in models:
+        require(names.count(model.name) == 1, "models: name", model.name, "give each entry a name of its own")
+        if model.input == "clips":
+            size, frames = model.settings["size"], model.settings["frames"]
+            require(
+                16 <= size <= largest_size, f"models: {model.name}: size", size, "use 16 up to decode.size, or raise it"
+            )
+            require(
+                1 <= frames <= most_frames,
+                f"models: {model.name}: frames",
+                frames,
+                "use 1 up to decode.views.clips.frames, or raise it",
+            )
+    return models
+
+
+def _complete(entry: str | Mapping[str, Any]) -> Model:
+    given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
+    architecture = given.pop("architecture", None)
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"models: architecture is {architecture!r}: {_suggest(architecture, ARCHITECTURES)}")
+    name = given.pop("name", architecture)
+    fit = isinstance(name, str) and name.isascii() and name.isidentifier()
+    require(fit, "models: name", name, "use letters, digits and underscores, beginning with a letter")
+    known = ARCHITECTURES[architecture]
+    needs = {key: given.pop(key, getattr(known.needs, key)) for key in _NEEDS}
+    for key, value in needs.items():
+        low = 0 if key == "gpus" else 1
+        whole = isinstance(value, int) and value >= low
+        require(whole, f"models: {name}: {key}", value, f"use a whole number, {low} or more")
+    for key, value in given.items():
+        if key not in known.settings:
+            raise ValueError(f"models: {name}: {key} is no setting of {architecture}: {_suggest(key, known.settings)}")
+        _check_type(f"models: {name}: {key}", value, known.settings[key])
+    return Model(name=name, architecture=architecture, settings=dict(known.settings) | given, needs=Needs(**needs))
+
+
+def _check_type(name: str, value: object, default: object) -> None:
+    """A setting keeps the kind of its default; a whole number will do where the default has decimals."""
+    if isinstance(default, str):  # also where a number is an alternative, as the svm's gamma
+        require(value is None or isinstance(value, str | int | float), name, value, f"use a value such as {default!r}")
+    elif isinstance(default, float):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        require(number, name, value, f"use a number such as {default!r} (YAML reads 1e-3 as text: write 1.0e-3)")
+    else:
+        require(type(value) is type(default), name, value, f"use a value such as {default!r}")
+
+
+def _suggest(name: object, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return (f"did you mean {close[0]!r}? " if close else "") + f"there are {', '.join(known)}"

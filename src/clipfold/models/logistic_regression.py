@@ -1,0 +1,16 @@
+"""Logistic regression on features, L2-regularised."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from clipfold.models.tabular import standardised
+
+
+def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
+    """Make the classifier; `C` is the inverse strength of the regularisation."""
+    return standardised(
+        LogisticRegression(C=settings["C"], class_weight=settings["class_weight"], max_iter=5000, random_state=seed)
+    )

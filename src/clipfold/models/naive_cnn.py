@@ -1,0 +1,39 @@
+"""A plain 3-D CNN, trained from scratch: the baseline that every larger network has to beat."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class NaiveCNN(nn.Module):
+    """Four blocks of 3x3x3 convolution, batch normalisation and ReLU (as in C3D, Tran et al. 2015, but far smaller).
+
+    Args:
+        classes: number of classes.
+        width: channels of the first block; each block doubles them.
+        dropout: probability, before the last layer.
+    """
+
+    def __init__(self, classes: int, width: int, dropout: float) -> None:
+        super().__init__()
+        channels = [3, width, 2 * width, 4 * width, 8 * width]
+        strides = [(1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]
+        self.blocks = nn.Sequential(*(_block(*io, s) for io, s in zip(pairwise(channels), strides, strict=True)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1], classes))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips, float (batch, 3, frames, height, width), to logits, (batch, classes)."""
+        logits: Tensor = self.head(self.blocks(clips).mean(dim=(2, 3, 4)))
+        return logits
+
+
+def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:
+    convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
+
+
+def build(settings: Mapping[str, Any], classes: int) -> NaiveCNN:
+    """Make the network, with random weights."""
+    return NaiveCNN(classes, settings["width"], settings["dropout"])

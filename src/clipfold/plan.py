@@ -1,0 +1,178 @@
+"""From the manifest and the config to what is to be done: videos, shards, models.
+
+Pure but for reading the manifest. Standard library only (a Parquet manifest needs pyarrow): every Snakemake start,
+also each cluster job's, runs this.
+"""
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipfold.checks import require
+
+COLUMNS = ("path", "label", "id", "group")
+REQUIRED = ("path", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A row of the manifest.
+
+    Args:
+        id: unique name, the path as written where the manifest has no `id`.
+        path: the file, relative to the working directory or absolute.
+        label: the class.
+        group: what must not be torn apart by a split (source recording, person); the id where there is none.
+    """
+
+    id: str
+    path: str
+    label: str
+    group: str
+
+
+def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
+    """The manifest's path: absolute, or relative to the first folder that has it.
+
+    Raises:
+        ValueError: no manifest is set, or it is in none of the folders.
+    """
+    require(bool(manifest), "manifest", manifest, "name a CSV, TSV or Parquet file with the columns path,label")
+    for folder in folders:
+        if (folder / manifest).is_file():
+            return folder / manifest
+    looked = ", ".join(str(folder) for folder in dict.fromkeys(folders))
+    raise ValueError(f"manifest is {manifest!r}: no such file, looked in {looked}; give a path relative to one of them")
+
+
+def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> list[Video]:
+    """Read and check the manifest.
+
+    Args:
+        manifest: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`) file; its paths are relative to it.
+        columns: names that the file has for `path`, `label`, `id` and `group`, where they differ.
+
+    Returns:
+        The videos, in the order of the rows.
+
+    Raises:
+        ValueError: a column is missing, a cell is empty or not UTF-8, an id occurs twice, or there are no rows; the
+            message names the row or the column and the remedy.
+    """
+    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+    videos: list[Video] = []
+    first_row: dict[str, int] = {}
+    for number, row in _rows(manifest):
+        if not videos:
+            _check_header(manifest, row, names, asked=columns or {})
+        cell = {column: row.get(names[column]) or "" for column in COLUMNS}
+        for column in REQUIRED:
+            require(bool(cell[column]), f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
+        video = Video(
+            id=cell["id"] or cell["path"],
+            path=str(manifest.parent / cell["path"]),
+            label=cell["label"],
+            group=cell["group"] or cell["id"] or cell["path"],
+        )
+        if video.id in first_row:
+            raise ValueError(
+                f"{manifest}, row {number}: id {video.id!r} is that of row {first_row[video.id]} too; "
+                "remove one of the rows or give each its own id in an id column"
+            )
+        first_row[video.id] = number
+        videos.append(video)
+    require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
+    return videos
+
+
+def check_enough(videos: Sequence[Video], folds: int) -> None:
+    """Make sure that the videos can be dealt into folds at all.
+
+    Raises:
+        ValueError: only one class, fewer groups than folds, or a class in fewer than three groups (one each to train,
+            choose and test with).
+    """
+    groups: dict[str, set[str]] = defaultdict(set)
+    for video in videos:
+        groups[video.label].add(video.group)
+    if len(groups) < 2:
+        raise ValueError(f"label is {next(iter(groups))!r} in every row: a classifier needs at least two classes")
+    total = len(set().union(*groups.values()))
+    if total < folds:
+        raise ValueError(f"splits.folds is {folds}, but there are only {total} groups: use at most {total} folds")
+    for label, members in sorted(groups.items()):
+        if len(members) < 3:
+            raise ValueError(
+                f"label {label!r} is in {len(members)} group(s) only ({', '.join(sorted(members))}): it takes at least "
+                "3, to train, to choose and to test with; add videos of other groups or merge the class with another"
+            )
+
+
+def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
+    """Deal videos into shards by the hash of their ids.
+
+    The shard `k-of-S` holds the ids whose hash modulo S is k, S a power of two. A shard that would exceed `capacity` is
+    split in two, the others stay: so adding a video changes one shard, whatever the number of videos
+    (extendible hashing, Fagin et al. 1979).
+
+    Args:
+        videos: in any order; the outcome does not depend on it.
+        capacity: most videos in a shard, at least 1.
+
+    Returns:
+        Shard name -> its videos, sorted by id; names sorted.
+    """
+    require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
+    hashed = sorted((_hash(video.id), video.id, video) for video in videos)
+    shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
+    return {name: sorted(shards[name], key=lambda v: v.id) for name in sorted(shards)}
+
+
+_Hashed = tuple[int, str, Video]
+
+
+def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator[tuple[str, list[_Hashed]]]:
+    if len(rows) <= capacity:
+        if rows:
+            yield f"{k}-of-{modulus}", rows
+        return
+    for half in (k, k + modulus):
+        yield from _split([r for r in rows if r[0] % (2 * modulus) == half], half, 2 * modulus, capacity)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _check_header(manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    for column in (*REQUIRED, *(c for c in asked if c not in REQUIRED and asked[c] != c)):
+        if names[column] not in row:
+            raise ValueError(
+                f"{manifest} has no column {names[column]!r} for {column}, only {', '.join(row)}: "
+                f"add it, or say in the config how it is called (columns: {{{column}: NAME}})"
+            )
+
+
+def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows with their number as a text editor or spreadsheet shows it (the header is row 1)."""
+    if manifest.suffix == ".parquet":
+        import pyarrow.parquet as pq  # heavy, and only here
+
+        table = pq.read_table(manifest).to_pylist()
+        yield from ((i, {k: "" if v is None else str(v) for k, v in row.items()}) for i, row in enumerate(table, 2))
+        return
+    require(manifest.suffix in (".csv", ".tsv"), "manifest", str(manifest), "use a .csv, .tsv or .parquet file")
+    try:
+        with open(manifest, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t" if manifest.suffix == ".tsv" else ",")
+            for number, row in enumerate(reader, 2):
+                if None in row:
+                    raise ValueError(
+                        f"{manifest}, row {number}: more cells than the header has; quote cells with commas"
+                    )
+                yield number, row
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{manifest} is not UTF-8 at byte {error.start}: save it as UTF-8") from None

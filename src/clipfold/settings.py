@@ -1,0 +1,107 @@
+"""Settings of each stage, checked on construction. Standard library only: every Snakemake start imports this.
+
+The keys and defaults are those of `config/schema.yaml` (a test holds the two together). A wrong value raises a
+`ValueError` that names the field, the value and the remedy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clipfold.checks import require
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeSettings:
+    """Limits a file has to keep to be used.
+
+    Args:
+        min_frames: a video with fewer frames is `too_short`.
+        max_frames: a video with more frames is `too_large`.
+        max_pixels: a video whose frames have more pixels (width times height) is `too_large`.
+        timeout_s: seconds after which the probing of one file is given up (`timeout`).
+    """
+
+    min_frames: int = 2
+    max_frames: int = 2_000_000
+    max_pixels: int = 8192 * 8192
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        require(self.min_frames >= 1, "probe.min_frames", self.min_frames, "use 1 or more")
+        require(
+            self.max_frames >= self.min_frames, "probe.max_frames", self.max_frames, "use at least probe.min_frames"
+        )
+        require(self.max_pixels >= 1, "probe.max_pixels", self.max_pixels, "use 1 or more")
+        require(self.timeout_s > 0, "probe.timeout_s", self.timeout_s, "use a positive number of seconds")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeSettings:
+    """What is kept of each video.
+
+    Args:
+        size: edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
+        timeout_s: seconds after which the decoding of one video is given up (`timeout`).
+        views: name of the array -> its kind and options, see `clipfold.video.views`.
+    """
+
+    size: int = 112
+    timeout_s: float = 600.0
+    views: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {
+            "clips": {"kind": "uniform", "frames": 16},
+            "motion": {"kind": "luma", "rate": 10.0, "frames": 64, "size": 64},
+            "native": {"kind": "crops", "frames": 4, "grid": 3, "size": 64},
+        }
+    )
+
+    def __post_init__(self) -> None:
+        require(16 <= self.size <= 1024, "decode.size", self.size, "use 16 to 1024 pixels")
+        require(self.timeout_s > 0, "decode.timeout_s", self.timeout_s, "use a positive number of seconds")
+        require("clips" in self.views, "decode.views", list(self.views), "keep a view named 'clips'")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentSettings:
+    """Random changes of the stored copies; each is drawn once per copy and holds for all its frames.
+
+    Args:
+        copies: stored copies per video, at least 0.
+        flip: probability of a left-right flip, in [0, 1].
+        crop: smallest share of the content's width and height that a crop keeps, in (0, 1].
+        brightness: largest additive change, as a share of full scale, in [0, 1].
+        contrast: largest relative change of contrast, in [0, 1].
+        saturation: largest relative change of colour saturation, in [0, 1].
+    """
+
+    copies: int = 2
+    flip: float = 0.5
+    crop: float = 0.8
+    brightness: float = 0.1
+    contrast: float = 0.2
+    saturation: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(0 <= self.copies <= 64, "augment.copies", self.copies, "use 0 to 64")
+        require(0 < self.crop <= 1, "augment.crop", self.crop, "use a share above 0, at most 1")
+        for name in ("flip", "brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"augment.{name}", value, "use 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitSettings:
+    """How videos are dealt into folds.
+
+    Args:
+        folds: number of folds; each group is tested in exactly one.
+        validation: share of each fold's training part kept for choices (epoch, threshold), in (0, 0.5].
+    """
+
+    folds: int = 5
+    validation: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(2 <= self.folds <= 100, "splits.folds", self.folds, "use 2 to 100")
+        require(0 < self.validation <= 0.5, "splits.validation", self.validation, "use a share above 0, at most 0.5")

@@ -1,0 +1,22 @@
+"""What can be wrong with a video. Standard library only."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """`ok`, or the reason why a video is quarantined."""
+
+    OK = "ok"
+    MISSING = "missing"
+    EMPTY = "empty"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+    NO_VIDEO_STREAM = "no_video_stream"
+    UNSUPPORTED_CODEC = "unsupported_codec"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_SHORT = "too_short"
+    TOO_LARGE = "too_large"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    DUPLICATE = "duplicate"

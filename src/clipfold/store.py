@@ -1,0 +1,131 @@
+"""Results on disk: `.npy` arrays that readers memory-map, and Parquet tables.
+
+Every file is written under a temporary name beside its place and renamed when it is complete, so that a reader, or a
+second writer left over from a killed run, never meets half a file.
+"""
+
+import glob
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Array: TypeAlias = npt.NDArray[Any]
+PathLike: TypeAlias = str | Path
+
+
+@contextmanager
+def replacing(path: PathLike) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of `path` only if the block ends well.
+
+    Leftovers of killed writers of the same path are removed first; such a writer, if it still runs, fails on renaming.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        leftover.unlink(missing_ok=True)
+    part = path.parent / f".{path.name}.{os.getpid()}.part"
+    try:
+        with open(part, "w+b") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class ArrayWriter:
+    """Writes a `.npy` file row by row, in constant memory; the number of rows need not be known before.
+
+    Args:
+        path: where the array goes; nothing is there before the block has ended well.
+        shape: of one row.
+        dtype: of the array.
+    """
+
+    def __init__(self, path: PathLike, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+        self.rows = 0
+        self._shape = tuple(shape)
+        self._dtype = np.dtype(dtype)
+        self._context = replacing(path)
+
+    def __enter__(self) -> Self:
+        self._file = self._context.__enter__()
+        self._header_bytes = self._write_header()
+        return self
+
+    def append(self, row: Array) -> int:
+        """Write the next row, of the shape and dtype given; returns its index.
+
+        Raises:
+            ValueError: another shape or dtype.
+        """
+        if row.shape != self._shape or row.dtype != self._dtype:
+            raise ValueError(f"row is {row.dtype}{list(row.shape)}, the array takes {self._dtype}{list(self._shape)}")
+        self._file.write(np.ascontiguousarray(row).data)
+        self.rows += 1
+        return self.rows - 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._file.seek(0)
+            length = self._write_header()
+            assert length == self._header_bytes, "numpy pads the header so that the first axis can grow in place"
+        self._context.__exit__(kind, error, traceback)
+
+    def _write_header(self) -> int:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.rows, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+        return self._file.tell()
+
+
+def open_array(path: PathLike) -> Array:
+    """Memory-map an array, read-only. An empty one, which cannot be mapped, is read.
+
+    Raises:
+        ValueError: the file is no `.npy` file, is cut short, or holds Python objects.
+    """
+    with open(path, "rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def write_table(path: PathLike, rows: Iterable[Mapping[str, Any]] | pa.Table, schema: pa.Schema | None = None) -> None:
+    """Write a Parquet table: a list of rows with its schema, or a table."""
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=schema)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_table(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet table, or several of the same schema one after the other."""
+    several = [paths] if isinstance(paths, str | Path) else paths
+    selected = None if columns is None else list(columns)
+    return pa.concat_tables([pq.ParquetFile(path).read(columns=selected) for path in several])
+
+
+def write_json(path: PathLike, value: object) -> None:
+    """Write JSON that a person can read too."""
+    with replacing(path) as file:
+        file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: PathLike) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_bytes())

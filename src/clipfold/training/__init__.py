@@ -1,0 +1,1 @@
+"""Fitting one model on one fold."""

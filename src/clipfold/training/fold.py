@@ -1,0 +1,69 @@
+"""What every fit needs of its fold, and leaves behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from clipfold.store import Array, PathLike, read_table, write_json, write_table
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The videos of one fold, by role.
+
+    Args:
+        number: of the fold.
+        classes: all class names, sorted; the order of the probabilities.
+        table: `id`, `label`, `role` and `target`, the class's index; sorted by id.
+    """
+
+    number: int
+    classes: list[str]
+    table: pd.DataFrame
+
+    def ids(self, role: str) -> list[str]:
+        """Ids of the videos in a role."""
+        return self.table.loc[self.table.role == role, "id"].tolist()
+
+    def targets(self, role: str) -> Array:
+        """Class indices of the videos in a role, int64, in the order of `ids`."""
+        return self.table.loc[self.table.role == role, "target"].to_numpy(np.int64)
+
+
+def read_fold(splits: PathLike, number: int) -> Fold:
+    """Read one fold from the table of all."""
+    table = read_table(splits).to_pandas()
+    classes = sorted(table.label.unique())
+    table = table.loc[table.fold == number, ["id", "label", "role"]].sort_values("id", ignore_index=True)
+    return Fold(number, classes, table.assign(target=table.label.map({c: i for i, c in enumerate(classes)})))
+
+
+def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Array]) -> None:
+    """Write predictions on the validation and the test part.
+
+    Args:
+        path: table of `id`, `label`, `role` and `p_<class>`.
+        fold: whose videos were predicted.
+        probabilities: role -> array of (videos, classes), in the order of `fold.ids(role)`; rows sum to 1.
+
+    Raises:
+        ValueError: not one finite row per video.
+    """
+    parts = []
+    for role, values in probabilities.items():
+        rows = fold.table.loc[fold.table.role == role, ["id", "label", "role"]]
+        if values.shape != (len(rows), len(fold.classes)) or not np.isfinite(values).all():
+            raise ValueError(f"{role}: {len(rows)} videos need as many finite rows, got an array of {values.shape}")
+        columns = {f"p_{name}": values[:, i].astype(np.float64) for i, name in enumerate(fold.classes)}
+        parts.append(rows.assign(**columns))
+    write_table(path, pa.Table.from_pandas(pd.concat(parts), preserve_index=False).replace_schema_metadata(None))
+
+
+def write_record(path: PathLike, fold: Fold, settings: Mapping[str, Any], **facts: Any) -> None:
+    """Write `fit.json`: what was fitted on what, and how it went."""
+    parts = {f"{role}_videos": len(fold.ids(role)) for role in ("train", "val", "test")}
+    write_json(path, {"fold": fold.number, "classes": fold.classes, **parts, "settings": dict(settings), **facts})

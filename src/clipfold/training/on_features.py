@@ -1,0 +1,75 @@
+"""Fitting a scikit-learn model on handcrafted features."""
+
+import importlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import skops.io
+from sklearn.metrics import log_loss
+
+from clipfold.store import Array, PathLike, read_table, replacing
+from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    module: str,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Sequence[PathLike]],
+    splits: PathLike,
+    fold: int,
+    outputs: Mapping[str, PathLike],
+    seed: int,
+    threads: int,
+) -> None:
+    """Fit one model on one fold.
+
+    Args:
+        module: of the architecture; its `build(settings, seed)` gives a scikit-learn classifier with `predict_proba`.
+        settings: of the model; `features` names the groups of columns it learns from.
+        data: `features`: the tables of all shards.
+        splits: table of the folds.
+        fold: which of them.
+        outputs: `model`, `history`, `predictions`, `record`.
+        seed: of the fit.
+        threads: not used: these fits are single-threaded.
+
+    Raises:
+        ValueError: no columns of the groups asked for.
+    """
+    started = time.monotonic()
+    parts = read_fold(splits, fold)
+    table = read_table(data["features"]).to_pandas().set_index("id")
+    columns = [c for c in table.columns if c.split(".")[0] in settings["features"]]
+    if not columns:
+        known = sorted({c.split(".")[0] for c in table.columns})
+        raise ValueError(f"features is {settings['features']!r}: use groups of {', '.join(known)}")
+    x = {role: table.loc[parts.ids(role), columns].to_numpy() for role in ("train", "val", "test")}
+    model = importlib.import_module(module).build(settings, seed)
+    model.fit(x["train"], parts.targets("train"))
+    probabilities = {role: _full(model, x[role], parts) for role in ("val", "test")}
+    losses = {
+        r: log_loss(parts.targets(r), _full(model, x[r], parts), labels=range(len(parts.classes)))
+        for r in ("train", "val")
+    }
+    with replacing(outputs["model"]) as file:
+        file.write(skops.io.dumps(model))
+    with replacing(outputs["history"]) as file:
+        pd.DataFrame([{"epoch": 1} | {f"{r}_loss": v for r, v in losses.items()}]).to_csv(file, index=False)
+    write_predictions(outputs["predictions"], parts, probabilities)
+    write_record(outputs["record"], parts, settings, features=columns, seconds=time.monotonic() - started)
+    logger.info(
+        "%d features, %d videos: %s", len(columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}
+    )
+
+
+def _full(model: Any, x: Array, fold: Fold) -> Array:
+    """Probabilities in the order of all classes, 0 for those that the training part lacks."""
+    full = np.zeros((len(x), len(fold.classes)))
+    full[:, model.classes_] = model.predict_proba(x)
+    return full

@@ -1,0 +1,1 @@
+"""Probing and decoding: the only folder that knows PyAV."""

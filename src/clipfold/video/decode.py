@@ -1,0 +1,218 @@
+"""One decoding pass over a video that serves all views."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from clipfold.status import Status
+from clipfold.video.container import Unusable, describe, open_video
+from clipfold.video.picture import Picture
+from clipfold.video.planner import Packet, Step, plan
+from clipfold.video.views import Timeline, View
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from clipfold.store import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What probing found out about a video's frames; enough to plan the decoding.
+
+    Args:
+        id: of the video.
+        path: of the file.
+        pts: presentation timestamp of each packet, in the order of the file, in units of `time_base`; None for a
+            packet that is not shown.
+        keyframes: positions in `pts` of the packets at which decoding can begin.
+        time_base: seconds per unit of `pts`.
+        rate: frames per second, for a file without usable timestamps.
+        aspect: width of one pixel over its height; None if unknown, which means square.
+        max_pixels: larger frames are refused.
+    """
+
+    id: str
+    path: str
+    pts: Sequence[int | None]
+    keyframes: Sequence[int]
+    time_base: Fraction
+    rate: float
+    aspect: Fraction | None = None
+    max_pixels: int = 8192 * 8192
+
+    def order(self) -> dict[int, int] | None:
+        """Timestamp -> index of its frame in the order of display; None if timestamps are missing or occur twice."""
+        shown = sorted(pts for pts in self.pts if pts is not None)
+        usable = len(shown) > 0 and len(set(shown)) == len(shown)
+        return {pts: i for i, pts in enumerate(shown)} if usable else None
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What is kept of a video.
+
+    Args:
+        arrays: name of the view -> `uint8` array of the view's shape.
+        facts: for the index: frames decoded, errors, warnings; per view the frames taken and the content box.
+    """
+
+    arrays: dict[str, Array]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
+    """Decode a video once and keep what the views want; exactly the frames that decoding everything would give.
+
+    Memory: one frame and the views' arrays, however long the video.
+
+    A file whose timestamps are unusable, or that does not show all the frames its packets promise, is decoded whole and
+    its frames are counted; `facts["warning"]` says so.
+
+    Raises:
+        Unusable: `corrupt` on decoding errors, `truncated` if wanted frames never come, or whatever opening it gives.
+    """
+    order = stream.order()
+    warning = ""
+    if order is not None:
+        timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
+        keeper = _Keeper(views, timeline, stream.aspect)
+        packets = [Packet(None if pts is None else order[pts], False) for pts in stream.pts]
+        for i in stream.keyframes:
+            packets[i] = Packet(packets[i].frame, True)
+        steps = plan(packets, keeper.wanted)
+        counts = _run(
+            stream, steps, lambda frame, _: keeper.offer(frame, -1 if frame.pts is None else order.get(frame.pts, -1))
+        )
+        if not keeper.missing:
+            return keeper.result(counts, warning)
+        warning = (
+            f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames are never shown; frames were counted instead"
+        )
+    else:
+        warning = "timestamps are missing or occur twice; frames were counted instead"
+    times: list[float | None] = []
+    counts = _run(stream, None, lambda frame, _: times.append(frame.time))
+    if not times:
+        raise Unusable(Status.CORRUPT, f"none of its {len(stream.pts)} frames can be decoded")
+    keeper = _Keeper(views, Timeline(stream.id, _ascending(times, stream.rate), ()), stream.aspect)
+    _run(stream, None, keeper.offer)
+    if keeper.missing:
+        raise Unusable(Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded again")
+    return keeper.result(counts, warning)
+
+
+def _shown(stream: Stream, order: Mapping[int, int]) -> list[int]:
+    return sorted(order[pts] for i in stream.keyframes if (pts := stream.pts[i]) is not None)
+
+
+def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
+    """The times themselves if they ascend, else those of a steady clock."""
+    known = [time for time in times if time is not None]
+    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
+        return known
+    return [i / rate for i in range(len(times))]
+
+
+class _Keeper:
+    """Collects what the views want from frames that pass by."""
+
+    def __init__(self, views: Mapping[str, View], timeline: Timeline, aspect: Fraction | None) -> None:
+        self._views = views
+        self._aspect = aspect
+        self._arrays = {name: np.zeros(view.shape, np.uint8) for name, view in views.items()}
+        self._indices = {name: view.select(timeline) for name, view in views.items()}
+        self._times = timeline.times
+        self._boxes: dict[str, list[int]] = {}
+        self._slots: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
+        for name, indices in self._indices.items():
+            slots: dict[int, list[int]] = defaultdict(list)
+            for slot, index in enumerate(indices):
+                slots[index].append(slot)
+            for index, where in slots.items():
+                self._slots[index].append((name, where))
+        self.wanted = frozenset(self._slots)
+        self.missing = set(self.wanted)
+
+    def offer(self, frame: VideoFrame, index: int) -> None:
+        """Keep what is wanted of the frame with this index in the order of display."""
+        if index not in self.missing:
+            return
+        self.missing.discard(index)
+        picture = Picture(frame, self._aspect)
+        for name, slots in self._slots[index]:
+            view = self._views[name]
+            self._arrays[name][slots] = view.take(picture)
+            if name not in self._boxes:
+                box = view.content(picture)
+                self._boxes[name] = [box.top, box.left, box.height, box.width]
+
+    def result(self, counts: _Counts, warning: str) -> Decoded:
+        if counts.errors:
+            raise Unusable(Status.CORRUPT, f"{counts.errors} decoding errors, the first {counts.first_error}")
+        facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning}
+        for name, indices in self._indices.items():
+            facts[f"{name}_frames"] = indices
+            facts[f"{name}_times"] = [self._times[i] for i in indices]
+            facts[f"{name}_box"] = self._boxes[name]
+        return Decoded(self._arrays, facts)
+
+
+@dataclass(slots=True)
+class _Counts:
+    frames: int = 0
+    errors: int = 0
+    first_error: str = ""
+
+    def error(self, what: str) -> None:
+        self.errors += 1
+        self.first_error = self.first_error or f"after {self.frames} frames: {what}"
+
+
+def _run(stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFrame, int], object]) -> _Counts:
+    """Decode the packets as planned (all of them without a plan) and hand on each frame with its ordinal."""
+    counts = _Counts()
+
+    def receive(packet: av.Packet[VideoStream] | None) -> None:
+        try:
+            frames = context.decode(packet)
+        except (av.error.FFmpegError, EOFError) as error:
+            counts.error(describe(error))
+            return
+        for frame in frames:
+            if frame.is_corrupt:
+                counts.error("the decoder marks a frame as damaged")
+            keep(frame, counts.frames)
+            counts.frames += 1
+
+    with open_video(stream.path, stream.max_pixels) as (container, video):
+        context = video.codec_context
+        position = -1
+        for packet in container.demux(video):
+            if packet.size == 0 and packet.pts is None:  # the demuxer's sign that the file has ended
+                break
+            position += 1
+            if steps is not None:
+                if position >= len(steps):
+                    break
+                if packet.pts != stream.pts[position] and not packet.is_discard:
+                    raise Unusable(Status.UNREADABLE, "the file was changed after it was probed; run again")
+                step = steps[position]
+                if step is Step.DROP:
+                    continue
+                if step is Step.RESTART:
+                    receive(None)
+                    context.flush_buffers()
+                context.skip_frame = "NONREF" if step is Step.REFERENCE else "DEFAULT"
+            receive(packet)
+        receive(None)
+    return counts

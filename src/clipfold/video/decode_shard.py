@@ -1,0 +1,90 @@
+"""Decoding the videos of one shard, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from clipfold.status import Status
+from clipfold.store import ArrayWriter, PathLike, read_table, write_table
+from clipfold.video.container import Unusable
+from clipfold.video.decode import Decoded, Stream, decode_video
+from clipfold.video.views import View, build_views
+from clipfold.video.workers import map_videos, report
+
+if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+    from clipfold.settings import DecodeSettings
+
+
+def decode_shard(
+    metadata: PathLike, arrays: Mapping[str, PathLike], index: PathLike, settings: DecodeSettings, workers: int
+) -> None:
+    """Decode the usable videos of a shard, once each, and write every view.
+
+    Args:
+        metadata: table that `probe_shard` wrote.
+        arrays: name of the view -> its array, `uint8` of (usable videos, *shape of the view).
+        index: table of `index_schema`, a row per row of `metadata`; `row` is the row in the arrays, null for a video
+            that is quarantined.
+        settings: the views.
+        workers: processes.
+    """
+    views = build_views(settings.views, settings.size)
+    probed = read_table(metadata).to_pylist()
+    usable = [row for row in probed if row["status"] == Status.OK]
+    work = partial(_decode, views)
+    rows = {row["id"]: {key: row[key] for key in ("id", "status", "reason")} for row in probed}
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(ArrayWriter(arrays[name], view.shape, np.uint8)) for name, view in views.items()
+        }
+        for video, decoded in map_videos(work, usable, workers=workers, timeout_s=settings.timeout_s, what="decode"):
+            if isinstance(decoded, Unusable):
+                rows[video["id"]] |= {"status": decoded.status, "reason": decoded.reason}
+                continue
+            for name, writer in writers.items():
+                row = writer.append(decoded.arrays[name])
+            rows[video["id"]] |= decoded.facts | {"row": row}
+    write_table(index, rows.values(), index_schema(views))
+    report("decoded", list(rows.values()))
+
+
+def index_schema(views: Mapping[str, View]) -> pa.Schema:
+    """Columns of a shard's index.
+
+    `decoded` counts the frames that went through the decoder. Per view V: `V_frames` are the indices of the frames
+    kept, `V_times` when they are shown (seconds), `V_box` where the picture lies in them (top, left, height, width).
+    """
+    columns = {
+        "id": pa.string(),
+        "row": pa.int32(),
+        "status": pa.string(),
+        "reason": pa.string(),
+        "decoded": pa.int32(),
+        "warning": pa.string(),
+    }
+    for name in views:
+        columns[f"{name}_frames"] = pa.list_(pa.int32())
+        columns[f"{name}_times"] = pa.list_(pa.float64())
+        columns[f"{name}_box"] = pa.list_(pa.int16(), 4)
+    return pa.schema(columns)
+
+
+def _decode(views: Mapping[str, View], video: Mapping[str, Any]) -> Decoded:
+    aspect = video["sample_aspect"]
+    stream = Stream(
+        id=video["id"],
+        path=video["path"],
+        pts=video["pts"],
+        keyframes=video["keyframes"],
+        time_base=Fraction(video["time_base"]),
+        rate=video["fps"],
+        aspect=Fraction(aspect) if aspect else None,
+    )
+    return decode_video(stream, views)

@@ -1,0 +1,44 @@
+"""Where a picture lies in the square that it is letterboxed into: pure arithmetic. Standard library only."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of pixels: rows `top` to `top + height`, columns `left` to `left + width`."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def displayed(width: int, height: int, aspect: Fraction | None, rotation: int) -> tuple[int, int]:
+    """Size in square pixels in which a picture is meant to be seen.
+
+    Args:
+        width: stored pixels across.
+        height: stored pixels down.
+        aspect: width of one pixel over its height (sample aspect ratio); None or 0 if unknown, which means square.
+        rotation: degrees counter-clockwise that the picture is to be turned by, a multiple of 90.
+
+    Returns:
+        Width and height, at least 1 each. The height is kept and the width stretched, as players do.
+
+    >>> displayed(720, 576, Fraction(16, 15), 0), displayed(640, 360, None, 90)
+    ((768, 576), (360, 640))
+    """
+    stretched = max(1, round(width * (aspect or 1)))
+    return (height, stretched) if rotation % 180 else (stretched, height)
+
+
+def letterbox(width: int, height: int, size: int) -> Box:
+    """The largest centred box of the picture's shape in a square of `size` pixels.
+
+    >>> letterbox(640, 360, 112)
+    Box(top=24, left=0, height=63, width=112)
+    """
+    longest = max(width, height)
+    box_width, box_height = (max(1, round(size * edge / longest)) for edge in (width, height))
+    return Box((size - box_height) // 2, (size - box_width) // 2, box_height, box_width)

@@ -1,0 +1,38 @@
+"""Probing the videos of one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from clipfold.store import PathLike, write_table
+from clipfold.video.container import Unusable
+from clipfold.video.probe import SCHEMA, probe_video
+from clipfold.video.workers import map_videos, report
+
+if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+    from clipfold.settings import ProbeSettings
+
+
+def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
+    """Probe videos and write a row for each, good or bad.
+
+    Args:
+        videos: rows of the manifest with `id`, `path`, `label`, `group`.
+        output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
+        settings: limits.
+        workers: processes.
+    """
+    work = partial(_probe, settings)
+    rows = []
+    for video, facts in map_videos(work, videos, workers=workers, timeout_s=settings.timeout_s, what="probe"):
+        if isinstance(facts, Unusable):
+            facts = {"status": facts.status, "reason": facts.reason}
+        rows.append(dict(video) | facts)
+    write_table(output, rows, SCHEMA)
+    report("probed", rows)
+
+
+def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:
+    return probe_video(video["path"], settings)

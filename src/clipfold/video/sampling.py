@@ -1,0 +1,79 @@
+"""Which frames to take: pure index arithmetic on a video's timeline, nothing is decoded. Standard library only."""
+
+import random
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import islice
+
+
+def uniform(count: int, frames: int) -> list[int]:
+    """The middle frame of each of `frames` equal parts (as in Temporal Segment Networks, Wang et al. 2016).
+
+    Args:
+        count: frames that the video has, at least 1.
+        frames: frames to take; where there are fewer, some are taken more than once.
+
+    Returns:
+        `frames` ascending indices in [0, count).
+
+    >>> uniform(100, 4), uniform(2, 4)
+    ([12, 37, 62, 87], [0, 0, 1, 1])
+    """
+    return [(2 * i + 1) * count // (2 * frames) for i in range(frames)]
+
+
+def dense(count: int, frames: int, stride: int) -> list[int]:
+    """Every `stride`-th frame around the middle of the video; frames beyond its ends repeat the last one.
+
+    >>> dense(100, 4, 2), dense(3, 4, 1)
+    ([46, 48, 50, 52], [0, 1, 2, 2])
+    """
+    return _run((count - _span(frames, stride)) // 2, count, frames, stride)
+
+
+def random_start(count: int, frames: int, stride: int, seed: str) -> list[int]:
+    """Every `stride`-th frame from a start that is drawn from `seed`, the same one on any machine.
+
+    >>> random_start(100, 4, 2, "0/a.mp4")
+    [19, 21, 23, 25]
+    """
+    return _run(random.Random(seed).randint(0, max(0, count - _span(frames, stride))), count, frames, stride)
+
+
+def nearest_keyframes(count: int, frames: int, keyframes: Sequence[int]) -> list[int]:
+    """The uniform frames, each replaced by the keyframe nearest to it: approximate, but only keyframes get decoded.
+
+    Args:
+        keyframes: ascending indices, at least one.
+
+    >>> nearest_keyframes(100, 4, [0, 50, 90])
+    [0, 50, 50, 90]
+    """
+    return [min(keyframes, key=lambda k: abs(k - i)) for i in uniform(count, frames)]
+
+
+def steady(times: Sequence[float], rate: float, frames: int) -> list[int]:
+    """At most `frames` frames, the first shown at or after each tick of a clock of `rate` ticks per second.
+
+    Args:
+        times: presentation times in seconds, ascending, at least one.
+        rate: ticks per second; where the video has fewer frames than that, each is taken once.
+
+    Returns:
+        Ascending indices without repeats, from the first frame on.
+
+    >>> steady([0.0, 0.1, 0.2, 0.3, 0.4], 5.0, 10), steady([0.0, 1.0, 2.0], 5.0, 2)
+    ([0, 2, 4], [0, 1])
+    """
+    early = 1e-6  # a frame that is due at the tick but for rounding is taken
+    ticks = (times[0] + k / rate - early for k in range(int((times[-1] - times[0]) * rate + early) + 1))
+    taken = dict.fromkeys(bisect_left(times, tick) for tick in ticks)
+    return list(islice(taken, frames))
+
+
+def _span(frames: int, stride: int) -> int:
+    return (frames - 1) * stride + 1
+
+
+def _run(start: int, count: int, frames: int, stride: int) -> list[int]:
+    return [min(max(start, 0) + i * stride, count - 1) for i in range(frames)]

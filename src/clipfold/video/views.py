@@ -1,0 +1,199 @@
+"""Views: ways of keeping a video. Each is a small class here and an entry of `decode.views` in the config.
+
+A view says which frames it wants (`select`, from the timeline alone) and what it keeps of one (`take`). All views are
+served from the same decoding pass. A new one needs a class, its name in `VIEWS`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clipfold.checks import require
+from clipfold.video import sampling
+from clipfold.video.geometry import Box
+
+if TYPE_CHECKING:  # the workflow checks views without loading numpy or PyAV
+    from clipfold.store import Array
+    from clipfold.video.picture import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is known of a video before it is decoded.
+
+    Args:
+        id: the video's id, for seeded draws.
+        times: presentation times of its frames in seconds, ascending.
+        keyframes: ascending indices of the frames that need no other.
+    """
+
+    id: str
+    times: Sequence[float]
+    keyframes: Sequence[int]
+
+
+class View(Protocol):
+    """A way of keeping a video."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the kept array of one video, `uint8`; the first axis counts frames."""
+
+    def select(self, timeline: Timeline) -> list[int]:
+        """Indices of the wanted frames, ascending, at most `shape[0]`; the rest of the array stays zero."""
+
+    def take(self, picture: Picture) -> Array:
+        """What is kept of one frame, `uint8` of `shape[1:]`."""
+
+    def content(self, picture: Picture) -> Box:
+        """The part of a kept frame that shows the picture; the rest is padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clip:
+    """RGB frames letterboxed into a square."""
+
+    frames: int
+    size: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.size, self.size, 3)
+
+    def take(self, picture: Picture) -> Array:
+        return picture.letterboxed(self.size, "rgb24")
+
+    def content(self, picture: Picture) -> Box:
+        return picture.box(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniform(_Clip):
+    """Frames spread evenly over the whole video."""
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return sampling.uniform(len(timeline.times), self.frames)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(_Clip):
+    """Every `stride`-th frame around the middle."""
+
+    stride: int = 2
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return sampling.dense(len(timeline.times), self.frames, self.stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomStart(_Clip):
+    """Every `stride`-th frame from a start drawn from `seed` and the video's id."""
+
+    stride: int = 2
+    seed: int = 0
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return sampling.random_start(len(timeline.times), self.frames, self.stride, f"{self.seed}/{timeline.id}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyframe(_Clip):
+    """The keyframes nearest to evenly spread frames: approximate and cheap."""
+
+    def select(self, timeline: Timeline) -> list[int]:
+        keyframes = timeline.keyframes or range(len(timeline.times))
+        return sampling.nearest_keyframes(len(timeline.times), self.frames, keyframes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Luma:
+    """Brightness at a steady rate (frames per second), letterboxed into a small square: for motion."""
+
+    frames: int
+    size: int
+    rate: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.size, self.size)
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return sampling.steady(timeline.times, self.rate, self.frames)
+
+    def take(self, picture: Picture) -> Array:
+        return picture.letterboxed(self.size, "gray")
+
+    def content(self, picture: Picture) -> Box:
+        return picture.box(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops:
+    """Brightness of a grid of crops in the source's own pixels: scaling would destroy noise and block edges."""
+
+    frames: int
+    size: int
+    grid: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.grid**2, self.size, self.size)
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return sampling.uniform(len(timeline.times), self.frames)
+
+    def take(self, picture: Picture) -> Array:
+        import numpy as np
+
+        luma = picture.luma()
+        kept = np.zeros(self.shape[1:], np.uint8)
+        tops, lefts = (np.linspace(0, max(0, edge - self.size), self.grid).astype(int) for edge in luma.shape)
+        for crop, (top, left) in zip(kept, ((t, w) for t in tops for w in lefts), strict=True):
+            pixels = luma[top : top + self.size, left : left + self.size]
+            crop[: pixels.shape[0], : pixels.shape[1]] = pixels
+        return kept
+
+    def content(self, picture: Picture) -> Box:
+        return Box(0, 0, min(self.size, picture.height), min(self.size, picture.width))
+
+
+VIEWS: Mapping[str, type[View]] = {
+    "uniform": Uniform,
+    "dense": Dense,
+    "random_start": RandomStart,
+    "keyframe": Keyframe,
+    "luma": Luma,
+    "crops": Crops,
+}
+
+
+def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, View]:
+    """Make the views of the config.
+
+    Args:
+        views: `decode.views`: name -> `kind` and the options of that kind.
+        size: `decode.size`, for the kinds that are letterboxed clips and do not set their own.
+
+    Raises:
+        ValueError: an unknown kind, an unknown or missing option, or one that is no positive number.
+    """
+    return {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
+
+
+def _build(name: str, options: dict[str, Any], size: int) -> View:
+    kind = options.pop("kind", None)
+    require(kind in VIEWS, f"{name}.kind", kind, f"use one of {', '.join(VIEWS)}")
+    cls = VIEWS[kind]
+    if issubclass(cls, _Clip):
+        options.setdefault("size", size)
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    for key, value in options.items():
+        require(key in known, f"{name}.{key}", value, f"a {kind} view takes {', '.join(sorted(known))}")
+        number = isinstance(value, int | float) and (value > 0 or key == "seed")
+        require(number, f"{name}.{key}", value, "use a positive number")
+    try:
+        return cls(**options)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}; a {kind} view takes {', '.join(sorted(known))}") from None

@@ -1,0 +1,50 @@
+import pytest
+
+from clipfold.models.catalog import ARCHITECTURES, plan_models
+
+
+def plan(*entries):
+    return plan_models(entries, largest_size=112, most_frames=16)
+
+
+def test_a_name_alone_is_an_entry_with_all_defaults():
+    (model,) = plan("svm")
+    assert (model.name, model.architecture, model.needs) == ("svm", "svm", ARCHITECTURES["svm"].needs)
+    assert model.settings == ARCHITECTURES["svm"].settings
+
+
+def test_variants_of_one_architecture_differ_in_what_they_override():
+    one, ten = plan("svm", {"name": "svm_c10", "architecture": "svm", "C": 10, "memory_mb": 8000})
+    assert ten.settings == one.settings | {"C": 10}
+    assert ten.needs.memory_mb == 8000
+    assert "memory_mb" not in ten.settings  # more memory must not retrain
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([], "models is .*: name at least one of"),
+        (["smv"], "architecture is 'smv': did you mean 'svm'"),
+        ([{"name": "x"}], "architecture is None: there are"),
+        (["svm", "svm"], "name is 'svm': give each entry a name of its own"),
+        ([{"architecture": "svm", "name": "../x"}], "name is '../x': use letters"),
+        ([{"architecture": "svm", "gama": 1}], "svm: gama is no setting of svm: did you mean 'gamma'"),
+        ([{"architecture": "svm", "C": "big"}], "C is 'big': use a number such as 1.0"),
+        ([{"architecture": "naive_cnn", "epochs": 2.5}], "epochs is 2.5: use a value such as"),
+        ([{"architecture": "naive_cnn", "epochs": True}], "epochs is True"),
+        ([{"architecture": "naive_cnn", "size": 224}], "size is 224: use 16 up to decode.size"),
+        ([{"architecture": "naive_cnn", "frames": 17}], "frames is 17"),
+        ([{"architecture": "svm", "gpus": -1}], "gpus is -1: use a whole number, 0 or more"),
+    ],
+)
+def test_errors_name_the_entry_and_the_remedy(entries, message):
+    with pytest.raises(ValueError, match=message):
+        plan(*entries)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_plans_with_its_defaults_and_has_a_module(name):
+    import importlib
+
+    (model,) = plan_models([name], largest_size=1024, most_frames=1024)
+    assert callable(importlib.import_module(model.module).build)

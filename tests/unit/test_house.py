@@ -1,0 +1,86 @@
+"""The lines that DESIGN draws: who may know whom, and what a Snakemake start may load."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/clipfold"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PARSE_TIME = ["checks", "settings", "plan", "provenance", "status", "models.catalog", "video.views"]
+
+
+def imported(path, lazy=True):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if lazy else tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_the_package_knows_no_snakemake():
+    assert [m for m in MODULES if any(name.split(".")[0] == "snakemake" for name in imported(m))] == []
+
+
+def test_only_the_video_folder_and_the_demo_know_pyav():
+    knows = {m.relative_to(PACKAGE).parts[0] for m in MODULES if any(n.split(".")[0] == "av" for n in imported(m))}
+    assert knows == {"video", "demo"}
+
+
+def test_no_pickle():
+    assert [m for m in MODULES if {"pickle", "joblib", "cloudpickle"} & set(imported(m))] == []
+    loads = [m for m in MODULES if re.search(r"torch\.load\((?![^)]*weights_only=True)", m.read_text())]
+    assert loads == []
+
+
+@pytest.mark.parametrize("module", PARSE_TIME)
+def test_what_a_snakemake_start_imports_is_standard_library_only(module):
+    code = f"import sys; before = set(sys.modules); import clipfold.{module}; print(*(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    outside = {m.split(".")[0] for m in loaded} - set(sys.stdlib_module_names) - {"clipfold"}
+    assert outside == set()
+
+
+def test_no_import_cycles():
+    names = {m: ".".join(m.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for m in MODULES}
+    graph = {names[m]: {n for n in imported(m) if n in names.values() and n != names[m]} for m in MODULES}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name not in done:
+            path.append(name)
+            for below in graph[name]:
+                visit(below)
+            path.pop()
+            done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+def test_scripts_are_thin_adapters_of_rules_of_the_same_name():
+    rules = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    for script in sorted((ROOT / "workflow/scripts").glob("*.py")):
+        assert len(script.read_text().splitlines()) <= 25, script
+        assert f'"../workflow/scripts/{script.name}"' in rules
+        assert "__future__" not in script.read_text()  # a SyntaxError under Snakemake, which puts code before it
+
+
+def test_rules_know_no_heavy_library():
+    for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]:
+        assert not re.search(r"^\s*(import|from) (torch|numpy|pandas|av|cv2|sklearn)", path.read_text(), re.M)
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
+
+
+def test_conda_environments_agree_with_the_lock():
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = [pin for env in (ROOT / "envs").glob("*.yaml") for pin in re.findall(r"- (\S+==\S+)", env.read_text())]
+    assert len(pins) > 10
+    assert [pin for pin in pins if not re.search(rf"^{re.escape(pin)}\b", lock, re.M)] == []

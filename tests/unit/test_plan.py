@@ -1,0 +1,115 @@
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipfold.plan import Video, check_enough, find_manifest, read_manifest, shard_videos
+
+ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
+
+
+def write_csv(path: Path, rows: list[list[str]], delimiter: str = ",") -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows(rows)
+    return path
+
+
+def videos(ids):
+    return [Video(i, f"{i}.mp4", "a", i) for i in ids]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_reads_odd_file_names_from_every_kind_of_manifest(tmp_path, suffix):
+    manifest = tmp_path / f"videos{suffix}"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"path": ODD_NAMES, "label": ["x"] * len(ODD_NAMES)}), manifest)
+    else:
+        delimiter = "\t" if suffix == ".tsv" else ","
+        write_csv(manifest, [["path", "label"], *([name, "x"] for name in ODD_NAMES)], delimiter)
+    read = read_manifest(manifest)
+    assert [video.id for video in read] == ODD_NAMES
+    assert [video.path for video in read] == [str(tmp_path / name) for name in ODD_NAMES]
+    assert all(video.group == video.id for video in read)
+
+
+def test_maps_columns_and_keeps_id_and_group(tmp_path):
+    header = ["video_path", "class", "key", "scene"]
+    manifest = write_csv(tmp_path / "m.csv", [header, ["a.mp4", "fight", "v1", "s1"]])
+    columns = {"path": "video_path", "label": "class", "id": "key", "group": "scene"}
+    assert read_manifest(manifest, columns) == [Video("v1", str(tmp_path / "a.mp4"), "fight", "s1")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["path", "label"]], "number of rows is 0: add a row"),
+        ([["file", "label"], ["a", "x"]], "no column 'path' for path, only file, label: add it, or say in the config"),
+        ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill the cell in"),
+        ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is that of row 2 too"),
+        ([["path", "label"], ["a", "x", "extra"]], "row 2: more cells than the header has"),
+    ],
+)
+def test_errors_name_the_row_or_column_and_the_remedy(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        read_manifest(write_csv(tmp_path / "m.csv", rows))
+
+
+def test_a_column_that_the_config_maps_has_to_be_there(tmp_path):
+    manifest = write_csv(tmp_path / "m.csv", [["path", "label"], ["a", "x"]])
+    with pytest.raises(ValueError, match="no column 'scene' for group"):
+        read_manifest(manifest, {"group": "scene"})
+
+
+def test_a_manifest_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b"path,label\nk\xe4se.mp4,x\n")
+    with pytest.raises(ValueError, match="not UTF-8 at byte 12"):
+        read_manifest(tmp_path / "m.csv")
+
+
+def test_manifest_is_looked_for_in_the_folders_in_turn(tmp_path):
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second/m.csv").touch()
+    assert find_manifest("m.csv", [tmp_path, tmp_path / "second"]) == tmp_path / "second/m.csv"
+    with pytest.raises(ValueError, match="no such file, looked in"):
+        find_manifest("n.csv", [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("1", "x", "1"), ("2", "x", "2")], "label is 'x' in every row"),
+        ([(str(i), "xy"[i % 2], str(i % 3)) for i in range(12)], "splits.folds is 5, but there are only 3 groups"),
+        ([(str(i), "x", str(i)) for i in range(9)] + [("y", "y", "y")], r"label 'y' is in 1 group\(s\) only \(y\)"),
+    ],
+)
+def test_too_little_to_split_is_an_error(rows, message):
+    with pytest.raises(ValueError, match=message):
+        check_enough([Video(i, i, label, group) for i, label, group in rows], 5)
+
+
+ids = st.lists(st.text(min_size=1, max_size=8), unique=True, min_size=1, max_size=60)
+
+
+@given(ids, st.integers(1, 20))
+def test_shards_hold_every_video_once_and_no_more_than_their_capacity(names, capacity):
+    shards = shard_videos(videos(names), capacity)
+    assert sorted(video.id for shard in shards.values() for video in shard) == sorted(names)
+    assert all(1 <= len(shard) <= capacity for shard in shards.values())
+    assert shards == shard_videos(videos(reversed(names)), capacity)
+
+
+@given(ids, st.text(min_size=9, max_size=10), st.integers(2, 20))
+def test_adding_a_video_changes_one_shard_or_splits_it(names, new, capacity):
+    before, after = shard_videos(videos(names), capacity), shard_videos(videos([*names, new]), capacity)
+    changed = [name for name in before if before[name] != after.get(name)]
+    assert len(changed) <= 1
+
+
+def test_an_empty_half_makes_no_shard():
+    assert list(shard_videos(videos("a"), 1)) == ["0-of-1"]
+    with pytest.raises(ValueError, match="shard_size is 0"):
+        shard_videos(videos("a"), 0)

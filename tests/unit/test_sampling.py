@@ -1,0 +1,50 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipfold.video import sampling
+
+counts, frames, strides = st.integers(1, 500), st.integers(1, 64), st.integers(1, 8)
+
+
+@given(counts, frames, strides, st.text())
+def test_clip_samplers_give_ascending_indices_inside_the_video(count, frames, stride, seed):
+    for indices in (
+        sampling.uniform(count, frames),
+        sampling.dense(count, frames, stride),
+        sampling.random_start(count, frames, stride, seed),
+    ):
+        assert len(indices) == frames
+        assert indices == sorted(indices)
+        assert indices[0] >= 0
+        assert indices[-1] < count
+
+
+@given(counts, frames)
+def test_uniform_is_symmetric_and_leaves_no_frame_out_that_it_has_room_for(count, frames):
+    indices = sampling.uniform(count, frames)
+    if frames >= count:
+        assert set(indices) == set(range(count))
+    else:
+        assert len(set(indices)) == frames
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=200, unique=True).map(sorted), st.floats(0.1, 60), frames)
+def test_steady_takes_frames_once_and_not_faster_than_its_rate(ticks, rate, frames):
+    times = [tick / 100 for tick in ticks]
+    taken = sampling.steady(times, rate, frames)
+    assert taken == sorted(set(taken))
+    assert 1 <= len(taken) <= frames
+    assert taken[0] == 0
+    for i, j in zip(taken, taken[2:], strict=False):  # a frame may come late, so only every second step is bound
+        assert times[j] - times[i] > 1 / rate - 1e-5
+
+
+@given(st.lists(st.integers(0, 499), min_size=1, unique=True).map(sorted), frames)
+def test_keyframe_sampling_takes_keyframes_only(keyframes, frames):
+    assert set(sampling.nearest_keyframes(500, frames, keyframes)) <= set(keyframes)
+
+
+@pytest.mark.parametrize(("times", "rate", "expected"), [([0.0, 0.04, 0.08, 0.12], 25, [0, 1, 2, 3]), ([5.0], 10, [0])])
+def test_steady_at_the_videos_own_rate_takes_all(times, rate, expected):
+    assert sampling.steady(times, rate, 64) == expected

@@ -1,0 +1,48 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clipfold.settings import AugmentSettings, DecodeSettings, ProbeSettings, SplitSettings
+from clipfold.video.views import build_views
+
+CONFIG = Path(__file__).parents[2] / "config"
+STAGES = {"probe": ProbeSettings, "decode": DecodeSettings, "augment": AugmentSettings, "splits": SplitSettings}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
+    schema = yaml.safe_load((CONFIG / "schema.yaml").read_text())["properties"]
+    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    defaults = dataclasses.asdict(STAGES[stage]())
+    assert {name: entry["default"] for name, entry in schema[stage]["properties"].items()} == defaults
+    assert config[stage] == defaults
+    assert schema[stage]["additionalProperties"] is False
+    assert config.keys() == schema.keys()
+    assert {k: v for k, v in config.items() if k not in STAGES} == {
+        k: v["default"] for k, v in schema.items() if k not in STAGES
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ProbeSettings(min_frames=0), "probe.min_frames is 0: use 1 or more"),
+        (lambda: ProbeSettings(timeout_s=0), "probe.timeout_s is 0"),
+        (lambda: DecodeSettings(size=8), "decode.size is 8: use 16 to 1024 pixels"),
+        (lambda: DecodeSettings(views={}), "keep a view named 'clips'"),
+        (lambda: AugmentSettings(copies=-1), "augment.copies is -1"),
+        (lambda: AugmentSettings(flip=1.5), "augment.flip is 1.5: use 0 to 1"),
+        (lambda: AugmentSettings(crop=0), "augment.crop is 0"),
+        (lambda: SplitSettings(folds=1), "splits.folds is 1: use 2 to 100"),
+        (lambda: SplitSettings(validation=0.6), "splits.validation is 0.6"),
+        (lambda: build_views({"a": {"kind": "unform"}}, 112), "decode.views.a.kind is 'unform': use one of uniform"),
+        (lambda: build_views({"a": {"kind": "luma", "frames": 2}}, 112), "decode.views.a: .*missing.*'rate'"),
+        (lambda: build_views({"a": {"kind": "uniform", "frames": 0}}, 112), "frames is 0: use a positive number"),
+        (lambda: build_views({"a": {"kind": "uniform", "frame": 4}}, 112), "a uniform view takes frames, size"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_remedy(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

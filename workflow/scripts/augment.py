@@ -1,0 +1,16 @@
+"""Rule augment."""
+
+from clipfold import job
+from clipfold.augment import augment_shard
+from clipfold.settings import AugmentSettings
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        augment_shard(
+            clips=snakemake.input.clips,
+            index=snakemake.input.index,
+            output=snakemake.output.clips,
+            output_index=snakemake.output.index,
+            settings=AugmentSettings(**snakemake.params.settings),
+            seed=snakemake.params.seed,
+        )

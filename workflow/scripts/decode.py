@@ -1,0 +1,15 @@
+"""Rule decode."""
+
+from clipfold import job
+from clipfold.settings import DecodeSettings
+from clipfold.video.decode_shard import decode_shard
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        decode_shard(
+            metadata=snakemake.input.metadata,
+            arrays={view: snakemake.output[view] for view in snakemake.params.views},
+            index=snakemake.output.index,
+            settings=DecodeSettings(**snakemake.params.settings),
+            workers=snakemake.threads,
+        )

@@ -1,0 +1,13 @@
+"""Rule features."""
+
+from clipfold import job
+from clipfold.features.extract import extract_shard
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        extract_shard(
+            metadata=snakemake.input.metadata,
+            index=snakemake.input.index,
+            arrays={"motion": snakemake.input.motion, "native": snakemake.input.native},
+            output=snakemake.output[0],
+        )

@@ -1,0 +1,17 @@
+"""Rule splits."""
+
+from clipfold import job
+from clipfold.settings import SplitSettings
+from clipfold.splits import split
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        split(
+            metadata=snakemake.input.metadata,
+            indices=snakemake.input.indices,
+            output=snakemake.output.splits,
+            quarantine=snakemake.output.quarantine,
+            audit=snakemake.output.audit,
+            settings=SplitSettings(**snakemake.params.settings),
+            seed=snakemake.params.seed,
+        )

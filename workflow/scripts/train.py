@@ -1,0 +1,19 @@
+"""Rules train_MODEL."""
+
+from importlib import import_module
+
+from clipfold import job
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        params = snakemake.params
+        import_module(f"clipfold.training.on_{params.input}").fit(
+            module=params.module,
+            settings=params.settings,
+            data={name: list(snakemake.input[name]) for name in params.data},
+            splits=snakemake.input.splits,
+            fold=int(snakemake.wildcards.fold),
+            outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
+            seed=params.seed,
+            threads=snakemake.threads,
+        )

@@ -1,0 +1,5 @@
+"""Forty-eight small labelled videos, made on the spot, to try the workflow on: `python -m clipfold.demo FOLDER`."""
+
+from clipfold.demo.write import make_demo
+
+__all__ = ["make_demo"]

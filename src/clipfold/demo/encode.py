@@ -1,0 +1,72 @@
+"""Films to the bytes of a video file, and back."""
+
+import io
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import av
+import numpy as np
+
+from clipfold.demo.scenes import Frames
+
+Codec = Literal["h264", "hevc", "mpeg4", "vp9", "av1"]
+Suffix = Literal[".mp4", ".mkv", ".webm", ".avi"]
+
+# Each encoder runs on one thread, and x264 without look-ahead: otherwise the bytes differ from run to run.
+ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
+    "h264": ("libx264", {"preset": "superfast"}),
+    "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "pools=none:frame-threads=1:log-level=none"}),
+    "mpeg4": ("mpeg4", {}),
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "av1": ("libsvtav1", {"preset": "11", "svtav1-params": "lp=1:rc=2:pred-struct=1:rtc=1"}),
+}
+MUXERS: dict[Suffix, str] = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """How a film is recorded: codec, container, frames per second and number of frames."""
+
+    codec: Codec
+    suffix: Suffix
+    fps: Fraction
+    frames: int
+
+
+def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0) -> bytes:
+    """Encode a film at a steady bit rate; the same film gives the same bytes.
+
+    Args:
+        frames: the film as it is to be seen, shape (frames, height, width, 3), RGB, 0 to 255; even height and width.
+        take: codec, container and frame rate.
+        bits_per_pixel: what the encoder aims at; 0.3 is good, 0.03 is bad.
+        turns: quarter turns clockwise to store it lying on its side, with a note for the player to turn it back.
+    """
+    # SVT-AV1 prints a page per video otherwise; it reads no other switch.
+    os.environ.setdefault("SVT_LOG", "0")
+    stored = np.ascontiguousarray(np.rot90(frames, -turns, axes=(1, 2)))
+    _, height, width, _ = stored.shape
+    encoder, options = ENCODERS[take.codec]
+    buffer = io.BytesIO()
+    # "bitexact" leaves out the random identifiers and the versions that muxers write.
+    with av.open(buffer, "w", format=MUXERS[take.suffix], options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream(encoder, rate=take.fps, options=options)
+        assert isinstance(stream, av.VideoStream)  # its type depends on the encoder's name
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.bit_rate = round(bits_per_pixel * width * height * take.fps)
+        stream.codec_context.thread_count = 1
+        if turns:
+            stream.set_display_rotation(90 * turns)
+        for image in stored:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> Frames:
+    """Decode all frames of a film that `encode` made, as they are stored."""
+    with av.open(io.BytesIO(data), "r") as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return np.stack(frames).astype(np.uint8, copy=False)

@@ -1,5 +1,6 @@
 # What all rules read: the checked config and the plan made from it. No rules here.
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,16 +42,23 @@ wildcard_constraints:
     fold=r"\d+",
 
 
+def nameable(path):
+    """Whether Snakemake takes a path as it is: {name}, <name> and a leading ~ mean something to it, without escape."""
+    return not re.search(r"[{}]|<[a-z][a-z0-9_]*>|^~", path)
+
+
 def shard_rows(wildcards):
-    """The manifest's rows of a shard."""
-    return [asdict(video) for video in SHARDS[wildcards.shard]]
+    """The manifest's rows of a shard; for a file that cannot be an input also its time of modification."""
+    rows = [asdict(video) for video in SHARDS[wildcards.shard]]
+    for row in rows:
+        if not nameable(row["path"]) and os.path.isfile(row["path"]):
+            row["mtime_ns"] = os.stat(row["path"]).st_mtime_ns
+    return rows
 
 
 def shard_files(wildcards):
     """The files of a shard that are there; probing says what is the matter with the others."""
-    paths = (video.path for video in SHARDS[wildcards.shard])
-    # Snakemake would read a leading ~ as a home directory.
-    return [os.path.abspath(path) if path[0] == "~" else path for path in paths if os.path.isfile(path)]
+    return [v.path for v in SHARDS[wildcards.shard] if nameable(v.path) and os.path.isfile(v.path)]
 
 
 def code_of(script, *modules):

@@ -48,7 +48,8 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
 
 
 def test_no_import_cycles():
-    names = {m: ".".join(m.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__") for m in MODULES}
+    dotted = {m: ".".join(m.relative_to(PACKAGE.parent).with_suffix("").parts) for m in MODULES}
+    names = {m: name.removesuffix(".__init__") for m, name in dotted.items()}
     graph = {names[m]: {n for n in imported(m) if n in names.values() and n != names[m]} for m in MODULES}
     done, path = set(), []
 

@@ -60,5 +60,5 @@ def test_lazy_imports_count(package):
 
 
 def test_an_unknown_module_is_an_error():
-    with pytest.raises(FileNotFoundError, match="clipfold.nothing is no module"):
+    with pytest.raises(FileNotFoundError, match=r"clipfold\.nothing is no module"):
         provenance.fingerprint("clipfold.nothing")

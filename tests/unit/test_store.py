@@ -28,9 +28,8 @@ def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     (tmp_path / "a.npy").write_text("before")
-    with pytest.raises(RuntimeError), ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
-        writer.append(np.zeros(2, np.uint8))
-        raise RuntimeError
+    with pytest.raises(ValueError, match="row is"), ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
+        writer.append(np.zeros(3, np.uint8))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
     assert (tmp_path / "a.npy").read_text() == "before"
 
@@ -59,7 +58,7 @@ def test_an_array_cut_short_is_an_error(tmp_path):
 
 def test_pickled_objects_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="allow_pickle=False|Python objects"):
+    with pytest.raises(ValueError, match=r"allow_pickle=False|Python objects"):
         open_array(tmp_path / "a.npy")
 
 

@@ -1,0 +1,90 @@
+"""What changed is run again, and only that."""
+
+import os
+import time
+
+import pytest
+from conftest import CONFIG
+
+pytestmark = pytest.mark.workflow
+
+FOLDS = 2
+EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
+TRAINING = {"splits": 1, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
+SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
+
+
+def test_nothing_changed_nothing_to_be_done(finished):
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize("name", ["a b.mp4", "<script>.mp4", "{k}.mp4"])
+def test_one_video_touched_runs_its_shard_and_what_depends_on_it(workflow, name):
+    os.utime(workflow.directory / name, (time.time(), time.time()))
+    assert workflow.planned() == SHARD | TRAINING
+
+
+def test_one_row_edited_runs_its_shard_and_what_depends_on_it(workflow):
+    header, *rows = workflow.rows()
+    rows[5][2] = "source-99"
+    workflow.write_rows([header, *rows])
+    assert workflow.planned() == SHARD | TRAINING
+
+
+def test_rows_in_another_order_change_nothing(workflow):
+    header, *rows = workflow.rows()
+    workflow.write_rows([header, *reversed(rows)])
+    assert workflow.planned() == {}
+
+
+def test_a_missing_video_that_turns_up_runs_its_shard(workflow):
+    (workflow.directory / "gone.mp4").write_bytes((workflow.directory / "a b.mp4").read_bytes())
+    assert workflow.planned() == SHARD | TRAINING
+
+
+def test_one_models_settings_edited_runs_that_model(workflow):
+    models = ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 3}]
+    workflow.configure(models=models)
+    assert workflow.planned() == {"train_cnn": FOLDS, **EVALUATION}
+
+
+def test_more_memory_for_a_model_runs_nothing(workflow):
+    models = [{"architecture": "svm", "memory_mb": 9000}, *CONFIG["models"][1:]]
+    workflow.configure(models=models)
+    assert workflow.planned() == {}
+
+
+def test_a_variant_added_runs_the_variant(workflow):
+    variant = {"architecture": "svm", "name": "svm_c10", "C": 10}
+    workflow.configure(models=[*CONFIG["models"], variant])
+    assert workflow.planned() == {"train_svm_c10": FOLDS, **EVALUATION}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "features/noise.py",
+            "_EPSILON = 1e-3",
+            "_EPSILON = 2e-3",
+            {"features": 2, "train_svm": FOLDS, **EVALUATION},
+        ),
+        ("models/svm.py", "probability=True", "probability=1", {"train_svm": FOLDS, **EVALUATION}),
+        ("training/on_clips.py", "0.45", "0.46", {"train_cnn": FOLDS, **EVALUATION}),
+        ("evaluation/report.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
+    ],
+)
+def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):
+    path = workflow.project / "src/clipfold" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    planned = workflow.planned()
+    assert planned == expected
+    assert not {"probe", "decode", "augment", "scale"} & planned.keys()
+
+
+def test_a_single_fold_is_run_by_naming_its_file(workflow):
+    target = "results/models/svm/fold-1/predictions.parquet"
+    (workflow.directory / target).unlink()
+    assert workflow.planned(target) == {"train_svm": 1}

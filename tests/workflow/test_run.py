@@ -1,0 +1,120 @@
+"""The whole workflow on small data: complete, careful with odd files, and proof against interruption."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import CONFIG
+
+from clipfold.store import read_json, read_table
+
+pytestmark = pytest.mark.workflow
+
+
+def test_rows_in_are_rows_predicted_plus_rows_quarantined(finished):
+    results = finished.directory / "results"
+    manifest = {row[0] for row in finished.rows()[1:]}
+    predicted = read_table(results / "evaluation/predictions.parquet").to_pandas()
+    quarantined = read_table(results / "splits/quarantine.parquet").to_pandas()
+    assert sorted([*predicted.loc[predicted.model == "svm", "id"], *quarantined.id]) == sorted(manifest)
+    assert sorted([*predicted.loc[predicted.model == "cnn", "id"], *quarantined.id]) == sorted(manifest)
+    assert sorted(quarantined.status) == ["missing", "unreadable", "unreadable"]
+    assert quarantined.reason.str.len().min() > 5
+
+
+def test_no_group_is_in_two_roles_and_each_video_is_tested_once(finished):
+    splits = read_table(finished.directory / "results/splits/splits.parquet").to_pandas()
+    assert splits.groupby(["fold", "group"]).role.nunique().max() == 1
+    assert (splits[splits.role == "test"].groupby("id").size() == 1).all()
+    assert read_json(finished.directory / "results/splits/audit.json")["leaks"] == 0
+
+
+def test_predictions_of_each_fold_are_of_its_val_and_test_part_only(finished):
+    splits = read_table(finished.directory / "results/splits/splits.parquet").to_pandas()
+    for path in (finished.directory / "results/models").glob("*/fold-*/predictions.parquet"):
+        fold = int(path.parent.name.removeprefix("fold-"))
+        predicted = read_table(path).to_pandas()
+        expected = splits[(splits.fold == fold) & (splits.role != "train")]
+        assert set(predicted[["id", "role"]].itertuples(index=False)) == set(
+            expected[["id", "role"]].itertuples(index=False)
+        )
+        assert len(predicted) == len(expected)
+        assert predicted.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
+
+
+def test_the_report_is_one_page_that_escapes_file_names(finished):
+    page = (finished.directory / "results/report/index.html").read_text()
+    assert "gone.mp4" in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_every_job_leaves_a_log_with_its_time_and_memory(finished):
+    logs = list((finished.directory / "logs").rglob("*.log"))
+    assert len(logs) > 15
+    assert all("peak memory" in path.read_text() for path in logs)
+
+
+def test_training_curves_are_complete(finished):
+    history = pd.read_csv(finished.directory / "results/models/cnn/fold-0/history.csv")
+    assert history.epoch.tolist() == [1, 2]
+    assert history.val_loss.notna().all()
+
+
+@pytest.mark.parametrize(("sent", "seed"), [(signal.SIGINT, 1), (signal.SIGKILL, 2)])
+def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent, seed):
+    expected = finished.results()
+    assert len(expected) == 7
+    subprocess.run(["rm", "-rf", workflow.directory / "results", workflow.directory / ".snakemake"], check=True)
+    process = subprocess.Popen(
+        workflow.command(), env=workflow.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    stop_after = random.Random(seed).randint(1, 14)
+    for line in process.stdout:
+        if re.search(rf"^({'|'.join(map(str, range(stop_after, 100)))}) of \d+ steps", line):
+            break
+    time.sleep(random.Random(seed).random())
+    os.kill(process.pid, sent)
+    process.stdout.close()
+    process.wait(timeout=120)
+    assert workflow.results() != expected
+    if sent == signal.SIGKILL:
+        workflow.run("--unlock")
+    workflow.run()
+    assert workflow.results() == expected
+    assert list((workflow.directory / "results").rglob("*.part")) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"decode": {"sizes": 64}}, "'sizes' was unexpected"),
+        ({"decode": {"size": 8}}, "decode.size is 8: use 16 to 1024 pixels"),
+        ({"models": ["smv"]}, "architecture is 'smv': did you mean 'svm'?"),
+        ({"manifest": "nothing.csv"}, "manifest is 'nothing.csv': no such file, looked in"),
+        ({"splits": {"folds": 50}}, "splits.folds is 50, but there are only 4 groups"),
+    ],
+)
+def test_a_wrong_config_is_one_clear_message(finished, tmp_path, wrong, message):
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(CONFIG | wrong))
+    output = finished.run("--dry-run", "--configfile", str(tmp_path / "wrong.yaml"), check=False)
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_slurm_profile_shows_what_each_model_asks_for(finished):
+    command = finished.command("--dry-run", "--forceall")
+    command[command.index("--profile") + 1] = str(finished.project / "profiles/slurm")
+    command[command.index("--cores")] = "--jobs"
+    output = subprocess.run(command, env=finished.environment, capture_output=True, text=True).stdout
+    jobs = re.findall(r"^(?:local)?rule (train_\w+):.*?resources: (.*?)$", output, re.M | re.S)
+    assert {name for name, _ in jobs} == {"train_svm", "train_cnn"}
+    for name, resources in jobs:
+        assert f"gpu={int(name == 'train_cnn')}" in resources
+        assert ("mem_mb=4000" if name == "train_cnn" else "mem_mb=2000") in resources
+        assert "slurm_partition=" in resources

@@ -34,19 +34,19 @@ demo/videos.csv: | setup
 test: setup lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-lint: setup demo/videos.csv
+lint: setup
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/snakefmt --check --line-length 120 Snakefile rules
 	$(BIN)/mypy
-	$(BIN)/snakemake --lint --directory demo --config manifest=videos.csv
+	$(BIN)/snakemake --lint --config manifest=tests/manifest.csv
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
-dag: setup demo/videos.csv
-	@$(BIN)/snakemake --directory demo --config manifest=videos.csv --rulegraph mermaid-js
+dag: setup
+	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
 
 clean-demo:
 	rm -rf demo

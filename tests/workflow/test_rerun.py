@@ -1,8 +1,5 @@
 """What changed is run again, and only that."""
 
-import os
-import time
-
 import pytest
 from conftest import CONFIG
 
@@ -19,8 +16,8 @@ def test_nothing_changed_nothing_to_be_done(finished):
 
 
 @pytest.mark.parametrize("name", ["a b.mp4", "<script>.mp4", "{k}.mp4"])
-def test_one_video_touched_runs_its_shard_and_what_depends_on_it(workflow, name):
-    os.utime(workflow.directory / name, (time.time(), time.time()))
+def test_one_video_changed_runs_its_shard_and_what_depends_on_it(workflow, name):
+    (workflow.directory / name).write_bytes((workflow.directory / "c,d.mp4").read_bytes())
     assert workflow.planned() == SHARD | TRAINING
 
 

@@ -1,0 +1,96 @@
+"""What the report says of the data: where every video went, what the classes look like, how the folds are made."""
+
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = ("id", "label", "status", "frames", "duration", "fps", "vfr", "width", "height", "codec", "has_audio")
+ROLES = ("train", "val", "test")
+
+
+def account(manifest: pd.Series, predictions: pd.DataFrame, quarantine: pd.Series) -> dict[str, Any]:
+    """Check that every row of the manifest was either predicted by each model or quarantined.
+
+    Args:
+        manifest: ids.
+        predictions: `id` and `model`, a row per prediction.
+        quarantine: ids.
+
+    Returns:
+        `rows`, `predicted` and `quarantined`, which add up if it is so (`adds_up`); else the ids that are in neither
+        (`lost`) and those that are in both or in no manifest (`surplus`).
+    """
+    by_model = predictions.groupby("model")["id"].agg(set)
+    predicted, out = set.intersection(*by_model), set(quarantine)
+    rows = set(manifest)
+    lost, surplus = sorted(rows - predicted - out), sorted((predicted & out) | (set.union(out, *by_model) - rows))
+    adds_up = not lost and not surplus and len(manifest) == len(predicted) + len(quarantine)
+    counts = {"rows": len(manifest), "predicted": len(predicted), "quarantined": len(quarantine)}
+    return counts | {"adds_up": adds_up, "lost": lost, "surplus": surplus}
+
+
+def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Summarise the usable videos of each class, and of all (`label` None).
+
+    Args:
+        probed: `COLUMNS`, a row per video of the manifest.
+        videos: the table of the folds.
+
+    Returns:
+        Per class counts of `rows`, `videos` and `groups`; median, least and most of `duration`, `frames`, `fps`,
+        `width` and `height`; the share of videos by `codec`; the share with `vfr` and with `audio`.
+    """
+    used = videos.drop_duplicates("id").set_index("id")
+    usable = probed[probed.id.isin(used.index)]
+    summaries = []
+    for label in [*sorted(probed.label.unique()), None]:
+        mine = usable if label is None else usable[usable.label == label]
+        ranges = {name: dict(mine[name].agg(["median", "min", "max"])) for name in ("duration", "frames", "fps")}
+        sizes = mine.width.astype(str) + "\N{MULTIPLICATION SIGN}" + mine.height.astype(str)
+        summaries.append(
+            {
+                "label": label,
+                "rows": int((probed.label == label).sum()) if label is not None else len(probed),
+                "videos": len(mine),
+                "groups": used.loc[mine.id, "group"].nunique(),
+                **ranges,
+                "sizes": shares(sizes),
+                "codecs": shares(mine.codec),
+                "vfr": mine.vfr.astype(float).mean(),
+                "audio": mine.has_audio.astype(float).mean(),
+            }
+        )
+    return summaries
+
+
+def shares(values: pd.Series, most: int = 3) -> list[tuple[str, float]]:
+    """The most frequent values with their shares, and how many others there are.
+
+    >>> shares(pd.Series(["a", "b", "a", "c"]), most=2)
+    [('a', 0.5), ('b', 0.25), ('1 other', 0.25)]
+    """
+    counts = values.value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
+    found = [(str(name), float(share)) for name, share in counts.items()]
+    rest = found[most:]
+    return found[:most] + ([(f"{len(rest)} other" + "s" * (len(rest) > 1), sum(s for _, s in rest))] if rest else [])
+
+
+def by_fold(videos: pd.DataFrame) -> list[dict[str, Any]]:
+    """Count what is in each part of each fold.
+
+    Returns:
+        Per fold (`fold`) and role (`role`), `videos`, `groups`, and `classes`: the number of videos by class.
+    """
+    classes = sorted(videos.label.unique())
+    return [
+        {
+            "fold": fold,
+            "role": role,
+            "videos": len(part),
+            "groups": part.group.nunique(),
+            "classes": {name: int((part.label == name).sum()) for name in classes},
+        }
+        for fold in sorted(videos.fold.unique())
+        for role in ROLES
+        for part in [videos[(videos.fold == fold) & (videos.role == role)]]
+    ]

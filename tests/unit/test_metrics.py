@@ -1,0 +1,85 @@
+"""Metrics against scikit-learn called directly, and what happens at the edges."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from clipfold.evaluation import metrics
+
+
+def random_case(seed: int, classes: int, videos: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Targets with every class, and probabilities with ties."""
+    random = np.random.default_rng(seed)
+    targets = np.r_[np.arange(classes), random.integers(0, classes, videos - classes)]
+    probabilities = np.round(random.dirichlet(np.ones(classes), videos), 1) + 0.01
+    return targets, probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_overall_is_what_scikit_learn_says(seed, classes):
+    y, p = random_case(seed, classes)
+    found, predicted = metrics.overall(y, p), p.argmax(axis=1)
+    assert found["accuracy"] == reference.accuracy_score(y, predicted)
+    assert found["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, predicted))
+    for name in ("precision", "recall", "f1"):
+        score = getattr(reference, f"{name}_score")(y, predicted, average="macro", zero_division=0)
+        assert found[f"macro_{name}"] == pytest.approx(score)
+    assert found["log_loss"] == pytest.approx(reference.log_loss(y, p))
+    scores = p[:, 1] if classes == 2 else p
+    assert found["roc_auc"] == pytest.approx(reference.roc_auc_score(y, scores, multi_class="ovr"))
+    assert found["average_precision"] == pytest.approx(reference.average_precision_score(y, scores))
+    squares = ((p - np.eye(classes)[y]) ** 2).sum(axis=1).mean()
+    assert found["brier"] == pytest.approx(squares / 2 if classes == 2 else squares)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_per_class_is_what_scikit_learn_says(seed, classes):
+    y, p = random_case(seed, classes)
+    for c, found in enumerate(metrics.per_class(y, p)):
+        positive, predicted = y == c, p.argmax(axis=1) == c
+        assert found["precision"] == reference.precision_score(positive, predicted, zero_division=0)
+        assert found["recall"] == reference.recall_score(positive, predicted)
+        assert found["f1"] == pytest.approx(reference.f1_score(positive, predicted))
+        assert found["roc_auc"] == reference.roc_auc_score(positive, p[:, c])
+        assert found["support"] == positive.sum()
+
+
+def test_the_last_of_two_classes_is_positive():
+    y, p = np.array([0, 0, 1, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.55, 0.45], [0.2, 0.8]])
+    assert metrics.overall(y, p)["roc_auc"] == 1
+    assert metrics.overall(1 - y, p)["roc_auc"] == 0
+
+
+def test_equal_scores_count_half():
+    assert metrics.overall(np.array([0, 1]), np.full((2, 2), 0.5))["roc_auc"] == 0.5
+
+
+def test_an_absent_class_leaves_what_needs_it_undefined():
+    y, p = np.array([0, 0, 2]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    found = metrics.overall(y, p)
+    assert np.isnan(found["roc_auc"])
+    assert np.isnan(found["average_precision"])
+    assert found["balanced_accuracy"] == 0.75  # over the two classes that are there
+    absent = metrics.per_class(y, p)[1]
+    assert absent.pop("support") == 0
+    assert all(np.isnan(value) for value in absent.values())
+
+
+def test_float32_probabilities_raise_no_warning(recwarn):
+    y, p = random_case(0, 3)
+    metrics.overall(y, p.astype(np.float32).astype(np.float64))
+    assert not recwarn
+
+
+def test_confusion_has_true_classes_as_rows_and_all_classes():
+    p = np.eye(3)[[0, 1, 1]]
+    assert metrics.confusion(np.array([0, 0, 1]), p).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(("classes", "name"), [(2, "roc_auc"), (3, "balanced_accuracy")])
+def test_headline(classes, name):
+    assert metrics.headline(classes) == name

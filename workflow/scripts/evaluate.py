@@ -1,0 +1,15 @@
+"""Rule evaluate."""
+
+from clipfold import job
+from clipfold.evaluation.evaluate import evaluate
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        files, folds = snakemake.input.predictions, snakemake.params.folds
+        evaluate(
+            predictions={m: files[i * folds : (i + 1) * folds] for i, m in enumerate(snakemake.params.models)},
+            splits=snakemake.input.splits,
+            quarantine=snakemake.input.quarantine,
+            outputs=dict(snakemake.output.items()),
+            seed=snakemake.params.seed,
+        )

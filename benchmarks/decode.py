@@ -106,7 +106,8 @@ def pyav_seek_frames(path: str, frames: int, size: int) -> Frames:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         rate, tick, start = stream.average_rate, stream.time_base, stream.start_time or 0
-        assert rate and tick
+        assert rate
+        assert tick
         total = stream.frames or round((container.duration or 0) / av.time_base * rate)
         for index in wanted(total, frames):
             target = start + round(index / rate / tick)

@@ -62,13 +62,16 @@ def shard_files(wildcards):
 
 
 def code_of(script, *modules):
-    """Fingerprint of a script and of modules with all that they import."""
+    """Fingerprint of a script and of modules with all that they import, or files."""
     return fingerprint(f"{workflow.basedir}/workflow/scripts/{script}.py", *modules)
 
 
 def growing(amount):
     """A resource that grows with each attempt at a job."""
     return lambda wildcards, attempt: amount * attempt
+
+
+PAGE = f"{SOURCE}/clipfold/evaluation/report.html"
 
 
 def of_each_fold(file):

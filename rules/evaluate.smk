@@ -62,6 +62,6 @@ rule report:
         folds=len(FOLDS),
         seed=config["seed"],
         benchmarks="results/benchmarks",
-        code=code_of("report", "clipfold.evaluation.report"),
+        code=code_of("report", "clipfold.evaluation.report", PAGE),
     script:
         "../workflow/scripts/report.py"

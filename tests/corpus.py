@@ -335,7 +335,8 @@ def cut(data: bytes, share: float) -> bytes:
 
 def swap(data: bytes, old: bytes, new: bytes) -> bytes:
     """Replaces bytes in place; never silently nothing."""
-    assert old in data and len(old) == len(new), (old, new)
+    assert old in data, old
+    assert len(old) == len(new), (old, new)
     return data.replace(old, new)
 
 

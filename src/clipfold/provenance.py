@@ -16,7 +16,8 @@ def fingerprint(*sources: str) -> str:
     change what the code does. A module that is loaded by name at run time (an architecture) has to be named here.
 
     Args:
-        sources: dotted names (`clipfold.video.probe`, imports followed) or paths that end in `.py` (not followed).
+        sources: dotted names of modules (`clipfold.video.probe`), whose imports are followed, or paths of files, whose
+            imports are not; a file that is not Python counts with every byte.
 
     Returns:
         16 hexadecimal digits.
@@ -24,8 +25,8 @@ def fingerprint(*sources: str) -> str:
     Raises:
         FileNotFoundError: no such module or file.
     """
-    files = {Path(s) for s in sources if s.endswith(".py")}
-    pending = [s for s in sources if not s.endswith(".py")]
+    files = {Path(source) for source in sources if "/" in source}
+    pending = [source for source in sources if "/" not in source]
     modules: dict[str, Path] = {}
     while pending:
         name = pending.pop()
@@ -52,7 +53,7 @@ def _parse(path: Path) -> ast.Module:
 
 @cache
 def _code(path: Path) -> str:
-    return ast.dump(_parse(path))
+    return ast.dump(_parse(path)) if path.suffix == ".py" else path.read_text()
 
 
 @cache

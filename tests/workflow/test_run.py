@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONFIG
+from conftest import CONFIG, PROJECT
 
 from clipfold.store import read_json, read_table
 
@@ -118,3 +118,13 @@ def test_slurm_profile_shows_what_each_model_asks_for(finished):
         assert f"gpu={int(name == 'train_cnn')}" in resources
         assert ("mem_mb=4000" if name == "train_cnn" else "mem_mb=2000") in resources
         assert "slurm_partition=" in resources
+
+
+def test_readme_shows_the_graph_of_rules_as_it_is(finished):
+    def edges(text):
+        names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
+        return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", text)}
+
+    drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", "models=[logistic_regression, svm, naive_cnn]"))
+    assert len(drawn) > 20
+    assert edges((PROJECT / "README.md").read_text()) == drawn

@@ -56,7 +56,8 @@ def fit(
     parts = read_fold(splits, fold)
     clips = Clips(data["clips"], data["index"], data["copies"], data["copies_index"], settings["frames"])
     network = importlib.import_module(module).build(settings, len(parts.classes))
-    network.to(device, memory_format=torch.channels_last_3d)  # as clips are stored; other layouts cost several times more
+    # Clips are stored with channels last; weights in another layout would have each convolution reorder them.
+    network.to(device, memory_format=torch.channels_last_3d)
     trainer = _Trainer(network, settings, parts.targets("train"), len(parts.classes), device, seed)
     history: list[dict[str, float]] = []
     best: tuple[float, int, dict[str, Tensor]] = (math.inf, 0, {})

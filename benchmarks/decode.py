@@ -46,11 +46,14 @@ def wanted(total: int, frames: int) -> list[int]:
 
 
 def clipfold_frames(path: str, frames: int, size: int) -> Frames:
-    """Returns the frames as the workflow decodes them, letterboxed.
-
-    TO BE CONNECTED: this function is the only place that calls clipfold. Its frames must be those of `wanted`.
-    """
-    raise NotImplementedError("clipfold.video.decode.decode_video is not connected yet")
+    """Returns the frames as the workflow decodes them, letterboxed; probing, with its digest of the file, included."""
+    settings = importlib.import_module("clipfold.settings")
+    probe = importlib.import_module("clipfold.video.probe")
+    decode = importlib.import_module("clipfold.video.decode")
+    views = importlib.import_module("clipfold.video.views")
+    facts = probe.probe_video(path, settings.ProbeSettings()) | {"id": path, "path": path}
+    clip = views.build_views({"clips": {"kind": "uniform", "frames": frames}}, size)
+    return decode.decode_video(decode.Stream.of(facts), clip).arrays["clips"]
 
 
 def torchcodec_frames(path: str, frames: int, size: int, seek_mode: str) -> Frames:

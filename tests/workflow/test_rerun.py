@@ -1,7 +1,7 @@
 """What changed is run again, and only that."""
 
 import pytest
-from conftest import CONFIG
+from harness import CONFIG
 
 pytestmark = pytest.mark.workflow
 

@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 import yaml
-from conftest import CONFIG, PROJECT
+from harness import CONFIG, PROJECT
 
 from clipfold.store import read_json, read_table
 
@@ -81,7 +81,7 @@ def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent
     time.sleep(random.Random(seed).random())
     os.kill(process.pid, sent)
     process.stdout.close()
-    process.wait(timeout=120)
+    process.wait(timeout=900)
     assert workflow.results() != expected
     if sent == signal.SIGKILL:
         workflow.run("--unlock")

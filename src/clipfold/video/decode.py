@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from clipfold.store import Array
 
 
+MAX_PIXELS = 8192 * 8192  # of a frame, should a stream change its size on the way
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What probing found out about a video's frames; enough to plan the decoding.
@@ -48,7 +51,22 @@ class Stream:
     time_base: Fraction
     rate: float
     aspect: Fraction | None = None
-    max_pixels: int = 8192 * 8192
+    max_pixels: int = MAX_PIXELS
+
+    @classmethod
+    def of(cls, probed: Mapping[str, Any]) -> Stream:
+        """From a row of the table that probing writes."""
+        aspect = probed["sample_aspect"]
+        return cls(
+            id=probed["id"],
+            path=probed["path"],
+            pts=probed["pts"],
+            keyframes=probed["keyframes"],
+            time_base=Fraction(probed["time_base"]),
+            rate=probed["fps"],
+            aspect=Fraction(aspect) if aspect else None,
+            max_pixels=max(MAX_PIXELS, probed["coded_width"] * probed["coded_height"]),  # a size that probing let pass
+        )
 
     def order(self) -> dict[int, int] | None:
         """Timestamp -> index of its frame in the order of display; None if timestamps are missing or occur twice."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -77,14 +76,4 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
 
 
 def _decode(views: Mapping[str, View], video: Mapping[str, Any]) -> Decoded:
-    aspect = video["sample_aspect"]
-    stream = Stream(
-        id=video["id"],
-        path=video["path"],
-        pts=video["pts"],
-        keyframes=video["keyframes"],
-        time_base=Fraction(video["time_base"]),
-        rate=video["fps"],
-        aspect=Fraction(aspect) if aspect else None,
-    )
-    return decode_video(stream, views)
+    return decode_video(Stream.of(video), views)

@@ -92,7 +92,7 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
         with open_video(path, settings.max_pixels) as (container, stream):
             facts |= _stream_facts(container, stream)
             _check_size(facts["coded_width"], facts["coded_height"], settings)
-            packets = _Packets(container, stream, settings.max_frames)
+            packets = _Packets(container, stream, settings)
             facts |= packets.facts()
             facts |= _display_facts(packets.first_frame, stream)
             _check_size(facts["coded_width"], facts["coded_height"], settings)
@@ -157,7 +157,7 @@ def _check_size(width: int, height: int, settings: ProbeSettings) -> None:
 class _Packets:
     """The video's packets, and its first frame as proof that the stream can be decoded."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, limit: int) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, settings: ProbeSettings) -> None:
         self._container = container
         self._stream = stream
         self.pts: list[int | None] = []
@@ -165,13 +165,16 @@ class _Packets:
         self._last_duration = 0
         self._end = 0.0  # seconds, over all streams
         self._broken_off = ""
+        self._damaged = -1  # the last packet that the demuxer could not read whole
         frame = None
         errors: list[str] = []
         for packet in self._demux():
             if packet.stream_index != stream.index:
                 continue
-            if len(self.pts) >= limit:
-                raise Unusable(Status.TOO_LARGE, f"more than {limit} frames (probe.max_frames)")
+            if len(self.pts) >= settings.max_frames:
+                raise Unusable(Status.TOO_LARGE, f"more than {settings.max_frames} frames (probe.max_frames)")
+            if packet.is_corrupt:
+                self._damaged = len(self.pts)
             if packet.is_keyframe:
                 self.keyframes.append(len(self.pts))
             self.pts.append(None if packet.is_discard else packet.pts)
@@ -181,6 +184,8 @@ class _Packets:
                 frame = self._try(packet, errors)
         frame = frame or self._try(None, errors)
         if frame is None:
+            # A decoder may learn the size only from the stream itself, and then refuse to allocate it.
+            _check_size(stream.codec_context.width, stream.codec_context.height, settings)
             raise self._no_frame(errors)
         self.first_frame = frame
 
@@ -206,14 +211,14 @@ class _Packets:
         context = self._stream.codec_context
         if context.codec is None or any("not found" in e or "not implemented" in e.lower() for e in errors):
             return Unusable(Status.UNSUPPORTED_CODEC, f"no decoder for codec {context.name!r}")
+        if self._stream.frames > len(self.pts) or self._ends_early():
+            return Unusable(Status.TRUNCATED, "the file ends before the end of its first frame")
         if not self.pts:
-            promised = self._stream.frames
-            if promised > 0:
-                return Unusable(
-                    Status.TRUNCATED, f"the container promises {promised} frames, the file ends before the first"
-                )
             return Unusable(Status.TOO_SHORT, "no frames")
         return Unusable(Status.CORRUPT, f"no frame can be decoded: {errors[0] if errors else 'nothing comes out'}")
+
+    def _ends_early(self) -> bool:
+        return self._damaged >= 0 and self._damaged == len(self.pts) - 1
 
     def facts(self) -> dict[str, Any]:
         shown = sorted(pts for pts in self.pts if pts is not None)
@@ -252,10 +257,12 @@ class _Packets:
             raise Unusable(
                 Status.TRUNCATED, f"{count} of {promised} frames are there; the last good one is {count - 1}"
             )
+        if self._ends_early():
+            raise Unusable(Status.TRUNCATED, f"the file ends inside its last frame; the last good one is {count - 2}")
         promised_s = float(self._container.duration or 0) / 1e6
         start_s = float(self._container.start_time or 0) / 1e6
         missing_s = promised_s - (self._end - start_s)
-        if promised_s and self._end and missing_s > max(0.5, 5 / rate) and _keeps_its_duration(self._container):
+        if promised_s and self._end and missing_s > max(0.2, 3 / rate) and _keeps_its_duration(self._container):
             reason = f"{promised_s:.2f} s are promised, the file ends {missing_s:.2f} s earlier, after {count} frames"
             raise Unusable(Status.TRUNCATED, reason)
         if count < settings.min_frames:
@@ -265,5 +272,5 @@ class _Packets:
 
 
 def _keeps_its_duration(container: InputContainer) -> bool:
-    """Whether the container stores a duration; for others FFmpeg estimates one from the bitrate."""
-    return any(name in container.format.name for name in ("matroska", "mp4", "avi", "flv", "asf"))
+    """Whether the container stores the duration of what was recorded, and not that of an edit or an estimate."""
+    return any(name in container.format.name for name in ("matroska", "avi", "flv", "asf"))

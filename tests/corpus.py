@@ -599,9 +599,7 @@ def _no_videos() -> list[_Recipe]:
             encoded(frames=1, codec="libsvtav1", size=(64, 64)),
             "one picture in an MP4-like container",
         ),
-        _Recipe(
-            "motion_photo.jpg", "too_short refused unreadable", motion_photo, "a phone's JPEG with an MP4 behind it"
-        ),
+        _Recipe("motion_photo.jpg", "too_short refused unreadable", motion_photo, "a JPEG with an MP4 behind it"),
         _Recipe("one_frame.mp4", "too_short", encoded(frames=1), "a single frame"),
         _Recipe(
             "one_frame_with_sound.mp4",
@@ -1064,7 +1062,7 @@ def _lies() -> list[_Recipe]:
             "huge_16k.mkv",
             "too_large corrupt",
             huge_mkv(16000),
-            "header claims 16000 x 16000, which FFmpeg would allocate",
+            "claims 16000 x 16000, which FFmpeg would allocate",
         ),
         _Recipe(
             "huge_30k.mkv",

@@ -1,6 +1,8 @@
 # What all rules read: the checked config and the plan made from it. No rules here.
 import os
 import re
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from clipfold.video.views import build_views
 # Jobs may run in a conda environment of their own: this is where they find the package.
 SOURCE = str(Path(workflow.basedir, "src"))
 os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
+
+# Snakemake writes this path into shell commands as it is: a clone in a folder with a space would run no script.
+sys.executable = shlex.quote(sys.executable)
 
 validate(config, "../config/schema.yaml")
 

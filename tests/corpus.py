@@ -31,6 +31,8 @@ from av.stream import Disposition, Stream
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from clipfold.demo.encode import scheduling_kept
+
 FRAMES = 24
 SIZE = (96, 64)
 UNITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -151,7 +153,10 @@ def movie(
     clock = tick or Fraction(1, rate)
     reformat = VideoReformatter().reformat
     scratch = path.with_name(".scratch")  # a true file, since `faststart` reopens it
-    with av.open(str(scratch), "w", format=_muxer(fmt or path.suffix.lstrip(".")), container_options=mux or {}) as out:
+    with (
+        scheduling_kept(),
+        av.open(str(scratch), "w", format=_muxer(fmt or path.suffix.lstrip(".")), container_options=mux or {}) as out,
+    ):
         sound = _audio(out, audio) if audio and audio_first else None
         video = cast(VideoStream, out.add_stream(codec, rate, QUIET.get(codec, {}) | (options or {})))
         video.width, video.height = size

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -107,3 +108,8 @@ def test_turned_video_is_stored_lying_with_a_note_to_turn_it_back() -> None:
     upright = np.rot90(frame.to_ndarray(format="gray"), frame.rotation // 90)
     assert upright[:16].min() > 200
     assert upright[24:].max() < 50
+
+
+def test_encoding_leaves_the_process_its_scheduling_policy() -> None:
+    encode(np.zeros((2, 64, 64, 3), np.uint8), Take("av1", ".mkv", Fraction(25), 2), bits_per_pixel=0.3)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -2,6 +2,8 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -51,7 +53,10 @@ def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0)
     encoder, options = ENCODERS[take.codec]
     buffer = io.BytesIO()
     # "bitexact" leaves out the random identifiers and the versions that muxers write.
-    with av.open(buffer, "w", format=MUXERS[take.suffix], options={"fflags": "+bitexact"}) as container:
+    with (
+        scheduling_kept(),
+        av.open(buffer, "w", format=MUXERS[take.suffix], options={"fflags": "+bitexact"}) as container,
+    ):
         stream = container.add_stream(encoder, rate=take.fps, options=options)
         assert isinstance(stream, av.VideoStream)  # its type depends on the encoder's name
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -63,6 +68,24 @@ def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return buffer.getvalue()
+
+
+@contextmanager
+def scheduling_kept() -> Iterator[None]:
+    """Give the process its scheduling policy back after encoding.
+
+    SVT-AV1 makes the process of a privileged user a real-time one (`SwitchToRealTime` in its sources). All processes
+    started later would inherit that, and two that wait for each other in a loop, as threads of a network's training
+    do, would never get off the processor for one another.
+    """
+    if not hasattr(os, "sched_setscheduler"):  # not Linux
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def decode(data: bytes) -> Frames:

@@ -147,7 +147,9 @@ def _validation(y: Any, g: Any, share: float, seed: int) -> Any:
 
     def distance(part: Any) -> float:
         have = np.array([(y[part] == c).sum() for c in classes])
-        return float(np.abs(have - wanted).sum() + len(y) * (have == 0).sum())
+        left = np.array([(y == c).sum() for c in classes]) - have
+        # Rather no video of a class to choose by than none to learn from.
+        return float(np.abs(have - wanted).sum() + len(y) * (have == 0).sum() + len(y) ** 2 * (left == 0).sum())
 
     return min((part for _, part in _stratified(y, g, parts, seed)), key=distance)
 

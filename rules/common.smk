@@ -12,7 +12,7 @@ from snakemake.utils import validate
 from clipfold.models.catalog import plan_models
 from clipfold.plan import check_enough, find_manifest, read_manifest, shard_videos
 from clipfold.provenance import fingerprint
-from clipfold.settings import AugmentSettings, DecodeSettings, ProbeSettings, SplitSettings
+from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
 from clipfold.video.views import build_views
 
 # Jobs may run in a conda environment of their own: this is where they find the package.
@@ -26,6 +26,7 @@ validate(config, "../config/schema.yaml")
 
 try:
     ProbeSettings(**config["probe"])
+    PolicySettings(**config["policy"])
     AugmentSettings(**config["augment"])
     SPLITS = SplitSettings(**config["splits"])
     DECODE = DecodeSettings(**config["decode"])

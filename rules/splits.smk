@@ -18,6 +18,7 @@ rule splits:
         runtime=growing(30),
     params:
         settings=config["splits"],
+        policy=config["policy"],
         seed=config["seed"],
         code=code_of("splits", "clipfold.splits"),
     script:

@@ -5,10 +5,11 @@ The keys and defaults are those of `config/schema.yaml` (a test holds the two to
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from clipfold.checks import require
+from clipfold.status import DECODABLE, Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +61,39 @@ class DecodeSettings:
         require(16 <= self.size <= 1024, "decode.size", self.size, "use 16 to 1024 pixels")
         require(self.timeout_s > 0, "decode.timeout_s", self.timeout_s, "use a positive number of seconds")
         require("clips" in self.views, "decode.views", list(self.views), "keep a view named 'clips'")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicySettings:
+    """What to do with a video that is not `ok`, by its status: `quarantine` it, `fail`, or `use` what decodes.
+
+    `use` is possible where frames can be had. `duplicate: use` keeps files of identical content, all in one group.
+    """
+
+    missing: str = "quarantine"
+    empty: str = "quarantine"
+    refused: str = "quarantine"
+    unreadable: str = "quarantine"
+    no_video_stream: str = "quarantine"
+    unsupported_codec: str = "quarantine"
+    truncated: str = "quarantine"
+    corrupt: str = "quarantine"
+    too_short: str = "quarantine"
+    too_large: str = "quarantine"
+    timeout: str = "quarantine"
+    crashed: str = "quarantine"
+    duplicate: str = "quarantine"
+
+    def __post_init__(self) -> None:
+        for status in fields(self):
+            usable = status.name in DECODABLE or status.name == Status.DUPLICATE
+            choices = ("quarantine", "fail", "use") if usable else ("quarantine", "fail")
+            action = getattr(self, status.name)
+            require(action in choices, f"policy.{status.name}", action, f"use one of {', '.join(choices)}")
+
+    def action(self, status: str) -> str:
+        """`use`, `quarantine` or `fail`."""
+        return "use" if status == Status.OK else str(getattr(self, status))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold
 
+from clipfold.quarantine import identical, judge
 from clipfold.status import Status
 from clipfold.store import PathLike, read_table, write_json, write_table
 
 if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
-    from clipfold.settings import SplitSettings
+    from clipfold.settings import PolicySettings, SplitSettings
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ SCHEMA = pa.schema(
     {"id": pa.string(), "label": pa.string(), "group": pa.string(), "fold": pa.int16(), "role": pa.string()}
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
-_PROBED = ("id", "path", "label", "group", "digest", "status", "reason")
+_PROBED = ("id", "path", "label", "group", "size_bytes", "digest", "status", "reason")
 
 
 def split(
@@ -34,6 +35,7 @@ def split(
     quarantine: PathLike,
     audit: PathLike,
     settings: SplitSettings,
+    policy: PolicySettings,
     seed: int,
 ) -> None:
     """Deal the usable videos of all shards into folds.
@@ -45,21 +47,18 @@ def split(
         quarantine: table of `QUARANTINE`, a row per video that is not used.
         audit: JSON of what was checked and found.
         settings: number of folds and share of the validation part.
+        policy: what to do with videos that are not `ok`.
         seed: of the dealing.
 
     Raises:
-        ValueError: too few usable videos or groups are left.
+        ValueError: a video that the policy lets fail; too few usable videos or groups are left.
     """
-    probed = {row["id"]: row for row in read_table(metadata, _PROBED).to_pylist()}
     decoded = {row["id"]: row for row in read_table(indices, ("id", "row", "status", "reason")).to_pylist()}
-    videos = [probed[i] for i in sorted(probed) if decoded[i]["row"] is not None]
-    rejected = [
-        probed[i]
-        | {"stage": "probe" if probed[i]["status"] != Status.OK else "decode"}
-        | {key: decoded[i][key] for key in ("status", "reason")}
-        for i in sorted(probed)
-        if decoded[i]["row"] is None
+    candidates = [
+        row | {"stage": "decode" if row["status"] == Status.OK else "probe"} | decoded[row["id"]]
+        for row in read_table(metadata, _PROBED).to_pylist()
     ]
+    videos, rejected = judge(candidates, policy)
     groups = merge_copies([v["group"] for v in videos], [v["digest"] for v in videos])
     roles = deal([v["label"] for v in videos], groups, settings, seed)
     rows = [
@@ -69,7 +68,11 @@ def split(
     ]
     write_table(output, rows, SCHEMA)
     write_table(quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)
-    report = check(videos, rows) | {"manifest": len(probed), "usable": len(videos), "quarantined": len(rejected)}
+    report = check(candidates, rows) | {
+        "manifest": len(candidates),
+        "usable": len(videos),
+        "quarantined": len(rejected),
+    }
     write_json(audit, report)
     logger.info(
         "%d videos in %d groups, %d quarantined: %d leaks",
@@ -164,16 +167,28 @@ def _stratified(y: Any, g: Any, parts: int, seed: int) -> Iterable[tuple[Any, An
 def check(videos: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Look for leaks in the dealt table itself.
 
+    Args:
+        videos: every video of the manifest, used or not.
+        rows: the dealt table.
+
     Returns:
-        `groups_across_roles` and `copies_across_roles`: per fold, what is in more than one role; `conflicting_labels`:
-        ids with identical content and different labels; `leaks`: how many of the first two there are.
+        `groups_across_roles` and `copies_across_roles`: per fold, what is in more than one role; `copies`: sets of ids
+        with identical content; `conflicting_labels`: those of them with different labels; `leaks`: how many of the
+        first two there are.
     """
     digest = {video["id"]: video["digest"] for video in videos}
+    copies = identical(video for video in videos if video["digest"] and video["size_bytes"])
+    conflicting = [same for same in copies if len({video["label"] for video in same}) > 1]
+    for same in conflicting:
+        logger.error(
+            "identical files carry different labels, one of which must be wrong: %s",
+            ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same),
+        )
     return {
         "groups_across_roles": (torn := _across_roles(rows, lambda row: row["group"])),
         "copies_across_roles": (copied := _across_roles(rows, lambda row: digest[row["id"]])),
-        "copies": [ids for ids, _ in _copies(videos)],
-        "conflicting_labels": [ids for ids, labels in _copies(videos) if len(labels) > 1],
+        "copies": [[video["id"] for video in same] for same in copies],
+        "conflicting_labels": [[video["id"] for video in same] for same in conflicting],
         "leaks": len(torn) + len(copied),
     }
 
@@ -183,10 +198,3 @@ def _across_roles(rows: Sequence[Mapping[str, Any]], key: Any) -> list[dict[str,
     for row in rows:
         roles[row["fold"], key(row)].add(row["role"])
     return [{"fold": f, "value": v, "roles": sorted(r)} for (f, v), r in sorted(roles.items()) if len(r) > 1]
-
-
-def _copies(videos: Sequence[Mapping[str, Any]]) -> list[tuple[list[str], set[str]]]:
-    same: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for video in videos:
-        same[video["digest"]].append(video)
-    return [([v["id"] for v in copies], {v["label"] for v in copies}) for copies in same.values() if len(copies) > 1]

@@ -20,3 +20,7 @@ class Status(StrEnum):
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     DUPLICATE = "duplicate"
+
+
+DECODABLE = frozenset({Status.OK, Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT})
+"""Of a video in one of these, frames may be had."""

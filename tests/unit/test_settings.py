@@ -4,11 +4,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipfold.settings import AugmentSettings, DecodeSettings, ProbeSettings, SplitSettings
+from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
 from clipfold.video.views import build_views
 
 CONFIG = Path(__file__).parents[2] / "config"
-STAGES = {"probe": ProbeSettings, "decode": DecodeSettings, "augment": AugmentSettings, "splits": SplitSettings}
+STAGES = {
+    "probe": ProbeSettings,
+    "decode": DecodeSettings,
+    "policy": PolicySettings,
+    "augment": AugmentSettings,
+    "splits": SplitSettings,
+}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -37,6 +43,8 @@ def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
         (lambda: AugmentSettings(crop=0), "augment.crop is 0"),
         (lambda: SplitSettings(folds=1), "splits.folds is 1: use 2 to 100"),
         (lambda: SplitSettings(validation=0.6), "splits.validation is 0.6"),
+        (lambda: PolicySettings(corrupt="drop"), "policy.corrupt is 'drop': use one of quarantine, fail, use"),
+        (lambda: PolicySettings(missing="use"), "policy.missing is 'use': use one of quarantine, fail$"),
         (lambda: build_views({"a": {"kind": "unform"}}, 112), "decode.views.a.kind is 'unform': use one of uniform"),
         (lambda: build_views({"a": {"kind": "luma", "frames": 2}}, 112), "decode.views.a: .*missing.*'rate'"),
         (lambda: build_views({"a": {"kind": "uniform", "frames": 0}}, 112), "frames is 0: use a positive number"),

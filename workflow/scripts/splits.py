@@ -1,7 +1,7 @@
 """Rule splits."""
 
 from clipfold import job
-from clipfold.settings import SplitSettings
+from clipfold.settings import PolicySettings, SplitSettings
 from clipfold.splits import split
 
 if __name__ == "__main__":
@@ -13,5 +13,6 @@ if __name__ == "__main__":
             quarantine=snakemake.output.quarantine,
             audit=snakemake.output.audit,
             settings=SplitSettings(**snakemake.params.settings),
+            policy=PolicySettings(**snakemake.params.policy),
             seed=snakemake.params.seed,
         )

@@ -81,7 +81,7 @@ class Decoded:
 
     Args:
         arrays: name of the view -> `uint8` array of the view's shape.
-        facts: for the index: frames decoded, errors, warnings; per view the frames taken and the content box.
+        facts: for the index: status and reason, frames decoded, warning; per view the frames taken and the content box.
     """
 
     arrays: dict[str, Array]
@@ -94,36 +94,42 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
     Memory: one frame and the views' arrays, however long the video.
 
     A file whose timestamps are unusable, or that does not show all the frames its packets promise, is decoded whole and
-    its frames are counted; `facts["warning"]` says so.
+    its frames are counted; `facts["warning"]` says so. Where the decoder reports errors, `facts["status"]` is `corrupt`
+    and the arrays hold what it gave.
 
     Raises:
-        Unusable: `corrupt` on decoding errors, `truncated` if wanted frames never come, or whatever opening it gives.
+        Unusable: `corrupt` if no frame can be decoded, `truncated` if wanted frames never come, or whatever opening it
+            gives.
     """
     order = stream.order()
-    warning = ""
-    if order is not None:
-        timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
+    if order is None:
+        return _decode_counted(stream, views, "timestamps are missing or occur twice; frames were counted instead")
+    timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
+    packets = [Packet(None if pts is None else order[pts], False) for pts in stream.pts]
+    for i in stream.keyframes:
+        packets[i] = Packet(packets[i].frame, True)
+    for analyse in (False, True):  # without being told how far frames are reordered, a decoder may lose some
         keeper = _Keeper(views, timeline, stream.aspect)
-        packets = [Packet(None if pts is None else order[pts], False) for pts in stream.pts]
-        for i in stream.keyframes:
-            packets[i] = Packet(packets[i].frame, True)
-        steps = plan(packets, keeper.wanted)
-        counts = _run(
-            stream, steps, lambda frame, _: keeper.offer(frame, -1 if frame.pts is None else order.get(frame.pts, -1))
-        )
+        offer = _by_timestamp(keeper, order)
+        counts = _run(stream, plan(packets, keeper.wanted), offer, analyse=analyse)
         if not keeper.missing:
-            return keeper.result(counts, warning)
-        warning = (
-            f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames are never shown; frames were counted instead"
-        )
-    else:
-        warning = "timestamps are missing or occur twice; frames were counted instead"
+            return keeper.result(counts, "")
+    lost = f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames are never shown"
+    return _decode_counted(stream, views, f"{lost}; frames were counted instead")
+
+
+def _by_timestamp(keeper: _Keeper, order: Mapping[int, int]) -> Callable[[VideoFrame, int], None]:
+    return lambda frame, _: keeper.offer(frame, -1 if frame.pts is None else order.get(frame.pts, -1))
+
+
+def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> Decoded:
+    """Decode everything twice: to count the frames, and to keep those that are wanted."""
     times: list[float | None] = []
-    counts = _run(stream, None, lambda frame, _: times.append(frame.time))
+    _run(stream, None, lambda frame, _: times.append(frame.time), analyse=True)
     if not times:
         raise Unusable(Status.CORRUPT, f"none of its {len(stream.pts)} frames can be decoded")
     keeper = _Keeper(views, Timeline(stream.id, _ascending(times, stream.rate), ()), stream.aspect)
-    _run(stream, None, keeper.offer)
+    counts = _run(stream, None, keeper.offer, analyse=True)
     if keeper.missing:
         raise Unusable(Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded again")
     return keeper.result(counts, warning)
@@ -175,9 +181,10 @@ class _Keeper:
                 self._boxes[name] = [box.top, box.left, box.height, box.width]
 
     def result(self, counts: _Counts, warning: str) -> Decoded:
+        facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning, "status": Status.OK, "reason": ""}
         if counts.errors:
-            raise Unusable(Status.CORRUPT, f"{counts.errors} decoding errors, the first {counts.first_error}")
-        facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning}
+            facts["status"] = Status.CORRUPT
+            facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
         for name, indices in self._indices.items():
             facts[f"{name}_frames"] = indices
             facts[f"{name}_times"] = [self._times[i] for i in indices]
@@ -196,7 +203,9 @@ class _Counts:
         self.first_error = self.first_error or f"after {self.frames} frames: {what}"
 
 
-def _run(stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFrame, int], object]) -> _Counts:
+def _run(
+    stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFrame, int], object], *, analyse: bool
+) -> _Counts:
     """Decode the packets as planned (all of them without a plan) and hand on each frame with its ordinal."""
     counts = _Counts()
 
@@ -212,7 +221,7 @@ def _run(stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFram
             keep(frame, counts.frames)
             counts.frames += 1
 
-    with open_video(stream.path, stream.max_pixels) as (container, video):
+    with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
         context = video.codec_context
         position = -1
         for packet in container.demux(video):

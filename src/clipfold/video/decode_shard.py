@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from clipfold.status import Status
+from clipfold.status import DECODABLE, Status
 from clipfold.store import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.decode import Decoded, Stream, decode_video
@@ -24,32 +24,37 @@ if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code
 def decode_shard(
     metadata: PathLike, arrays: Mapping[str, PathLike], index: PathLike, settings: DecodeSettings, workers: int
 ) -> None:
-    """Decode the usable videos of a shard, once each, and write every view.
+    """Decode the videos of a shard that frames can be had of, once each, and write every view.
+
+    Truncated, damaged and very short ones are among them: whether they are used is decided by the splits.
 
     Args:
         metadata: table that `probe_shard` wrote.
-        arrays: name of the view -> its array, `uint8` of (usable videos, *shape of the view).
+        arrays: name of the view -> its array, `uint8` of (decoded videos, *shape of the view).
         index: table of `index_schema`, a row per row of `metadata`; `row` is the row in the arrays, null for a video
-            that is quarantined.
+            without frames.
         settings: the views.
         workers: processes.
     """
     views = build_views(settings.views, settings.size)
     probed = read_table(metadata).to_pylist()
-    usable = [row for row in probed if row["status"] == Status.OK]
+    decodable = [row for row in probed if row["status"] in DECODABLE and row["pts"] and row["width"]]
     work = partial(_decode, views)
     rows = {row["id"]: {key: row[key] for key in ("id", "status", "reason")} for row in probed}
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(ArrayWriter(arrays[name], view.shape, np.uint8)) for name, view in views.items()
         }
-        for video, decoded in map_videos(work, usable, workers=workers, timeout_s=settings.timeout_s, what="decode"):
+        for video, decoded in map_videos(work, decodable, workers=workers, timeout_s=settings.timeout_s, what="decode"):
             if isinstance(decoded, Unusable):
-                rows[video["id"]] |= {"status": decoded.status, "reason": decoded.reason}
-                continue
-            for name, writer in writers.items():
-                row = writer.append(decoded.arrays[name])
-            rows[video["id"]] |= decoded.facts | {"row": row}
+                facts: dict[str, Any] = {"status": decoded.status, "reason": decoded.reason}
+            else:
+                for name, writer in writers.items():
+                    row = writer.append(decoded.arrays[name])
+                facts = decoded.facts | {"row": row}
+            if video["status"] != Status.OK:  # what probing found is the cause of whatever decoding finds
+                facts |= {"status": video["status"], "reason": video["reason"]}
+            rows[video["id"]] |= facts
     write_table(index, rows.values(), index_schema(views))
     report("decoded", list(rows.values()))
 

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import av
 import pyarrow as pa
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -131,7 +133,7 @@ def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, A
 
 
 def _display_facts(frame: VideoFrame, stream: VideoStream) -> dict[str, Any]:
-    aspect = stream.sample_aspect_ratio
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     width, height = displayed(frame.width, frame.height, aspect, frame.rotation)
     return {
         "width": width,
@@ -162,8 +164,10 @@ class _Packets:
         self._stream = stream
         self.pts: list[int | None] = []
         self.keyframes: list[int] = []
+        self._time_bases: dict[int, float] = {}  # by stream
         self._last_duration = 0
-        self._end = 0.0  # seconds, over all streams
+        self._start, self._end = inf, 0.0  # seconds, over all streams
+        stream.codec_context.flags |= Flags.low_delay  # the first frame is wanted, not the order of those that follow
         self._broken_off = ""
         self._damaged = -1  # the last packet that the demuxer could not read whole
         frame = None
@@ -194,11 +198,18 @@ class _Packets:
             for packet in self._container.demux():
                 if packet.size == 0 and packet.pts is None:
                     continue
-                if packet.pts is not None and packet.time_base:
-                    self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.pts is not None and (base := self._time_base(packet)):
+                    self._start = min(self._start, packet.pts * base)
+                    self._end = max(self._end, (packet.pts + (packet.duration or 0)) * base)
                 yield packet
         except (av.error.FFmpegError, EOFError) as error:
             self._broken_off = describe(error)
+
+    def _time_base(self, packet: av.Packet[Any]) -> float:
+        """Seconds per unit; fractions would take longer than reading the packet."""
+        if packet.stream_index not in self._time_bases:
+            self._time_bases[packet.stream_index] = float(packet.time_base or 0)
+        return self._time_bases[packet.stream_index]
 
     def _try(self, packet: av.Packet[VideoStream] | None, errors: list[str]) -> VideoFrame | None:
         try:
@@ -260,8 +271,7 @@ class _Packets:
         if self._ends_early():
             raise Unusable(Status.TRUNCATED, f"the file ends inside its last frame; the last good one is {count - 2}")
         promised_s = float(self._container.duration or 0) / 1e6
-        start_s = float(self._container.start_time or 0) / 1e6
-        missing_s = promised_s - (self._end - start_s)
+        missing_s = promised_s - (self._end - self._start)
         if promised_s and self._end and missing_s > max(0.2, 3 / rate) and _keeps_its_duration(self._container):
             reason = f"{promised_s:.2f} s are promised, the file ends {missing_s:.2f} s earlier, after {count} frames"
             raise Unusable(Status.TRUNCATED, reason)

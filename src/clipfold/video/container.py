@@ -112,8 +112,8 @@ def _choose_stream(container: InputContainer) -> VideoStream:
     stream = best if best in streams else streams[0]
     if stream.codec_context is None:
         raise Unusable(Status.UNSUPPORTED_CODEC, "no decoder for its video stream")
-    stream.codec_context.skip_frame = "DEFAULT"
     stream.codec_context.thread_count = 1  # parallel over videos instead, which scales and keeps memory flat
+    stream.codec_context.skip_frame = "DEFAULT"
     for other in container.streams:
         if other is not stream and other.type != "audio":
             other.discard = av.stream.Discard.all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -19,6 +19,7 @@ from clipfold.video.planner import Packet, Step, plan
 from clipfold.video.views import Timeline, View
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -105,15 +106,18 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
     if order is None:
         return _decode_counted(stream, views, "timestamps are missing or occur twice; frames were counted instead")
     timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
-    packets = [Packet(None if pts is None else order[pts], False) for pts in stream.pts]
-    for i in stream.keyframes:
-        packets[i] = Packet(packets[i].frame, True)
-    for analyse in (False, True):  # without being told how far frames are reordered, a decoder may lose some
+    # Some files call a frame a keyframe that needs others, and some decoders lose frames if they were not told before how
+    # far frames are reordered. Either shows; then everything from the start is decoded, with the stream analysed first.
+    for keyframes, analyse in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
+        packets = [
+            Packet(None if pts is None else order[pts], keyframe=i in keyframes) for i, pts in enumerate(stream.pts)
+        ]
         keeper = _Keeper(views, timeline, stream.aspect)
-        offer = _by_timestamp(keeper, order)
-        counts = _run(stream, plan(packets, keeper.wanted), offer, analyse=analyse)
-        if not keeper.missing:
-            return keeper.result(counts, "")
+        counts = _run(stream, plan(packets, keeper.wanted), _by_timestamp(keeper, order), analyse=analyse)
+        if not keeper.missing and not counts.errors:
+            break
+    if not keeper.missing:
+        return keeper.result(counts, "")
     lost = f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames are never shown"
     return _decode_counted(stream, views, f"{lost}; frames were counted instead")
 
@@ -223,11 +227,8 @@ def _run(
 
     with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
         context = video.codec_context
-        position = -1
-        for packet in container.demux(video):
-            if packet.size == 0 and packet.pts is None:  # the demuxer's sign that the file has ended
-                break
-            position += 1
+        context.open()  # some decoders heed `skip_frame` when they are opened, and never again
+        for position, packet in enumerate(_packets(container, video, counts)):
             if steps is not None:
                 if position >= len(steps):
                     break
@@ -243,3 +244,14 @@ def _run(
             receive(packet)
         receive(None)
     return counts
+
+
+def _packets(container: InputContainer, video: VideoStream, counts: _Counts) -> Iterator[av.Packet[VideoStream]]:
+    """The stream's packets up to where the file ends or cannot be read on."""
+    try:
+        for packet in container.demux(video):
+            if packet.size == 0 and packet.pts is None:  # the demuxer's sign that the file has ended
+                return
+            yield packet
+    except (av.error.FFmpegError, EOFError) as error:
+        counts.error(describe(error))

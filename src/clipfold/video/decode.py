@@ -106,8 +106,8 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
     if order is None:
         return _decode_counted(stream, views, "timestamps are missing or occur twice; frames were counted instead")
     timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
-    # Some files call a frame a keyframe that needs others, and some decoders lose frames if they were not told before how
-    # far frames are reordered. Either shows; then everything from the start is decoded, with the stream analysed first.
+    # Some files call a frame a keyframe that needs others, and some decoders lose frames if they are not told how
+    # far those are reordered. Either shows; then all is decoded from the start, with the stream analysed first.
     for keyframes, analyse in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
         packets = [
             Packet(None if pts is None else order[pts], keyframe=i in keyframes) for i, pts in enumerate(stream.pts)

@@ -9,6 +9,7 @@ take turns on every video, and the best of a few rounds counts: the noise of a s
 from __future__ import annotations
 
 import argparse
+import functools
 import glob
 import importlib
 import json
@@ -45,15 +46,34 @@ def wanted(total: int, frames: int) -> list[int]:
 # --- The decoders: (path, frames, size) -> frames ---------------------------------------------------------------------
 
 
-def clipfold_frames(path: str, frames: int, size: int) -> Frames:
-    """Returns the frames as the workflow decodes them, letterboxed; probing, with its digest of the file, included."""
+@functools.cache
+def _noted(path: str) -> dict[str, Any]:
+    return _probe(path)
+
+
+def _probe(path: str) -> dict[str, Any]:
     settings = importlib.import_module("clipfold.settings")
     probe = importlib.import_module("clipfold.video.probe")
+    facts: dict[str, Any] = probe.probe_video(path, settings.ProbeSettings()) | {"id": path, "path": path}
+    return facts
+
+
+def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
+    """Returns the frames as the workflow decodes them, letterboxed.
+
+    Args:
+        path: The file.
+        frames: How many.
+        size: Of the square.
+        probed: `now`, with the digest of the file and a first frame as proof that it decodes; or `before`, as the
+            workflow's decode jobs find it, for every size and view that is tried.
+    """
     decode = importlib.import_module("clipfold.video.decode")
     views = importlib.import_module("clipfold.video.views")
-    facts = probe.probe_video(path, settings.ProbeSettings()) | {"id": path, "path": path}
+    facts = _probe(path) if probed == "now" else _noted(path)
     clip = views.build_views({"clips": {"kind": "uniform", "frames": frames}}, size)
-    return decode.decode_video(decode.Stream.of(facts), clip).arrays["clips"]
+    kept: Frames = decode.decode_video(decode.Stream.of(facts), clip).arrays["clips"]
+    return kept
 
 
 def torchcodec_frames(path: str, frames: int, size: int, seek_mode: str) -> Frames:
@@ -134,7 +154,8 @@ class Decoder:
 
 
 DECODERS = [
-    Decoder("clipfold", "", clipfold_frames, letterboxed=True),
+    Decoder("clipfold", "probed now", clipfold_frames, {"probed": "now"}, letterboxed=True),
+    Decoder("clipfold_decode", "probed before", clipfold_frames, {"probed": "before"}, letterboxed=True),
     Decoder("torchcodec", "exact", torchcodec_frames, {"seek_mode": "exact"}),
     Decoder("torchcodec", "approximate", torchcodec_frames, {"seek_mode": "approximate"}),
     Decoder("decord", "", decord_frames),
@@ -268,16 +289,16 @@ def main() -> None:
 
     scores, absent = compare(videos, args.frames, args.size, args.repeats)
     best = best_settings(scores)
-    peers = {name: number for name, number in best.items() if name != "clipfold"}
+    peers = {name: number for name, number in best.items() if not name.startswith("clipfold")}
     yardstick = min(peers.values(), key=lambda n: statistics.median(scores[n].cpu_ms)) if peers else None
 
     decoders: dict[str, dict[str, object]] = {}
-    print(f"{'decoder':24}{'CPU ms':>10}{'wall ms':>10}{'of best peer':>14}{'frames':>8}  exact")
+    print(f"{'decoder':30}{'CPU ms':>10}{'wall ms':>10}{'of best peer':>14}{'frames':>8}  exact")
     for name in dict.fromkeys(decoder.name for decoder in DECODERS):
         if name not in best:
             reason = next(why for number, why in absent.items() if DECODERS[number].name == name)
             decoders[name] = {"absent": reason}
-            print(f"{name:24}absent: {reason}")
+            print(f"{name:30}absent: {reason}")
             continue
         score, setting = scores[best[name]], DECODERS[best[name]].setting
         cpu, wall = statistics.median(score.cpu_ms), statistics.median(score.wall_ms)
@@ -293,7 +314,7 @@ def main() -> None:
             "inexact_videos": score.wrong,
         }
         right = f"{len(videos) - len(score.wrong)}/{len(videos)}"
-        print(f"{f'{name} {setting}':24}{cpu:10.1f}{wall:10.1f}{ratio:14.2f}{score.frames:8}  {right}")
+        print(f"{f'{name} {setting}':30}{cpu:10.1f}{wall:10.1f}{ratio:14.2f}{score.frames:8}  {right}")
     if args.json:
         settings = {"videos": len(videos), "frames": args.frames, "size": args.size, "repeats": args.repeats}
         args.json.write_text(json.dumps({"settings": settings, "decoders": decoders}, indent=2) + "\n")

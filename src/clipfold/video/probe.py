@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import pyarrow as pa
-from av.codec.context import Flags
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -167,7 +166,6 @@ class _Packets:
         self._time_bases: dict[int, float] = {}  # by stream
         self._last_duration = 0
         self._start, self._end = inf, 0.0  # seconds, over all streams
-        stream.codec_context.flags |= Flags.low_delay  # the first frame is wanted, not the order of those that follow
         self._broken_off = ""
         self._damaged = -1  # the last packet that the demuxer could not read whole
         frame = None
@@ -186,7 +184,6 @@ class _Packets:
             self._last_duration = packet.duration or self._last_duration
             if frame is None:
                 frame = self._try(packet, errors)
-        frame = frame or self._try(None, errors)
         if frame is None:
             # A decoder may learn the size only from the stream itself, and then refuse to allocate it.
             _check_size(stream.codec_context.width, stream.codec_context.height, settings)
@@ -211,12 +208,18 @@ class _Packets:
             self._time_bases[packet.stream_index] = float(packet.time_base or 0)
         return self._time_bases[packet.stream_index]
 
-    def _try(self, packet: av.Packet[VideoStream] | None, errors: list[str]) -> VideoFrame | None:
+    def _try(self, packet: av.Packet[VideoStream], errors: list[str]) -> VideoFrame | None:
+        """The frame of one packet, without waiting for the packets that may have to be shown before it."""
+        context = self._stream.codec_context
+        frame = None
         try:
-            return next(iter(self._stream.codec_context.decode(packet)), None)
+            frame = next(iter(context.decode(packet)), None)
+            if frame is None and not packet.is_discard:
+                frame = next(iter(context.decode(None)), None)
+                context.flush_buffers()
         except (av.error.FFmpegError, EOFError) as error:
             errors.append(describe(error))
-            return None
+        return frame
 
     def _no_frame(self, errors: list[str]) -> Unusable:
         context = self._stream.codec_context

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeAlias
@@ -108,9 +109,20 @@ def open_array(path: PathLike) -> Array:
 
 def write_table(path: PathLike, rows: Iterable[Mapping[str, Any]] | pa.Table, schema: pa.Schema | None = None) -> None:
     """Write a Parquet table: a list of rows with its schema, or a table."""
-    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=schema)
-    with replacing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+    if isinstance(rows, pa.Table):
+        rows, schema = rows.to_batches(), rows.schema
+    else:
+        rows = _batches(rows, schema)
+    with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+
+
+def _batches(rows: Iterable[Mapping[str, Any]], schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
+    """Rows by the hundreds: converting and writing many at once takes several times the memory of the table."""
+    upcoming = iter(rows)
+    while some := list(islice(upcoming, 200)):
+        yield pa.RecordBatch.from_pylist(some, schema=schema)
 
 
 def read_table(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pa.Table:

@@ -190,8 +190,8 @@ class _Keeper:
             facts["status"] = Status.CORRUPT
             facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
         for name, indices in self._indices.items():
-            facts[f"{name}_frames"] = indices
-            facts[f"{name}_times"] = [self._times[i] for i in indices]
+            facts[f"{name}_frames"] = np.array(indices, np.int32)  # thousands of lists would show in a job's memory
+            facts[f"{name}_times"] = np.array([self._times[i] for i in indices])
             facts[f"{name}_box"] = self._boxes[name]
         return Decoded(self._arrays, facts)
 

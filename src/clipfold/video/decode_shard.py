@@ -21,6 +21,12 @@ if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code
     from clipfold.settings import DecodeSettings
 
 
+_PROBED = (
+    *("id", "path", "status", "reason", "width", "coded_width", "coded_height"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes"),
+)
+
+
 def decode_shard(
     metadata: PathLike, arrays: Mapping[str, PathLike], index: PathLike, settings: DecodeSettings, workers: int
 ) -> None:
@@ -37,7 +43,7 @@ def decode_shard(
         workers: processes.
     """
     views = build_views(settings.views, settings.size)
-    probed = read_table(metadata).to_pylist()
+    probed = read_table(metadata, _PROBED).to_pylist()
     decodable = [row for row in probed if row["status"] in DECODABLE and row["pts"] and row["width"]]
     work = partial(_decode, views)
     rows = {row["id"]: {key: row[key] for key in ("id", "status", "reason")} for row in probed}

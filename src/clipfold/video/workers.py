@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
+_RENEWED_AFTER = 200  # videos that a worker takes before another takes its place: decoders leak a few KB each
+
 
 def map_videos(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, timeout_s: float, what: str
@@ -38,7 +40,8 @@ def map_videos(
     items = list(items)
     started = reported = time.monotonic()
     # Forked workers have all modules already; spawned ones would import the caller's script again.
-    with ProcessPool(max_workers=workers, context=multiprocessing.get_context("fork")) as pool:
+    fork = multiprocessing.get_context("fork")
+    with ProcessPool(max_workers=workers, max_tasks=_RENEWED_AFTER, context=fork) as pool:
         waiting: deque[tuple[Item, ProcessFuture[Any]]] = deque()
         upcoming = iter(items)
         for done in range(len(items)):

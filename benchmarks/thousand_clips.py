@@ -1,0 +1,122 @@
+"""Probing, decoding and scaling of many clips by the workflow, against ffmpeg programs that only decode them.
+
+    python benchmarks/thousand_clips.py --videos 'clips/*.mp4' --clips 1000 --json thousand.json
+
+The clips are the given files, linked under as many ids as asked for. Both sides have two processors: Snakemake with
+`--cores 2`, and two `ffmpeg -threads 1 -i CLIP -f null -` at a time. They take turns; the best round of each counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pandas as pd
+
+from clipfold.plan import read_manifest, shard_videos
+
+PROJECT = Path(__file__).resolve().parents[1]
+CORES = 2
+SIZE = 64
+SHARD_SIZE = 512
+
+
+def link_clips(sources: list[str], clips: int, folder: Path) -> list[Path]:
+    """Links the files under as many names, and writes their manifest."""
+    (folder / "clips").mkdir(parents=True)
+    rows, paths = [("path", "label", "group")], []
+    for number, source in enumerate(islice(cycle(sources), clips)):
+        path = folder / "clips" / f"{number:05}{Path(source).suffix}"
+        path.symlink_to(Path(source).resolve())
+        rows.append((str(path), "ab"[number % 2], str(number)))
+        paths.append(path)
+    with open(folder / "videos.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return paths
+
+
+def run_workflow(folder: Path) -> float:
+    """Returns the wall seconds from the command to the last scaled shard."""
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    shutil.rmtree(folder / ".snakemake", ignore_errors=True)
+    shards = shard_videos(read_manifest(folder / "videos.csv", {}), SHARD_SIZE)
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(folder)),
+        *("--profile", str(PROJECT / "profiles/local"), "--cores", str(CORES)),
+        *("--config", "manifest=videos.csv", f"shard_size={SHARD_SIZE}", "--quiet", "all", "--"),
+        *(f"results/scaled/{SIZE}/{shard}/frames.npy" for shard in shards),
+    ]
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - started
+
+
+def run_ffmpeg(program: str, clips: list[Path]) -> float:
+    """Returns the wall seconds for decoding all clips, two programs at a time."""
+
+    def decode(clip: Path) -> None:
+        command = [program, "-v", "error", "-threads", "1", "-i", str(clip), "-f", "null", "-"]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(decode, clips))
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--videos", required=True, help="pattern of the files (** goes into folders)")
+    parser.add_argument("--clips", type=int, default=1000, help="how many ids to link them under")
+    parser.add_argument("--rounds", type=int, default=2, help="the best of each side counts")
+    parser.add_argument("--ffmpeg", default=imageio_ffmpeg.get_ffmpeg_exe(), help="the program")
+    parser.add_argument("--json", type=Path, help="where to write the result")
+    args = parser.parse_args()
+    sources = sorted(glob.glob(args.videos, recursive=True))
+    if not sources:
+        parser.error(f"--videos {args.videos}: no such files; quote the pattern")
+
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "work"
+        clips = link_clips(sources, args.clips, folder)
+        workflow, ffmpeg = [], []
+        for _ in range(args.rounds):
+            ffmpeg.append(run_ffmpeg(args.ffmpeg, clips))
+            workflow.append(run_workflow(folder))
+        indices = [pd.read_parquet(path) for path in sorted((folder / "results/frames").glob("*/index.parquet"))]
+        index = pd.concat(indices)
+        stages = {
+            stage: round(sum(pd.read_csv(path, sep="\t").s.sum() for path in sorted(places.rglob("*.tsv"))), 1)
+            for stage in ("probe", "decode", "scale")
+            for places in [folder / "results/benchmarks" / stage]
+        }
+    result: dict[str, Any] = {
+        "clips": len(clips),
+        "usable": int((index.status == "ok").sum()),
+        "cores": CORES,
+        "processors": os.cpu_count(),
+        "workflow_s": [round(seconds, 1) for seconds in workflow],
+        "ffmpeg_s": [round(seconds, 1) for seconds in ffmpeg],
+        "ratio": round(min(workflow) / min(ffmpeg), 3),
+        "jobs_s": stages,
+    }
+    print(json.dumps(result, indent=2))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -41,6 +41,10 @@ except ValueError as error:
 
 FOLDS = range(SPLITS.folds)
 
+# Processes of a data job. On one machine with more shards than cores, jobs side by side waste less than processes in one.
+LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None
+DATA_THREADS = max(1, min(4, LOCAL_CORES // len(SHARDS))) if LOCAL_CORES else 4
+
 
 wildcard_constraints:
     shard=r"\d+-of-\d+",

@@ -10,7 +10,7 @@ rule decode:
         "results/benchmarks/decode/{shard}.tsv"
     conda:
         "../envs/decode.yaml"
-    threads: 4
+    threads: DATA_THREADS
     resources:
         mem_mb=growing(1500),
         runtime=growing(120),

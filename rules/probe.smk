@@ -9,7 +9,7 @@ rule probe:
         "results/benchmarks/probe/{shard}.tsv"
     conda:
         "../envs/decode.yaml"
-    threads: 4
+    threads: DATA_THREADS
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),

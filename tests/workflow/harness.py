@@ -39,6 +39,11 @@ class Workflow:
         ]
 
     @property
+    def opened(self) -> Path:
+        """A line per time that a job opened a video: rule, file."""
+        return self.directory.parent / "opened.txt"
+
+    @property
     def environment(self) -> dict[str, str]:
         return os.environ | {"PYTHONPATH": str(self.project / "src")}
 

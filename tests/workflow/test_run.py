@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -52,6 +53,17 @@ def test_the_report_is_one_page_that_escapes_file_names(finished):
     page = (finished.directory / "results/report/index.html").read_text()
     assert "gone.mp4" in page
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+
+
+def test_each_video_is_decoded_once_for_all_models_folds_and_sizes(finished):
+    opened = Counter(tuple(line.split("\t")) for line in finished.opened.read_text().splitlines())
+    assert {rule for rule, _ in opened} == {"probe", "decode"}
+    indices = read_table(sorted((finished.directory / "results/frames").glob("*/index.parquet"))).to_pylist()
+    usable = {os.path.basename(row["id"]) for row in indices if row["status"] == "ok"}
+    assert len(usable) == 14
+    assert {name: count for (rule, name), count in opened.items() if rule == "decode"} == dict.fromkeys(usable, 1)
+    # Once for the digest of its content, once for its packets.
+    assert all(count == 2 for (rule, name), count in opened.items() if rule == "probe" and name in usable)
 
 
 def test_every_job_leaves_a_log_with_its_time_and_memory(finished):

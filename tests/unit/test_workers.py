@@ -1,0 +1,77 @@
+"""A video can hang or crash its process and harms no other; the order and number of processes change nothing."""
+
+import os
+import signal
+import time
+
+import pytest
+from corpus import movie
+
+from clipfold.settings import DecodeSettings, ProbeSettings
+from clipfold.store import open_array, read_table
+from clipfold.video.container import Unusable
+from clipfold.video.decode_shard import decode_shard
+from clipfold.video.probe_shard import probe_shard
+from clipfold.video.workers import map_videos
+
+SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
+
+
+def misbehave(item):
+    if item == 3:
+        time.sleep(60)
+    if item == 5:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return item * 10
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_hang_and_a_crash_cost_one_item_each(workers):
+    started = time.monotonic()
+    done = list(map_videos(misbehave, range(12), workers=workers, timeout_s=1.0, what="test"))
+    assert time.monotonic() - started < 30
+    assert [item for item, _ in done] == list(range(12))
+    statuses = {item: result.status for item, result in done if isinstance(result, Unusable)}
+    assert statuses == {3: "timeout", 5: "crashed"}
+    assert [result for item, result in done if item not in statuses] == [i * 10 for i in range(12) if i not in (3, 5)]
+
+
+def shard(paths, folder, workers):
+    folder.mkdir()
+    rows = [{"id": path.name, "path": str(path), "label": "a", "group": "a"} for path in paths]
+    metadata, clips, index = (folder / name for name in ("metadata.parquet", "clips.npy", "index.parquet"))
+    probe_shard(rows, metadata, ProbeSettings(), workers)
+    decode_shard(metadata, {"clips": clips}, index, SETTINGS, workers)
+    return [path.read_bytes() for path in (metadata, clips, index)]
+
+
+def test_output_is_the_same_for_any_number_of_processes(tmp_path):
+    paths = [tmp_path / f"{i}.mp4" for i in range(9)]
+    for i, path in enumerate(paths):
+        path.write_bytes(movie(path, frames=8 + 16 * (i % 3)))
+    (tmp_path / "4.mp4").write_bytes(b"no video")
+    assert shard(paths, tmp_path / "one", 1) == shard(paths, tmp_path / "three", 3)
+
+
+def test_one_good_video_among_29_bad_ones_is_delivered(tmp_path):
+    good, *bad = (tmp_path / f"{i:02}.mp4" for i in range(30))
+    good.write_bytes(movie(good))
+    for i, path in enumerate(bad):
+        path.write_bytes(good.read_bytes()[: 40 * i])
+    shard([*bad[:15], good, *bad[15:]], tmp_path / "shard", 2)
+    index = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert len(index) == 30
+    assert [(row["id"], row["row"]) for row in index if row["status"] == "ok"] == [("00.mp4", 0)]
+    assert open_array(tmp_path / "shard/clips.npy").shape[0] == 1
+
+
+def test_of_a_truncated_video_the_frames_before_the_cut_are_kept(tmp_path):
+    path = tmp_path / "cut.mkv"
+    whole = movie(path, frames=48)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    shard([path], tmp_path / "shard", 1)
+    (row,) = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert (row["status"], row["row"]) == ("truncated", 0)
+    assert "last good one is" in row["reason"] or "after" in row["reason"]
+    assert 0 < max(row["clips_frames"]) < 47
+    assert open_array(tmp_path / "shard/clips.npy")[0].reshape(4, -1).any(axis=1).all()

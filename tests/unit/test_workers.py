@@ -11,6 +11,7 @@ from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.store import open_array, read_table
 from clipfold.video.container import Unusable
 from clipfold.video.decode_shard import decode_shard
+from clipfold.video.probe import probe_video
 from clipfold.video.probe_shard import probe_shard
 from clipfold.video.workers import map_videos
 
@@ -63,6 +64,29 @@ def test_one_good_video_among_29_bad_ones_is_delivered(tmp_path):
     assert len(index) == 30
     assert [(row["id"], row["row"]) for row in index if row["status"] == "ok"] == [("00.mp4", 0)]
     assert open_array(tmp_path / "shard/clips.npy").shape[0] == 1
+
+
+def test_a_fact_that_no_table_holds_costs_one_video(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.mp4" for i in range(3)]
+    for path in paths:
+        path.write_bytes(movie(path))
+
+    def probe(path, settings):  # what a damaged header made of a rotation, once
+        return probe_video(path, settings) | ({"rotation": -(2**31)} if path.endswith("1.mp4") else {})
+
+    monkeypatch.setattr("clipfold.video.probe_shard.probe_video", probe)
+    shard(paths, tmp_path / "shard", 2)
+    statuses = [row["status"] for row in read_table(tmp_path / "shard/index.parquet").to_pylist()]
+    assert statuses == ["ok", "unreadable", "ok"]
+
+
+def test_limits_on_frames_and_size_are_kept(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(movie(path, frames=24, size=(96, 64)))
+    assert probe_video(str(path), ProbeSettings(max_frames=23))["status"] == "too_large"
+    assert probe_video(str(path), ProbeSettings(max_pixels=96 * 64 - 1))["status"] == "too_large"
+    assert probe_video(str(path), ProbeSettings(max_frames=24, max_pixels=96 * 64))["status"] == "ok"
+    assert probe_video(str(path), ProbeSettings(min_frames=25))["status"] == "too_short"
 
 
 def test_of_a_truncated_video_the_frames_before_the_cut_are_kept(tmp_path):

@@ -14,6 +14,15 @@ class Box:
     width: int
 
 
+def quarter_turns(degrees: int) -> int:
+    """Quarter turns nearest to a rotation; 0 for a number that no angle is, as a damaged header may hold.
+
+    >>> quarter_turns(-90), quarter_turns(180), quarter_turns(-(2**31))
+    (-1, 2, 0)
+    """
+    return round(degrees / 90) if abs(degrees) <= 360 else 0
+
+
 def displayed(width: int, height: int, aspect: Fraction | None, rotation: int) -> tuple[int, int]:
     """Size in square pixels in which a picture is meant to be seen.
 

@@ -7,7 +7,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
 from clipfold.store import Array
-from clipfold.video.geometry import Box, displayed, letterbox
+from clipfold.video.geometry import Box, displayed, letterbox, quarter_turns
 
 _LUMA_FIRST = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray", "yuva420p"}
 
@@ -23,7 +23,7 @@ class Picture:
     def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
         self._frame = frame
         self._aspect = aspect
-        self._rotation = frame.rotation
+        self._rotation = 90 * quarter_turns(frame.rotation)
 
     @property
     def width(self) -> int:

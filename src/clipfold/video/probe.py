@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
-from clipfold.video.geometry import displayed
+from clipfold.video.geometry import displayed, quarter_turns
 
 if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
     from clipfold.settings import ProbeSettings
@@ -133,13 +133,14 @@ def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, A
 
 def _display_facts(frame: VideoFrame, stream: VideoStream) -> dict[str, Any]:
     aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    width, height = displayed(frame.width, frame.height, aspect, frame.rotation)
+    rotation = 90 * quarter_turns(frame.rotation)
+    width, height = displayed(frame.width, frame.height, aspect, rotation)
     return {
         "width": width,
         "height": height,
         "coded_width": frame.width,
         "coded_height": frame.height,
-        "rotation": frame.rotation,
+        "rotation": rotation,
         "sample_aspect": str(aspect or ""),
         "pix_fmt": frame.format.name,
         "bit_depth": max(component.bits for component in frame.format.components),

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from clipfold.status import Status
 from clipfold.store import PathLike, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.probe import SCHEMA, probe_video
@@ -29,9 +32,18 @@ def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings:
     for video, facts in map_videos(work, videos, workers=workers, timeout_s=settings.timeout_s, what="probe"):
         if isinstance(facts, Unusable):
             facts = {"status": facts.status, "reason": facts.reason}
-        rows.append(dict(video) | facts)
+        rows.append(dict(video) | _storable(facts))
     write_table(output, rows, SCHEMA)
     report("probed", rows)
+
+
+def _storable(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, unless the table cannot hold one of them: a damaged header must not take the shard down."""
+    try:
+        pa.RecordBatch.from_pylist([facts], schema=SCHEMA)
+    except (pa.ArrowException, OverflowError, ValueError) as error:
+        return {"status": Status.UNREADABLE, "reason": f"it claims what cannot be: {error}"}
+    return facts
 
 
 def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:

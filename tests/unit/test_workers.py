@@ -29,7 +29,7 @@ def misbehave(item):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_hang_and_a_crash_cost_one_item_each(workers):
     started = time.monotonic()
-    done = list(map_videos(misbehave, range(12), workers=workers, timeout_s=1.0, what="test"))
+    done = list(map_videos(misbehave, range(12), total=12, workers=workers, timeout_s=1.0, what="test"))
     assert time.monotonic() - started < 30
     assert [item for item, _ in done] == list(range(12))
     statuses = {item: result.status for item, result in done if isinstance(result, Unusable)}

@@ -39,6 +39,10 @@ class Unusable(Exception):
         self.status = status
         self.reason = reason
 
+    def facts(self) -> dict[str, str]:
+        """For a table's row."""
+        return {"status": self.status, "reason": self.reason}
+
 
 @contextmanager
 def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:

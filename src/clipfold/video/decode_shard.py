@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ from clipfold.store import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.decode import Decoded, Stream, decode_video
 from clipfold.video.views import View, build_views
-from clipfold.video.workers import map_videos, report
+from clipfold.video.workers import map_videos, reported
 
 if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
     from clipfold.settings import DecodeSettings
 
+
+Video = Mapping[str, Any]
 
 _PROBED = (
     *("id", "path", "status", "reason", "width", "coded_width", "coded_height"),
@@ -43,26 +45,45 @@ def decode_shard(
         workers: processes.
     """
     views = build_views(settings.views, settings.size)
-    probed = read_table(metadata, _PROBED).to_pylist()
-    decodable = [row for row in probed if row["status"] in DECODABLE and row["pts"] and row["width"]]
-    work = partial(_decode, views)
-    rows = {row["id"]: {key: row[key] for key in ("id", "status", "reason")} for row in probed}
+    table = read_table(metadata, _PROBED)
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(ArrayWriter(arrays[name], view.shape, np.uint8)) for name, view in views.items()
         }
-        for video, decoded in map_videos(work, decodable, workers=workers, timeout_s=settings.timeout_s, what="decode"):
-            if isinstance(decoded, Unusable):
-                facts: dict[str, Any] = {"status": decoded.status, "reason": decoded.reason}
-            else:
-                for name, writer in writers.items():
-                    row = writer.append(decoded.arrays[name])
-                facts = decoded.facts | {"row": row}
-            if video["status"] != Status.OK:  # what probing found is the cause of whatever decoding finds
-                facts |= {"status": video["status"], "reason": video["reason"]}
-            rows[video["id"]] |= facts
-    write_table(index, rows.values(), index_schema(views))
-    report("decoded", list(rows.values()))
+        results = map_videos(
+            partial(_decode, views),
+            filter(_decodable, _rows(table)),
+            total=sum(map(_decodable, _rows(table))),
+            workers=workers,
+            timeout_s=settings.timeout_s,
+            what="decode",
+        )
+        # Nothing is collected on the way: a job takes the same memory for ten videos and for ten thousand.
+        rows = (_facts(video, next(results)[1] if _decodable(video) else None, writers) for video in _rows(table))
+        write_table(index, reported("decoded", rows), index_schema(views))
+
+
+def _rows(table: pa.Table) -> Iterator[Video]:
+    for i in range(table.num_rows):
+        yield from table.slice(i, 1).to_pylist()
+
+
+def _decodable(video: Video) -> bool:
+    return bool(video["status"] in DECODABLE and video["pts"] and video["width"])
+
+
+def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[str, ArrayWriter]) -> dict[str, Any]:
+    """The video's row of the index; what was kept of it goes to the arrays."""
+    facts: dict[str, Any] = {}
+    if isinstance(decoded, Decoded):
+        for name, writer in writers.items():
+            facts["row"] = writer.append(decoded.arrays[name])
+        facts |= decoded.facts
+    elif decoded is not None:
+        facts |= decoded.facts()
+    if video["status"] != Status.OK:  # what probing found is the cause of whatever decoding finds
+        facts |= {"status": video["status"], "reason": video["reason"]}
+    return {"id": video["id"]} | facts
 
 
 def index_schema(views: Mapping[str, View]) -> pa.Schema:

@@ -12,7 +12,7 @@ from clipfold.status import Status
 from clipfold.store import PathLike, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.probe import SCHEMA, probe_video
-from clipfold.video.workers import map_videos, report
+from clipfold.video.workers import map_videos, reported
 
 if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
     from clipfold.settings import ProbeSettings
@@ -28,13 +28,12 @@ def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings:
         workers: processes.
     """
     work = partial(_probe, settings)
-    rows = []
-    for video, facts in map_videos(work, videos, workers=workers, timeout_s=settings.timeout_s, what="probe"):
-        if isinstance(facts, Unusable):
-            facts = {"status": facts.status, "reason": facts.reason}
-        rows.append(dict(video) | _storable(facts))
-    write_table(output, rows, SCHEMA)
-    report("probed", rows)
+    results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
+    write_table(output, reported("probed", (dict(video) | _facts(result) for video, result in results)), SCHEMA)
+
+
+def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:
+    return result.facts() if isinstance(result, Unusable) else _storable(result)
 
 
 def _storable(facts: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import TimeoutError
 from typing import Any, TypeVar
 
@@ -15,20 +15,28 @@ from clipfold.video.container import Unusable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 logger = logging.getLogger(__name__)
 
-_RENEWED_AFTER = 200  # videos that a worker takes before another takes its place: decoders leak a few KB each
+_RENEWED_AFTER = 200  # videos that a worker takes before another takes its place: they grow by some KB with each
 
 
 def map_videos(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, timeout_s: float, what: str
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    total: int,
+    workers: int,
+    timeout_s: float,
+    what: str,
 ) -> Iterator[tuple[Item, Result | Unusable]]:
     """Call `function` on each item in other processes.
 
     Args:
         function: a module's function (or a partial of one); raises `Unusable` for a video that cannot be used.
-        items: the work; taken as it is needed, so that results never pile up.
+        items: the work; taken as it is needed, so that neither it nor results pile up.
+        total: how many items there are.
         workers: processes at a time.
         timeout_s: seconds for one item; a process that takes longer is killed and the item is `timeout`.
         what: what is done, for progress messages.
@@ -37,22 +45,21 @@ def map_videos(
         Each item and its result, in the order of the items whatever the number of workers; in place of the result an
         `Unusable` (`timeout` or `crashed` where the process did not survive).
     """
-    items = list(items)
     started = reported = time.monotonic()
     # Forked workers have all modules already; spawned ones would import the caller's script again.
     fork = multiprocessing.get_context("fork")
     with ProcessPool(max_workers=workers, max_tasks=_RENEWED_AFTER, context=fork) as pool:
         waiting: deque[tuple[Item, ProcessFuture[Any]]] = deque()
         upcoming = iter(items)
-        for done in range(len(items)):
+        for done in range(total):
             while len(waiting) < 2 * workers and (item := next(upcoming, None)) is not None:
                 waiting.append((item, pool.schedule(function, args=[item], timeout=timeout_s)))
             item, future = waiting.popleft()
             yield item, _outcome(future, timeout_s)
             if (now := time.monotonic()) - reported > 10:
                 reported = now
-                left = (now - started) / (done + 1) * (len(items) - done - 1)
-                logger.info("%s: %d of %d videos, about %.0f s left", what, done + 1, len(items), left)
+                left = (now - started) / (done + 1) * (total - done - 1)
+                logger.info("%s: %d of %d videos, about %.0f s left", what, done + 1, total, left)
 
 
 def _outcome(future: ProcessFuture[Any], timeout_s: float) -> Any:
@@ -66,12 +73,15 @@ def _outcome(future: ProcessFuture[Any], timeout_s: float) -> Any:
         return Unusable(Status.CRASHED, f"the process ended with exit code {expired.exitcode}")
 
 
-def report(done: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Log how many videos ended how, and each that is not usable or odd."""
-    counts = Counter(row["status"] for row in rows)
-    logger.info("%s %d videos: %s", done, len(rows), ", ".join(f"{n} {status}" for status, n in counts.most_common()))
+def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:
+    """Hand rows on; log each video that is not usable or odd and, after the last, how many ended how."""
+    counts: Counter[str] = Counter()
     for row in rows:
+        counts[row["status"]] += 1
         if row["status"] != Status.OK:
             logger.warning("%s: %s (%s)", row["id"], row["status"], row["reason"])
         elif row.get("warning"):
             logger.warning("%s: %s", row["id"], row["warning"])
+        yield row
+    ended = ", ".join(f"{n} {status}" for status, n in counts.most_common())
+    logger.info("%s %d videos: %s", done, counts.total(), ended)

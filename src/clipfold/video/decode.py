@@ -185,6 +185,8 @@ class _Keeper:
                 self._boxes[name] = [box.top, box.left, box.height, box.width]
 
     def result(self, counts: _Counts, warning: str) -> Decoded:
+        if counts.damaged:
+            warning = "; ".join(filter(None, [warning, f"the container marks {counts.damaged} packets as damaged"]))
         facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning, "status": Status.OK, "reason": ""}
         if counts.errors:
             facts["status"] = Status.CORRUPT
@@ -199,6 +201,7 @@ class _Keeper:
 @dataclass(slots=True)
 class _Counts:
     frames: int = 0
+    damaged: int = 0
     errors: int = 0
     first_error: str = ""
 
@@ -229,6 +232,8 @@ def _run(
         context = video.codec_context
         context.open()  # some decoders heed `skip_frame` when they are opened, and never again
         for position, packet in enumerate(_packets(container, video, counts)):
+            if packet.is_corrupt:
+                counts.damaged += 1  # also where streams are joined, hence no error
             if steps is not None:
                 if position >= len(steps):
                     break

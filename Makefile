@@ -42,7 +42,7 @@ lint: setup
 	$(BIN)/snakemake --lint --config manifest=tests/manifest.csv
 
 lock: setup
-	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
+	$(BIN)/uv pip compile --quiet --universal --all-extras --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
 dag: setup

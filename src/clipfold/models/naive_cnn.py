@@ -1,13 +1,15 @@
 """A plain 3-D CNN, trained from scratch: the baseline that every larger network has to beat."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
+from clipfold.models.network import ClipNetwork, outputs
 
-class NaiveCNN(nn.Module):
+
+class NaiveCNN(ClipNetwork):
     """Four blocks of 3x3x3 convolution, batch normalisation and ReLU (as in C3D, Tran et al. 2015, but far smaller).
 
     Args:
@@ -21,17 +23,20 @@ class NaiveCNN(nn.Module):
         channels = [3, width, 2 * width, 4 * width, 8 * width]
         strides = [(1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]
         self.blocks = nn.Sequential(*(_block(*io, s) for io, s in zip(pairwise(channels), strides, strict=True)))
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1], classes))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels[-1], outputs(classes)))
+
+    def stages(self) -> Iterator[nn.Module]:
+        return iter(self.blocks)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Map clips, float (batch, 3, frames, height, width), to logits, (batch, classes)."""
+        """Map clips to logits, see `ClipNetwork`."""
         logits: Tensor = self.head(self.blocks(clips).mean(dim=(2, 3, 4)))
         return logits
 
 
-def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:
-    convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
+def _block(width_in: int, width_out: int, stride: tuple[int, int, int]) -> nn.Sequential:
+    convolution = nn.Conv3d(width_in, width_out, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm3d(width_out), nn.ReLU(inplace=True))
 
 
 def build(settings: Mapping[str, Any], classes: int) -> NaiveCNN:

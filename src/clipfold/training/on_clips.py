@@ -138,7 +138,7 @@ class _Trainer:
                 part = step[start : start + micro]
                 versions = [int(self._random.integers(clips.versions(ids[i]))) for i in part]
                 batch = normalise(clips.gather([ids[i] for i in part], versions), self._device)
-                loss = self._loss(self._network(batch), torch.from_numpy(targets[part]).to(self._device))
+                loss = self._loss(class_logits(self._network(batch)), torch.from_numpy(targets[part]).to(self._device))
                 (loss / len(step)).backward()
                 total += loss.item()
             if not math.isfinite(total):
@@ -176,12 +176,15 @@ def normalise(clips: Array, device: torch.device) -> Tensor:
     return (moved.float() / 255 - 0.45) / 0.225
 
 
+def class_logits(logits: Tensor) -> Tensor:
+    """Logits of every class: a lone one is that of the second of two classes, against 0."""
+    return nn.functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
+
+
 @torch.inference_mode()
 def predict(network: nn.Module, clips: Clips, ids: Sequence[str], batch_size: int, device: torch.device) -> Array:
     """Class probabilities of videos, float32 of (ids, classes)."""
     network.eval()
-    parts = [
-        torch.softmax(network(normalise(clips.gather(ids[i : i + batch_size]), device)), dim=1).cpu().numpy()
-        for i in range(0, len(ids), batch_size)
-    ]
-    return np.concatenate(parts)
+    batches = (clips.gather(ids[i : i + batch_size]) for i in range(0, len(ids), batch_size))
+    logits = [class_logits(network(normalise(batch, device))) for batch in batches]
+    return torch.cat(logits).softmax(dim=1).cpu().numpy()

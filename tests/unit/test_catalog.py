@@ -34,6 +34,8 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"architecture": "naive_cnn", "epochs": True}], "epochs is True"),
         ([{"architecture": "naive_cnn", "size": 224}], "size is 224: use 16 up to decode.size"),
         ([{"architecture": "naive_cnn", "frames": 17}], "frames is 17"),
+        ([{"architecture": "x3d", "variant": "l"}], "x3d: variant is 'l': use one of xs, s, m"),
+        ([{"architecture": "x3d", "download": 1}], "download is 1: use a value such as False"),
         ([{"architecture": "svm", "gpus": -1}], "gpus is -1: use a whole number, 0 or more"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clipfold.checks import require
@@ -36,12 +36,14 @@ class Architecture:
         input: what it learns from, `features` (a row per video) or `clips` (sampled frames).
         settings: every setting it takes, with its default.
         needs: what a job of it asks for by default.
+        choices: the values that a setting has to be one of.
     """
 
     module: str
     input: Literal["features", "clips"]
     settings: Mapping[str, Any]
     needs: Needs
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +87,9 @@ _CLIPS: Settings = {
     "dropout": 0.2,
 }
 
+# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file.
+_PRETRAINED: Settings = {"weights": "", "download": False}
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "logistic_regression": Architecture(
         module="clipfold.models.logistic_regression",
@@ -103,6 +108,20 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         input="clips",
         settings=_CLIPS | {"size": 64, "width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
+    "slowfast": Architecture(
+        module="clipfold.models.slowfast",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"variant": ("small", "r50_8x8")},
+    ),
+    "x3d": Architecture(
+        module="clipfold.models.x3d",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"variant": ("xs", "s", "m")},
     ),
 }
 
@@ -162,6 +181,8 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
         if key not in known.settings:
             raise ValueError(f"models: {name}: {key} is no setting of {architecture}: {_suggest(key, known.settings)}")
         _check_type(f"models: {name}: {key}", value, known.settings[key])
+        choices = known.choices.get(key, [value])
+        require(value in choices, f"models: {name}: {key}", value, f"use one of {', '.join(map(str, choices))}")
     return Model(name=name, architecture=architecture, settings=dict(known.settings) | given, needs=Needs(**needs))
 
 

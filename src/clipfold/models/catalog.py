@@ -87,8 +87,12 @@ _CLIPS: Settings = {
     "dropout": 0.2,
 }
 
-# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file.
-_PRETRAINED: Settings = {"weights": "", "download": False}
+# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file. `freeze`
+# keeps the backbone's weights, up to the epoch `unfreeze_at` (0: to the end); `backbone_rate` is a factor of its rate.
+_PRETRAINED: Settings = {"weights": "", "download": False, "freeze": False, "unfreeze_at": 0, "backbone_rate": 1.0}
+
+_VITS = ("vit_micro", "vit_tiny", "vit_small", "vit_b_16")
+_CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "logistic_regression": Architecture(
@@ -122,6 +126,25 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         settings=_CLIPS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
+    ),
+    "feature_mlp": Architecture(
+        module="clipfold.models.feature_mlp",
+        input="features",
+        settings=_FEATURES | {"hidden": [64, 32], "alpha": 1.0},
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+    ),
+    "gradient_boosting": Architecture(
+        module="clipfold.models.gradient_boosting",
+        input="features",
+        settings=_FEATURES
+        | {
+            "learning_rate": 0.1,
+            "max_iter": 100,
+            "max_leaf_nodes": 31,
+            "min_samples_leaf": 5,
+            "l2_regularization": 0.0,
+        },
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
 }
 

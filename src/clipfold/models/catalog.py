@@ -127,6 +127,53 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
     ),
+    "vit_gru": Architecture(
+        module="clipfold.models.vit_gru",
+        input="clips",
+        settings=_CLIPS
+        | _PRETRAINED
+        | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "last"},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS, "state": ("last", "mean")},
+    ),
+    "vit_transformer": Architecture(
+        module="clipfold.models.vit_transformer",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS},
+    ),
+    "cnn_lstm": Architecture(
+        module="clipfold.models.cnn_lstm",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"encoder": "mobilenet_v3_small", "hidden": 128, "layers": 1},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _CNNS},
+    ),
+    "r3d_18": Architecture(
+        module="clipfold.models.r3d_18",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "mvit_v2_s": Architecture(
+        module="clipfold.models.mvit_v2_s",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "swin3d_t": Architecture(
+        module="clipfold.models.swin3d_t",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "variable_ar_cnn": Architecture(
+        module="clipfold.models.variable_ar_cnn",
+        input="clips",
+        settings=_CLIPS | {"width": 16},
+        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
     "feature_mlp": Architecture(
         module="clipfold.models.feature_mlp",
         input="features",

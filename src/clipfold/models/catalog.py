@@ -87,8 +87,12 @@ _CLIPS: Settings = {
     "dropout": 0.2,
 }
 
-# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file.
-_PRETRAINED: Settings = {"weights": "", "download": False}
+# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file. `freeze`
+# keeps the backbone's weights, up to the epoch `unfreeze_at` (0: to the end); `backbone_rate` is a factor of its rate.
+_PRETRAINED: Settings = {"weights": "", "download": False, "freeze": False, "unfreeze_at": 0, "backbone_rate": 1.0}
+
+_VITS = ("vit_micro", "vit_tiny", "vit_small", "vit_b_16")
+_CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "logistic_regression": Architecture(
@@ -122,6 +126,72 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         settings=_CLIPS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
+    ),
+    "vit_gru": Architecture(
+        module="clipfold.models.vit_gru",
+        input="clips",
+        settings=_CLIPS
+        | _PRETRAINED
+        | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "last"},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS, "state": ("last", "mean")},
+    ),
+    "vit_transformer": Architecture(
+        module="clipfold.models.vit_transformer",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS},
+    ),
+    "cnn_lstm": Architecture(
+        module="clipfold.models.cnn_lstm",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"encoder": "mobilenet_v3_small", "hidden": 128, "layers": 1},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _CNNS},
+    ),
+    "r3d_18": Architecture(
+        module="clipfold.models.r3d_18",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "mvit_v2_s": Architecture(
+        module="clipfold.models.mvit_v2_s",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED | {"dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "swin3d_t": Architecture(
+        module="clipfold.models.swin3d_t",
+        input="clips",
+        settings=_CLIPS | _PRETRAINED,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "variable_ar_cnn": Architecture(
+        module="clipfold.models.variable_ar_cnn",
+        input="clips",
+        settings=_CLIPS | {"width": 16},
+        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
+    "feature_mlp": Architecture(
+        module="clipfold.models.feature_mlp",
+        input="features",
+        settings=_FEATURES | {"hidden": [64, 32], "alpha": 1.0},
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+    ),
+    "gradient_boosting": Architecture(
+        module="clipfold.models.gradient_boosting",
+        input="features",
+        settings=_FEATURES
+        | {
+            "learning_rate": 0.1,
+            "max_iter": 100,
+            "max_leaf_nodes": 31,
+            "min_samples_leaf": 5,
+            "l2_regularization": 0.0,
+        },
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
 }
 

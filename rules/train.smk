@@ -5,6 +5,7 @@ for model in MODELS:
             f"train_{model.name}"
         input:
             **training_data(model),
+            **weights_file(model.settings),
             splits="results/splits/splits.parquet",
         output:
             model=f"results/models/{model.name}/fold-{{fold}}/model.{'skops' if model.input == 'features' else 'safetensors'}",
@@ -27,6 +28,9 @@ for model in MODELS:
             input=model.input,
             data=list(training_data(model)),
             settings=model.settings,
+            scratch=f"results/training/{model.name}/fold-{{fold}}",
+            stored_size=DECODE.size,
+            gpus=model.needs.gpus,
             seed=config["seed"],
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:

@@ -115,7 +115,7 @@ class ArrayReader:
 
     def read(self, row: int, parts: Sequence[int], out: Array) -> None:
         """Read some parts of a row, indices on the second axis in rising order, into a contiguous array."""
-        target = memoryview(out.reshape(-1).view(np.uint8))
+        target = out.reshape(-1).view(np.uint8).data
         done = 0
         for first, count in _runs(parts):
             start = self._offset + (row * self.shape[1] + first) * self._part_bytes

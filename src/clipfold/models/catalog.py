@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clipfold.checks import require
+from clipfold.models.training_settings import CHOICES, DEFAULTS, check_ranges
 
 Settings = dict[str, Any]
 
@@ -70,22 +71,17 @@ class Model:
     def input(self) -> Literal["features", "clips"]:
         return ARCHITECTURES[self.architecture].input
 
+    @property
+    def encoder(self) -> Settings | None:
+        """Of a network whose frame encoder never changes, what its embeddings depend on; they are computed once."""
+        fixed = self.settings.get("freeze") and not self.settings["unfreeze_at"]
+        changed = any(self.settings.get(name) for name in ("flip", "jitter", "mixup")) or self.settings.get("crop") != 1
+        if "encoder" not in self.settings or not fixed or changed:
+            return None
+        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download")}
+
 
 _FEATURES: Settings = {"features": ["motion", "noise"], "class_weight": "balanced"}
-
-# `batch_size` x `accumulate` is the effective batch: the first has to fit in memory, the product is what trains.
-_CLIPS: Settings = {
-    "frames": 16,
-    "size": 112,
-    "batch_size": 8,
-    "accumulate": 1,
-    "epochs": 30,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "warmup": 0.1,
-    "patience": 10,
-    "dropout": 0.2,
-}
 
 # `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file. `freeze`
 # keeps the backbone's weights, up to the epoch `unfreeze_at` (0: to the end); `backbone_rate` is a factor of its rate.
@@ -110,27 +106,27 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "naive_cnn": Architecture(
         module="clipfold.models.naive_cnn",
         input="clips",
-        settings=_CLIPS | {"size": 64, "width": 16},
+        settings=DEFAULTS | {"size": 64, "width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "slowfast": Architecture(
         module="clipfold.models.slowfast",
         input="clips",
-        settings=_CLIPS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
+        settings=DEFAULTS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("small", "r50_8x8")},
     ),
     "x3d": Architecture(
         module="clipfold.models.x3d",
         input="clips",
-        settings=_CLIPS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
+        settings=DEFAULTS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
     ),
     "vit_gru": Architecture(
         module="clipfold.models.vit_gru",
         input="clips",
-        settings=_CLIPS
+        settings=DEFAULTS
         | _PRETRAINED
         | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "last"},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
@@ -139,39 +135,39 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "vit_transformer": Architecture(
         module="clipfold.models.vit_transformer",
         input="clips",
-        settings=_CLIPS | _PRETRAINED | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
+        settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS},
     ),
     "cnn_lstm": Architecture(
         module="clipfold.models.cnn_lstm",
         input="clips",
-        settings=_CLIPS | _PRETRAINED | {"encoder": "mobilenet_v3_small", "hidden": 128, "layers": 1},
+        settings=DEFAULTS | _PRETRAINED | {"encoder": "mobilenet_v3_small", "hidden": 128, "layers": 1},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _CNNS},
     ),
     "r3d_18": Architecture(
         module="clipfold.models.r3d_18",
         input="clips",
-        settings=_CLIPS | _PRETRAINED,
+        settings=DEFAULTS | _PRETRAINED,
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "mvit_v2_s": Architecture(
         module="clipfold.models.mvit_v2_s",
         input="clips",
-        settings=_CLIPS | _PRETRAINED | {"dropout": 0.5},
+        settings=DEFAULTS | _PRETRAINED | {"dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "swin3d_t": Architecture(
         module="clipfold.models.swin3d_t",
         input="clips",
-        settings=_CLIPS | _PRETRAINED,
+        settings=DEFAULTS | _PRETRAINED,
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "variable_ar_cnn": Architecture(
         module="clipfold.models.variable_ar_cnn",
         input="clips",
-        settings=_CLIPS | {"width": 16},
+        settings=DEFAULTS | {"width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "feature_mlp": Architecture(
@@ -251,13 +247,18 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
         if key not in known.settings:
             raise ValueError(f"models: {name}: {key} is no setting of {architecture}: {_suggest(key, known.settings)}")
         _check_type(f"models: {name}: {key}", value, known.settings[key])
-        choices = known.choices.get(key, [value])
+        choices = known.choices.get(key) or (CHOICES.get(key) if known.input == "clips" else None) or [value]
         require(value in choices, f"models: {name}: {key}", value, f"use one of {', '.join(map(str, choices))}")
-    return Model(name=name, architecture=architecture, settings=dict(known.settings) | given, needs=Needs(**needs))
+    settings = dict(known.settings) | given
+    if known.input == "clips":
+        check_ranges(name, settings)
+    return Model(name=name, architecture=architecture, settings=settings, needs=Needs(**needs))
 
 
 def _check_type(name: str, value: object, default: object) -> None:
     """A setting keeps the kind of its default; a whole number will do where the default has decimals."""
+    if name.endswith(": batch_size") and value == "auto":
+        return
     if isinstance(default, str):  # also where a number is an alternative, as the svm's gamma
         require(value is None or isinstance(value, str | int | float), name, value, f"use a value such as {default!r}")
     elif isinstance(default, float):

@@ -1,6 +1,6 @@
 """Clips of many shards as one collection: only what is asked for is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Clips:
         """How many versions of a video there are: itself and its copies."""
         return len(self._versions[video_id])
 
-    def gather(self, ids: Sequence[str], versions: Sequence[int] | None = None) -> Array:
+    def gather(self, ids: Sequence[str], versions: Iterable[int] | None = None) -> Array:
         """Read clips.
 
         Args:

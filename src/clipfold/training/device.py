@@ -59,14 +59,16 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
     # Clips are stored with channels last; weights in another layout would have each convolution reorder them.
     layout = torch.channels_last_3d if settings["channels_last"] else torch.contiguous_format
     for parameter in network.parameters():
-        parameter.data = parameter.data.to(device, memory_format=layout if parameter.ndim == 5 else torch.preserve_format)
+        parameter.data = parameter.data.to(
+            device, memory_format=layout if parameter.ndim == 5 else torch.preserve_format
+        )
     network.to(device)
     if settings["checkpointing"]:
         stages = list(network.stages())
         if not stages:
             logger.warning("checkpointing: this architecture has no stages to compute again, its activations are kept")
         for stage in stages:
-            stage.forward = _recomputed(stage)  # type: ignore[method-assign]
+            stage.forward = _recomputed(stage)
     if settings["compile"] != "none":
         torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is, with a warning
         network.compile(mode=settings["compile"])

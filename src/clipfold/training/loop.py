@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -108,12 +107,10 @@ class Loop:
         self.precision = Precision(settings["precision"], self._device)
         self.optimizer = make_optimizer(network, settings, self._device)
         loss = Loss(settings, train.targets, classes, self._device)
-        self.stepper = Stepper(
-            network, self.optimizer, loss, self.precision, settings, processes, self._device, micro
-        )
+        self.stepper = Stepper(network, self.optimizer, loss, self.precision, settings, processes, self._device, micro)
         self._average = None
         if settings["ema"]:
-            averaging = get_ema_multi_avg_fn(settings["ema"])
+            averaging = get_ema_multi_avg_fn(settings["ema"])  # type: ignore[no-untyped-call]
             self._average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(micro=micro)
@@ -162,7 +159,7 @@ class Loop:
         whole = [slice(i * self._effective, (i + 1) * self._effective) for i in range(p.done, self._steps)]
         mine = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in whole]
         self.network.train()
-        freeze(self.network, settings["freeze"] and not 0 < settings["unfreeze_at"] <= p.epoch)
+        freeze(self.network, settings, p.epoch)
         batches = self._recorder.timed(self._train.batches(mine), self._steps, p.done)
         for part, batch in zip(whole, batches, strict=True):
             set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
@@ -191,8 +188,8 @@ class Loop:
         ids = [self._train.ids[i] for i in videos[within * self._effective : (within + 1) * self._effective]]
         rate = max(g["initial_lr"] for g in self.optimizer.param_groups) * p.scale
         raise NotFiniteError(
-            f"the loss of step {step} (epoch {p.epoch}) is not finite at a learning rate of up to {rate:g}: use a lower "
-            f"learning_rate, clip_norm, or on_nan: halve; its videos were {', '.join(map(repr, ids))}"
+            f"the loss of step {step} (epoch {p.epoch}) is not finite at a learning rate of up to {rate:g}: use a "
+            f"lower learning_rate, clip_norm, or on_nan: halve; its videos were {', '.join(map(repr, ids))}"
         )
 
     def _roll_back(self, error: NotFiniteError) -> None:
@@ -207,7 +204,7 @@ class Loop:
 
     def _validate(self) -> None:
         p, settings = self.progress, self._settings
-        network = self.network if self._average is None else self._average.module
+        network = self.network if self._average is None else cast(ClipNetwork, self._average.module)
         trained = self._recorder.seconds()
         probabilities = predict(network, self._val, self.precision, self.stepper.micro)
         targets = self._val.targets
@@ -230,7 +227,9 @@ class Loop:
         p.stale += 1
         if settings["schedule"] == "plateau" and p.stale >= settings["plateau_patience"]:
             p.scale, p.stale = p.scale * 0.1, 0
-            logger.info("validation loss has not fallen for %d epochs: a tenth of the rate", settings["plateau_patience"])
+            logger.info(
+                "validation loss has not fallen for %d epochs: a tenth of the rate", settings["plateau_patience"]
+            )
 
     def _end_if_asked(self) -> None:
         if self._processes.any(self._stop.signal is not None):

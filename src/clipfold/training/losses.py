@@ -41,7 +41,8 @@ class Loss:
     def soft(self, targets: Tensor) -> Tensor:
         """Class indices, int64 (batch,), as smoothed probabilities, float32 (batch, classes) (Szegedy et al. 2016)."""
         hot = nn.functional.one_hot(targets, self._classes).float()
-        return hot * (1 - self._smoothing) + self._smoothing / self._classes
+        smooth: Tensor = hot * (1 - self._smoothing) + self._smoothing / self._classes
+        return smooth
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Sum over the batch.

@@ -41,7 +41,9 @@ class Peaks:
             torch.cuda.reset_peak_memory_stats(self._device)
 
 
-def owners(network: nn.Module, optimizer: torch.optim.Optimizer, others: dict[str, Iterable[Tensor]]) -> dict[str, float]:
+def owners(
+    network: nn.Module, optimizer: torch.optim.Optimizer, others: dict[str, Iterable[Tensor]]
+) -> dict[str, float]:
     """Memory of tensors by what they are, in MB, largest first."""
     parameters = list(network.parameters())
     state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, Tensor)]

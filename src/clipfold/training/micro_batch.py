@@ -30,7 +30,7 @@ def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train:
     """
     if settings["batch_size"] != "auto":
         return int(settings["batch_size"])
-    most = min(settings["accumulate"], len(train.ids))
+    most = int(min(settings["accumulate"], len(train.ids)))
     if train.device.type == "cpu":
         logger.warning("batch_size auto needs a graphics processor: %d clips at once", min(_ON_CPU, most))
         return min(_ON_CPU, most)

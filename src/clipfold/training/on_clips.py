@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from clipfold.models.frame_network import OnEmbeddings
 from clipfold.models.network import ClipNetwork
 from clipfold.store import PathLike, replacing
 from clipfold.training import checkpoint
@@ -26,7 +27,7 @@ from clipfold.training.loop import Loop, effective_batch
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.predict import predict
-from clipfold.training.processes import Processes, joined
+from clipfold.training.processes import joined
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import listening
 from clipfold.training.source import Source
@@ -172,12 +173,10 @@ def _detail(loop: Loop, train: Source) -> dict[str, Any]:
     """Who owns the memory: tensors by what they are, and the activations of one clip by module."""
     batch = next(iter(train.batches([(np.array([0]), np.array([0]))])))
     inputs = as_input(loop.network, batch.clips)
-    stored = [] if train.kind == "files" else [train.stored]
+    stored = [] if train.stored is None else [train.stored]
     return {
         "tensors_mb": owners(loop.network, loop.optimizer, {"best weights": loop.best.values(), "clips": stored}),
-        "activations_of_a_clip_mb": activations(
-            loop.network, lambda: forward(loop.network, inputs, batch.boxes)
-        ),
+        "activations_of_a_clip_mb": activations(loop.network, lambda: forward(loop.network, inputs, batch.boxes)),
     }
 
 

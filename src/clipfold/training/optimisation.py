@@ -44,7 +44,7 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 def rate_factor(settings: Mapping[str, Any], step: int, steps: int) -> float:
     """Factor of the learning rate at a step of `steps`, by `schedule`; for `plateau` only its warm-up."""
-    warmup = round(settings["warmup"] * steps)
+    warmup = round(float(settings["warmup"]) * steps)
     if settings["schedule"] == "cosine":
         return warmup_cosine(step, steps, warmup)
     return min(1.0, (step + 1) / max(1, warmup))
@@ -61,9 +61,10 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def freeze(network: ClipNetwork, frozen: bool) -> None:
-    """Let the backbone learn or not; a frozen one also keeps its running statistics."""
+def freeze(network: ClipNetwork, settings: Mapping[str, Any], epoch: int) -> None:
+    """Let the backbone learn or not, by `freeze` and `unfreeze_at`; a frozen one also keeps its running statistics."""
     backbone = network.backbone()
     if backbone is not None:
+        frozen = settings["freeze"] and not 0 < settings["unfreeze_at"] <= epoch
         backbone.requires_grad_(not frozen)
         backbone.train(network.training and not frozen)

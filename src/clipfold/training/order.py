@@ -1,5 +1,7 @@
-"""Which videos each step shows, in which version: pure functions of the seed and the step, so that nothing has to be
-remembered to go on in the middle of an epoch."""
+"""Which videos each step shows, in which version.
+
+Pure functions of the seed and the step: nothing has to be remembered to go on in the middle of an epoch.
+"""
 
 from collections.abc import Sequence
 
@@ -8,7 +10,9 @@ import numpy as np
 from clipfold.store import Array
 
 
-def epoch_order(targets: Array, versions: Sequence[int], *, seed: int, epoch: int, balanced: bool) -> tuple[Array, Array]:
+def epoch_order(
+    targets: Array, versions: Sequence[int], *, seed: int, epoch: int, balanced: bool
+) -> tuple[Array, Array]:
     """Draw the order of one epoch.
 
     Args:

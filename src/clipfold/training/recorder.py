@@ -51,7 +51,7 @@ class Recorder:
         if settings["tensorboard"] and first:
             from torch.utils.tensorboard import SummaryWriter  # heavy, and only here
 
-            self._writer = SummaryWriter(str(self._folder))  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(str(self._folder))
 
     def seconds(self) -> float:
         """Since the beginning of the fit."""
@@ -63,7 +63,9 @@ class Recorder:
 
     def timed(self, batches: Iterator[Batch], steps: int, done: int) -> Iterator[Batch]:
         """Pass batches on, with a bar on a terminal and lines in the log, and note what time goes where."""
-        bar = tqdm(total=steps, initial=done, unit="step", leave=False, disable=not (self._first and sys.stderr.isatty()))
+        bar = tqdm(
+            total=steps, initial=done, unit="step", leave=False, disable=not (self._first and sys.stderr.isatty())
+        )
         said = time.monotonic()
         with bar, self._profiler() as profiler:
             while True:
@@ -170,5 +172,5 @@ def verdict(waiting: float, utilisation: float | None, device: str) -> str:
         remedy = "raise workers, or use smaller clips" if device == "cuda" else "put the results on a faster disk"
         return f"bound by reading: {waiting:.0%} of the time is spent waiting for clips; {remedy}".replace("%", " %")
     if utilisation is not None and utilisation < 80:
-        return f"bound by starting kernels: the device is busy {utilisation:.0f} % of the time; try compile, or a larger batch"
+        return f"bound by starting kernels: the device is busy {utilisation:.0f} % of the time; try compile"
     return "bound by computing"

@@ -115,7 +115,7 @@ class Stepper:
         targets = self._loss.soft(batch.targets)
         augmented = online.wanted(self._settings) and batch.clips.dtype == torch.uint8
         drawn = online.draw(self._settings, len(targets), seed) if augmented else None
-        for rows in torch.arange(len(targets)).split(self.micro):
+        for rows in torch.split(torch.arange(len(targets)), self.micro):
             if drawn is None:
                 inputs, boxes, mixed = as_input(self._network, batch.clips[rows]), batch.boxes[rows], targets[rows]
             else:

@@ -43,5 +43,7 @@ def load(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
 
 
 def remove(path: Path) -> None:
-    """Remove the state of a fit that is done."""
+    """Remove the state of a fit that is done, and its folder if nothing else is in it."""
     path.unlink(missing_ok=True)
+    if path.parent.is_dir() and not any(path.parent.iterdir()):
+        path.parent.rmdir()

@@ -93,6 +93,9 @@ def weights_file(settings):
     return {"weights": weights} if weights not in (None, "", "pretrained") else {}
 
 
+# What the fitted model is stored as.
+SUFFIX = {"features": "skops", "clips": "safetensors", "predictions": "json"}
+
 ENCODERS = {key_of(model.encoder): model.encoder for model in MODELS if model.encoder}
 
 PAGE = f"{SOURCE}/clipfold/evaluation/report.html"
@@ -105,6 +108,9 @@ def of_each_fold(file):
 
 def training_data(model):
     """Files of all shards that a model learns from, by what they are."""
+    if model.input == "predictions":
+        members = model.settings["members"]
+        return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
     if model.input == "features":
         return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
     scaled = f"results/scaled/{model.settings['size']}/{{shard}}"

@@ -8,7 +8,7 @@ for model in MODELS:
             **weights_file(model.settings),
             splits="results/splits/splits.parquet",
         output:
-            model=f"results/models/{model.name}/fold-{{fold}}/model.{'skops' if model.input == 'features' else 'safetensors'}",
+            model=f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}",
             history=f"results/models/{model.name}/fold-{{fold}}/history.csv",
             predictions=f"results/models/{model.name}/fold-{{fold}}/predictions.parquet",
             record=f"results/models/{model.name}/fold-{{fold}}/fit.json",

@@ -48,5 +48,6 @@ def test_errors_name_the_entry_and_the_remedy(entries, message):
 def test_every_architecture_plans_with_its_defaults_and_has_a_module(name):
     import importlib
 
-    (model,) = plan_models([name], largest_size=1024, most_frames=1024)
-    assert callable(importlib.import_module(model.module).build)
+    *_, model = plan_models(list(dict.fromkeys(["svm", "logistic_regression", name])), largest_size=112, most_frames=16)
+    module = importlib.import_module(model.module)
+    assert callable(module.fit if model.input == "predictions" else module.build)

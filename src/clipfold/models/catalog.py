@@ -9,6 +9,7 @@ from clipfold.checks import require
 from clipfold.models.training_settings import CHOICES, DEFAULTS, check_ranges
 
 Settings = dict[str, Any]
+Input = Literal["features", "clips", "predictions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,14 +35,14 @@ class Architecture:
 
     Args:
         module: where its code is; loaded by name, so that its fingerprint leaves out the other architectures.
-        input: what it learns from, `features` (a row per video) or `clips` (sampled frames).
+        input: what it learns from: `features` (a row per video), `clips` (sampled frames), `predictions` (of others).
         settings: every setting it takes, with its default.
         needs: what a job of it asks for by default.
         choices: the values that a setting has to be one of.
     """
 
     module: str
-    input: Literal["features", "clips"]
+    input: Input
     settings: Mapping[str, Any]
     needs: Needs
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Model:
         return ARCHITECTURES[self.architecture].module
 
     @property
-    def input(self) -> Literal["features", "clips"]:
+    def input(self) -> Input:
         return ARCHITECTURES[self.architecture].input
 
     @property
@@ -189,6 +190,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         },
         needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
+    "ensemble": Architecture(
+        module="clipfold.training.on_predictions",
+        input="predictions",
+        settings={"members": []},
+        needs=Needs(memory_mb=1000, gpus=0, threads=1, runtime=10),
+    ),
 }
 
 _NEEDS = ("memory_mb", "gpus", "threads", "runtime")
@@ -214,6 +221,8 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
     models = [_complete(entry) for entry in entries]
     names = [model.name for model in models]
     for model in models:
+        if model.input == "predictions":
+            _check_members(model, models)
         require(names.count(model.name) == 1, "models: name", model.name, "give each entry a name of its own")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
@@ -227,6 +236,21 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
                 "use 1 up to decode.views.clips.frames, or raise it",
             )
     return models
+
+
+def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
+    """Fill in the members of an ensemble: all models that are none themselves, where it names none."""
+    single = [model.name for model in models if model.input != "predictions"]
+    members = ensemble.settings["members"] = ensemble.settings["members"] or single
+    for member in members:
+        wanted = f"use names of other entries that are no ensembles: {', '.join(single)}"
+        require(member in single, f"models: {ensemble.name}: members", member, wanted)
+    require(
+        len(set(members)) == len(members) > 1,
+        f"models: {ensemble.name}: members",
+        members,
+        "name two or more, each once",
+    )
 
 
 def _complete(entry: str | Mapping[str, Any]) -> Model:

@@ -110,21 +110,22 @@ class ArrayReader:
         mapped = open_array(path)
         self.shape, self.dtype = mapped.shape, mapped.dtype
         self._offset = getattr(mapped, "offset", 0)
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - open as long as the reader is
+        self._path = path
         self._part_bytes = int(np.prod(self.shape[2:])) * self.dtype.itemsize
 
     def read(self, row: int, parts: Sequence[int], out: Array) -> None:
         """Read some parts of a row, indices on the second axis in rising order, into a contiguous array."""
         target = out.reshape(-1).view(np.uint8).data
         done = 0
-        for first, count in _runs(parts):
-            start = self._offset + (row * self.shape[1] + first) * self._part_bytes
-            end = done + count * self._part_bytes
-            while done < end:
-                got = os.preadv(self._file.fileno(), [target[done:end]], start)
-                if not got:
-                    raise ValueError(f"{self._file.name} ends before row {row}: remove it and run again")
-                done, start = done + got, start + got
+        with open(self._path, "rb", buffering=0) as file:  # not kept open: there may be more shards than open files
+            for first, count in _runs(parts):
+                file.seek(self._offset + (row * self.shape[1] + first) * self._part_bytes)
+                end = done + count * self._part_bytes
+                while done < end:
+                    got = file.readinto(target[done:end])
+                    if not got:
+                        raise ValueError(f"{self._path} ends before row {row}: remove it and run again")
+                    done += got
 
 
 def _runs(parts: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from clipfold.models.catalog import ARCHITECTURES, plan_models
@@ -51,3 +53,9 @@ def test_every_architecture_plans_with_its_defaults_and_has_a_module(name):
     *_, model = plan_models(list(dict.fromkeys(["svm", "logistic_regression", name])), largest_size=112, most_frames=16)
     module = importlib.import_module(model.module)
     assert callable(module.fit if model.input == "predictions" else module.build)
+
+
+def test_every_architecture_and_setting_is_in_the_reference():
+    text = (Path(__file__).parents[2] / "config/README.md").read_text()
+    named = {*ARCHITECTURES, *(name for known in ARCHITECTURES.values() for name in known.settings)}
+    assert [name for name in sorted(named) if f"`{name}`" not in text and f"`{name}:" not in text] == []

@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 from clipfold.models.frame_network import OnEmbeddings
 from clipfold.models.network import ClipNetwork
+from clipfold.provenance import fingerprint
 from clipfold.store import PathLike, replacing
 from clipfold.training import checkpoint
 from clipfold.training.clips import Clips
@@ -104,7 +105,7 @@ def fit_here(
     """Fit in this process, which may be one of several; see `fit`."""
     started = time.monotonic()
     files = [splits, *(path for paths in data.values() for path in paths)]
-    key = checkpoint.key_of([module, settings, fold, seed, torch.__version__], files)
+    key = checkpoint.key_of([fingerprint("clipfold.training.on_clips", module), settings, fold, seed, torch.__version__], files)
     with listening() as stop, joined() as processes:
         device = choose_device(settings, threads, processes.rank)
         peaks = Peaks(device)

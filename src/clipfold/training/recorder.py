@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class Recorder:
     def _profiler(self) -> Any:
         """A trace of three steps of the first epoch, for chrome://tracing or Perfetto."""
         if not self._profile:
-            return _Nothing()
+            return nullcontext()
         self._profile = False
         self._folder.mkdir(parents=True, exist_ok=True)
         trace = str(self._folder / "trace.json")
@@ -154,14 +155,6 @@ class Recorder:
             self._writer.add_image("clips", strips.cpu().numpy(), 0, dataformats="HWC")
 
 
-class _Nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-
 def verdict(waiting: float, utilisation: float | None, device: str) -> str:
     """What bounds a step, in a line.
 
@@ -170,7 +163,7 @@ def verdict(waiting: float, utilisation: float | None, device: str) -> str:
     """
     if waiting > 0.1:
         remedy = "raise workers, or use smaller clips" if device == "cuda" else "put the results on a faster disk"
-        return f"bound by reading: {waiting:.0%} of the time is spent waiting for clips; {remedy}".replace("%", " %")
+        return f"bound by reading: {100 * waiting:.0f} % of the time is spent waiting for clips; {remedy}"
     if utilisation is not None and utilisation < 80:
         return f"bound by starting kernels: the device is busy {utilisation:.0f} % of the time; try compile"
     return "bound by computing"

@@ -88,6 +88,9 @@ _FEATURES: Settings = {"features": ["motion", "noise"], "class_weight": "balance
 # keeps the backbone's weights, up to the epoch `unfreeze_at` (0: to the end); `backbone_rate` is a factor of its rate.
 _PRETRAINED: Settings = {"weights": "", "download": False, "freeze": False, "unfreeze_at": 0, "backbone_rate": 1.0}
 
+# From random weights, transformers learn less at the rate of the others.
+_TRANSFORMER: Settings = {"learning_rate": 3e-4}
+
 _VITS = ("vit_micro", "vit_tiny", "vit_small", "vit_b_16")
 _CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
 
@@ -129,22 +132,23 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         input="clips",
         settings=DEFAULTS
         | _PRETRAINED
-        | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "last"},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        | _TRANSFORMER
+        | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "mean"},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS, "state": ("last", "mean")},
     ),
     "vit_transformer": Architecture(
         module="clipfold.models.vit_transformer",
         input="clips",
-        settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS},
     ),
     "cnn_lstm": Architecture(
         module="clipfold.models.cnn_lstm",
         input="clips",
-        settings=DEFAULTS | _PRETRAINED | {"encoder": "mobilenet_v3_small", "hidden": 128, "layers": 1},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "resnet18", "hidden": 128, "layers": 1},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _CNNS},
     ),
     "r3d_18": Architecture(
@@ -156,13 +160,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "mvit_v2_s": Architecture(
         module="clipfold.models.mvit_v2_s",
         input="clips",
-        settings=DEFAULTS | _PRETRAINED | {"dropout": 0.5},
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "swin3d_t": Architecture(
         module="clipfold.models.swin3d_t",
         input="clips",
-        settings=DEFAULTS | _PRETRAINED,
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER,
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "variable_ar_cnn": Architecture(

@@ -122,7 +122,8 @@ def _resnet18(size: int, path: Path | None) -> FrameEncoder:
 
 def _mobilenet_v3(make: Callable[..., images.MobileNetV3], width: int, size: int, path: Path | None) -> FrameEncoder:
     """MobileNetV3 (Howard et al. 2019)."""
-    # Its published momentum, 0.01, is for millions of steps: in a few hundred, statistics would not leave their start.
+    # Its published momentum, 0.01, is for millions of steps. Even so, random weights give such small values that
+    # running statistics take some 80 steps to be of use.
     network = make(norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1))
     if path:
         load_weights(network, path, skip="classifier.")

@@ -105,7 +105,9 @@ def fit_here(
     """Fit in this process, which may be one of several; see `fit`."""
     started = time.monotonic()
     files = [splits, *(path for paths in data.values() for path in paths)]
-    key = checkpoint.key_of([fingerprint("clipfold.training.on_clips", module), settings, fold, seed, torch.__version__], files)
+    key = checkpoint.key_of(
+        [fingerprint("clipfold.training.on_clips", module), settings, fold, seed, torch.__version__], files
+    )
     with listening() as stop, joined() as processes:
         device = choose_device(settings, threads, processes.rank)
         peaks = Peaks(device)

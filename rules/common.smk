@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from clipfold.models.catalog import plan_models
-from clipfold.plan import check_enough, find_manifest, read_manifest, shard_videos
+from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
 from clipfold.provenance import fingerprint
 from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
 from clipfold.video.views import build_views
@@ -35,6 +35,7 @@ try:
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
+    EXTRAS = read_extras(MANIFEST, config["columns"])
     check_enough(VIDEOS, SPLITS.folds)
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:

@@ -3,12 +3,27 @@ rule evaluate:
         predictions=of_each_fold("predictions.parquet"),
         splits="results/splits/splits.parquet",
         quarantine="results/splits/quarantine.parquet",
+        metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
+        features=expand("results/features/{shard}.parquet", shard=SHARDS),
     output:
         predictions="results/evaluation/predictions.parquet",
         metrics="results/evaluation/metrics.parquet",
         comparison="results/evaluation/comparison.parquet",
+        pairs="results/evaluation/pairs.parquet",
+        choices="results/evaluation/choices.parquet",
+        calibration="results/evaluation/calibration.parquet",
+        bins="results/evaluation/bins.parquet",
+        slices="results/evaluation/slices.parquet",
+        comparison_tex="results/evaluation/comparison.tex",
+        per_class_tex="results/evaluation/per_class.tex",
         roc="results/evaluation/roc.svg",
+        roc_pdf="results/evaluation/roc.pdf",
+        precision_recall="results/evaluation/precision_recall.svg",
+        precision_recall_pdf="results/evaluation/precision_recall.pdf",
         confusion="results/evaluation/confusion.svg",
+        confusion_pdf="results/evaluation/confusion.pdf",
+        reliability="results/evaluation/reliability.svg",
+        reliability_pdf="results/evaluation/reliability.pdf",
     log:
         "logs/evaluate.log",
     benchmark:
@@ -22,6 +37,7 @@ rule evaluate:
     params:
         models=[model.name for model in MODELS],
         folds=len(FOLDS),
+        extras=EXTRAS,
         seed=config["seed"],
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:

@@ -88,6 +88,25 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
     return videos
 
 
+def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, list[str]]:
+    """Read what else a checked manifest says of its videos: all columns that are not in `COLUMNS`.
+
+    Args:
+        manifest: as in `read_manifest`.
+        columns: as in `read_manifest`.
+
+    Returns:
+        Column -> text of each video, empty where the cell is; `id` is the first column, by which rows are sorted.
+        Columns keep the order of the file. Without other columns there is nothing.
+    """
+    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+    rows = sorted((row.get(names["id"]) or row[names["path"]], row) for _, row in _rows(manifest))
+    others = [name for name in rows[0][1] if name not in {*names.values(), *COLUMNS}]
+    if not others:
+        return {}
+    return {"id": [each for each, _ in rows]} | {name: [row.get(name) or "" for _, row in rows] for name in others}
+
+
 def check_enough(videos: Sequence[Video], folds: int) -> None:
     """Make sure that the videos can be dealt into folds at all.
 

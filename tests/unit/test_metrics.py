@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from sklearn import metrics as reference
 
 from clipfold.evaluation import metrics
@@ -17,6 +18,37 @@ def random_case(seed: int, classes: int, videos: int = 60) -> tuple[np.ndarray, 
     return targets, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
+def equal_error(positive: np.ndarray, scores: np.ndarray) -> float:
+    """By root-finding on the interpolated ROC curve, as is usual."""
+    false, true, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
+    return brentq(lambda x: 1 - x - np.interp(x, false, true), 0, 1, xtol=1e-12)
+
+
+def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
+    """Word by word after Guo et al. 2017, for two classes after Naeini et al. 2015."""
+    binary = p.shape[1] == 2
+    total = 0.0
+    for k in range(15):
+        scores = p[:, 1] if binary else p.max(axis=1)
+        inside = (scores > k / 15) & (scores <= (k + 1) / 15)
+        if inside.any():
+            hits = y[inside] == (1 if binary else p[inside].argmax(axis=1))
+            total += inside.sum() / len(y) * abs(hits.mean() - scores[inside].mean())
+    return total
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 1000), st.integers(2, 5), st.integers(0, 1000))
+def test_decisions_are_what_scikit_learn_says(seed, classes, other):
+    y, _ = random_case(seed, classes)
+    predicted = np.random.default_rng(other).integers(0, classes, len(y))
+    overall, each = metrics.decisions(y, predicted, classes)
+    assert overall["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, predicted))
+    assert overall["mcc"] == pytest.approx(reference.matthews_corrcoef(y, predicted))
+    f1 = reference.f1_score(y, predicted, average=None, labels=range(classes))
+    assert [own["f1"] for own in each] == pytest.approx(list(f1))
+
+
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 1000), st.integers(2, 5))
 def test_overall_is_what_scikit_learn_says(seed, classes):
@@ -27,6 +59,9 @@ def test_overall_is_what_scikit_learn_says(seed, classes):
     for name in ("precision", "recall", "f1"):
         score = getattr(reference, f"{name}_score")(y, predicted, average="macro", zero_division=0)
         assert found[f"macro_{name}"] == pytest.approx(score)
+    assert found["mcc"] == pytest.approx(reference.matthews_corrcoef(y, predicted))
+    assert found["eer"] == pytest.approx(np.mean([equal_error(y == c, p[:, c]) for c in metrics.positives(classes)]))
+    assert found["ece"] == pytest.approx(calibration_error(y, p))
     assert found["log_loss"] == pytest.approx(reference.log_loss(y, p))
     scores = p[:, 1] if classes == 2 else p
     assert found["roc_auc"] == pytest.approx(reference.roc_auc_score(y, scores, multi_class="ovr"))
@@ -73,6 +108,16 @@ def test_float32_probabilities_raise_no_warning(recwarn):
     y, p = random_case(0, 3)
     metrics.overall(y, p.astype(np.float32).astype(np.float64))
     assert not recwarn
+
+
+def test_all_right_and_all_wrong_are_the_ends_of_the_scales():
+    y = np.array([0, 0, 1, 1])
+    right, wrong = metrics.overall(y, np.eye(2)[y]), metrics.overall(y, np.eye(2)[1 - y])
+    assert [right[name] for name in ("mcc", "eer", "ece", "brier")] == [1, 0, 0, 0]
+    assert [wrong[name] for name in ("mcc", "eer", "ece", "brier")] == [-1, 1, 1, 1]
+    for name, value in (right | wrong).items():
+        low, high = metrics.bounds(name, 2)
+        assert low <= value <= high
 
 
 def test_confusion_has_true_classes_as_rows_and_all_classes():

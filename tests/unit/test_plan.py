@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfold.plan import Video, check_enough, find_manifest, read_manifest, shard_videos
+from clipfold.plan import Video, check_enough, find_manifest, read_extras, read_manifest, shard_videos
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
 
@@ -113,3 +113,19 @@ def test_an_empty_half_makes_no_shard():
     assert list(shard_videos(videos("a"), 1)) == ["0-of-1"]
     with pytest.raises(ValueError, match="shard_size is 0"):
         shard_videos(videos("a"), 0)
+
+
+def test_extra_columns_are_sorted_by_the_same_ids_as_the_videos(tmp_path):
+    header, rows = (
+        ["file", "label", "site", "group", "id", "take"],
+        [["b", "x", "s 1", "g", "", "2"], ["a", "y", "", "g", "z", "1"]],
+    )
+    manifest = write_csv(tmp_path / "videos.csv", [header, *rows])
+    assert read_extras(manifest, {"path": "file"}) == {"id": ["b", "z"], "site": ["s 1", ""], "take": ["2", "1"]}
+    backwards = write_csv(tmp_path / "backwards.csv", [header, *rows[::-1]])
+    assert read_extras(backwards, {"path": "file"}) == read_extras(manifest, {"path": "file"})
+    assert [v.id for v in read_manifest(manifest, {"path": "file"})] == ["b", "z"]
+
+
+def test_a_manifest_without_extra_columns_has_no_extras(tmp_path):
+    assert read_extras(write_csv(tmp_path / "videos.csv", [["path", "label", "group"], ["a", "x", "g"]])) == {}

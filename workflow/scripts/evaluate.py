@@ -10,6 +10,9 @@ if __name__ == "__main__":
             predictions={m: files[i * folds : (i + 1) * folds] for i, m in enumerate(snakemake.params.models)},
             splits=snakemake.input.splits,
             quarantine=snakemake.input.quarantine,
+            metadata=snakemake.input.metadata,
+            features=snakemake.input.features,
+            extras=snakemake.params.extras,
             outputs=dict(snakemake.output.items()),
             seed=snakemake.params.seed,
         )

@@ -1,49 +1,27 @@
-"""Pooling every fold's test predictions, and everything computed from them."""
+"""Everything that is computed from the test predictions of all models: numbers, tests, tables, figures."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.evaluation import figures, metrics
-from clipfold.evaluation.intervals import draw, interval, resampled
+from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
+from clipfold.evaluation.pooling import Pooled, pool, read_videos
 from clipfold.store import Array, PathLike, read_table, replacing, write_table
 
 logger = logging.getLogger(__name__)
-
-METRICS = pa.schema(
-    {
-        "model": pa.string(),
-        "scope": pa.string(),  # `pooled` (all folds' test parts as one), or `fold-<number>`
-        "class": pa.string(),  # "" for metrics over all classes
-        "metric": pa.string(),
-        "value": pa.float64(),
-        "low": pa.float64(),  # 95 % interval; NaN where there is none
-        "high": pa.float64(),
-    }
-)
-COMPARISON = pa.schema(
-    {
-        "model": pa.string(),
-        "metric": pa.string(),  # `roc_auc` for two classes, `balanced_accuracy` for more
-        "value": pa.float64(),
-        "low": pa.float64(),
-        "high": pa.float64(),
-        "difference": pa.float64(),  # to the best model, at most 0
-        "difference_low": pa.float64(),
-        "difference_high": pa.float64(),
-        "tied": pa.bool_(),  # the interval of the difference contains 0
-    }
-)
 
 
 def evaluate(
     predictions: Mapping[str, Sequence[PathLike]],
     splits: PathLike,
     quarantine: PathLike,
+    metadata: Sequence[PathLike],
+    features: Sequence[PathLike],
+    extras: Mapping[str, Sequence[str]],
     outputs: Mapping[str, PathLike],
     seed: int,
 ) -> None:
@@ -53,126 +31,91 @@ def evaluate(
         predictions: model -> the tables that fitting wrote, in the order of folds.
         splits: table of the folds.
         quarantine: table of the videos that are not used.
-        outputs: `predictions` (table of `id label group fold model p_<class>...`, by model, then id), `metrics` (table
-            of `METRICS`), `comparison` (table of `COMPARISON`, best model first), `roc` and `confusion` (SVG).
-        seed: of the resampling for the intervals.
+        metadata: tables that probing wrote.
+        features: tables of handcrafted features.
+        extras: `id` and the manifest's further columns; empty where it has none.
+        outputs: the tables `predictions` (`id label group repeat fold model p_<class>...`, by model, repeat, id),
+            `choices` (`model fold videos threshold temperature`: what each fold's validation part chose) and, best
+            model first, `metrics`, `comparison`, `pairs`, `calibration`, `bins` and `slices`, of their modules'
+            schemas; LaTeX tables `comparison_tex` and `per_class_tex`; figures `roc`, `precision_recall`, `confusion`
+            and `reliability` (SVG), and the same with `_pdf`.
+        seed: of the resampling for intervals and tests.
 
     Raises:
         ValueError: a video without exactly one prediction, or one both used and quarantined.
     """
-    videos = read_table(splits).to_pandas()
+    videos = read_videos(splits)
     classes = sorted(videos.label.unique())
     both = sorted({*videos.id} & {*read_table(quarantine, ["id"]).column("id").to_pylist()})
     if both:
         raise ValueError(f"{len(both)} videos are used and in quarantine, such as {both[0]!r}: make the splits again")
-    pooled = {model: pool(model, paths, videos, classes) for model, paths in predictions.items()}
-    counts = draw(videos.group.nunique(), seed)
-    scored = {model: _score(table, classes, counts) for model, table in pooled.items()}
-    comparison = _compare(scored, metrics.headline(len(classes)))
-    order = [row["model"] for row in comparison]
-    table = pd.concat([pooled[model] for model in sorted(pooled)], ignore_index=True)
-    write_table(outputs["predictions"], pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None))
-    write_table(outputs["metrics"], [r for m in order for r in _rows(m, pooled[m], classes, scored[m])], METRICS)
-    write_table(outputs["comparison"], comparison, COMPARISON)
-    arrays = {model: (_targets(pooled[model], classes), _probabilities(pooled[model], classes)) for model in order}
-    for name, draw_figure in {"roc": figures.roc, "confusion": figures.confusion}.items():
+    gathered = {model: pool(model, paths, videos) for model, paths in predictions.items()}
+    counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, seed)
+    measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
+    ratio = float((videos.role == "test").sum() / max(1, (videos.role == "train").sum()))
+    compared, pairs = comparison.compare(measured, ratio, seed)
+    pooled = {row["model"]: gathered[row["model"]] for row in compared}
+    scores = [row for model in pooled for row in measure.table(model, measured[model], classes)]
+
+    def of_each(rows: Callable[[Pooled], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        return [{"model": model} | row for model, own in pooled.items() for row in rows(own)]
+
+    calibrated = of_each(
+        lambda own: calibration.compare(own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts)
+    )
+    bins = of_each(lambda own: _reliability(own, counts))
+    everything = pd.concat([gathered[model].table for model in sorted(gathered)], ignore_index=True)
+    choices = pd.concat([own.choices.assign(model=model) for model, own in pooled.items()], ignore_index=True)
+    _write_frame(outputs["predictions"], everything)
+    _write_frame(outputs["choices"], choices[["model", *choices.columns.drop("model")]])
+    write_table(outputs["metrics"], scores, measure.SCHEMA)
+    write_table(outputs["comparison"], compared, comparison.COMPARISON)
+    write_table(outputs["pairs"], pairs, comparison.PAIRS)
+    write_table(outputs["calibration"], calibrated, calibration.SCHEMA)
+    write_table(outputs["bins"], bins, calibration.BINS)
+    write_table(outputs["slices"], of_each(_slices(pooled, metadata, features, extras, seed)), slices.SCHEMA)
+
+    texts = {
+        "comparison_tex": tables.comparison(pd.DataFrame(compared), pd.DataFrame(scores)),
+        "per_class_tex": tables.per_class(pd.DataFrame(scores)),
+    }
+    curves = {model: [(own.targets[r], own.probabilities[r]) for r in own.repeats] for model, own in pooled.items()}
+    drawn = figures.evaluation(curves, classes, pd.DataFrame(bins))
+    for name, content in ({name: text.encode() for name, text in texts.items()} | drawn).items():
         with replacing(outputs[name]) as file:
-            file.write(draw_figure(arrays, classes).encode())
-    for row in comparison:
+            file.write(content)
+    for row in compared:
         logger.info("%(model)s: %(metric)s %(value).3f [%(low).3f, %(high).3f]", row)
 
 
-def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """Gather the test rows of all folds.
+def _write_frame(path: PathLike, frame: pd.DataFrame) -> None:
+    write_table(path, pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None))
 
-    Args:
-        model: name of the model.
-        paths: its predictions, in the order of folds.
-        videos: the table of the folds; labels and groups are taken from here.
-        classes: sorted names.
 
-    Returns:
-        `id label group fold model p_<class>...`, a row per usable video, sorted by id.
-
-    Raises:
-        ValueError: a video is missing, there twice, or predicted in a fold where it is not in the test part.
-    """
-    columns = [f"p_{name}" for name in classes]
-    parts = [
-        read_table(path, ["id", "role", *columns]).to_pandas().assign(fold=fold) for fold, path in enumerate(paths)
+def _reliability(pooled: Pooled, counts: Array) -> list[dict[str, Any]]:
+    return [
+        {"scaled": scaled} | row
+        for scaled, given in ((False, pooled.probabilities), (True, pooled.calibrated))
+        for row in calibration.reliability(pooled.targets, given, pooled.groups, counts)
     ]
-    given = pd.concat(parts, ignore_index=True).query("role == 'test'").drop(columns="role")
-    expected = videos.loc[videos.role == "test", ["id", "label", "group", "fold"]]
-    missing = len({*videos.id} - {*given.id})
-    doubled = given.id[given.id.duplicated()].nunique()
-    pooled = expected.merge(given, on=["id", "fold"])
-    foreign = len(given) - len(pooled)
-    if missing or doubled or foreign:
-        raise ValueError(
-            f"{model}: of {videos.id.nunique()} usable videos, {missing} are missing from the test predictions, "
-            f"{doubled} are doubled, and {foreign} rows are not of their fold's test part: "
-            "delete the model's results and train it again"
-        )
-    pooled.insert(4, "model", model)
-    return pooled.sort_values("id", ignore_index=True)
 
 
-class _Scores(NamedTuple):
-    """Pooled metrics and their resamples, over all classes and per class."""
+def _slices(
+    pooled: Mapping[str, Pooled],
+    metadata: Sequence[PathLike],
+    features: Sequence[PathLike],
+    extras: Mapping[str, Sequence[str]],
+    seed: int,
+) -> Callable[[Pooled], list[dict[str, Any]]]:
+    """How the errors of any of the models spread over the slices, which are the same for all."""
+    first = next(iter(pooled.values())).table
+    groups = first.drop_duplicates("id").set_index("id")["group"].sort_index()
+    facts = slices.read_facts(list(groups.index), metadata, features, extras)
+    cut = slices.cut(facts, groups)
+    codes = np.unique(groups.to_numpy(str), return_inverse=True)[1]
 
-    overall: dict[str, float]
-    each: list[dict[str, float]]
-    resampled_overall: dict[str, Array]
-    resampled_each: list[dict[str, Array]]
+    def rows(own: Pooled) -> list[dict[str, Any]]:
+        wrong = pd.Series(own.predicted != own.targets).groupby(own.table.id).mean().sort_index()
+        return slices.compare(wrong.to_numpy(float), codes, cut, seed)
 
-
-def _targets(table: pd.DataFrame, classes: Sequence[str]) -> Array:
-    return table.label.map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
-
-
-def _probabilities(table: pd.DataFrame, classes: Sequence[str]) -> Array:
-    return table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-
-
-def _score(table: pd.DataFrame, classes: Sequence[str], counts: Array) -> _Scores:
-    targets, probabilities = _targets(table, classes), _probabilities(table, classes)
-    groups = np.unique(table.group.to_numpy(str), return_inverse=True)[1]
-    return _Scores(
-        metrics.overall(targets, probabilities),
-        metrics.per_class(targets, probabilities),
-        *resampled(targets, probabilities, groups, counts),
-    )
-
-
-def _compare(scored: Mapping[str, _Scores], metric: str) -> list[dict[str, Any]]:
-    """Rows of `COMPARISON`, best first; models that are equally good keep the order of their names."""
-    order = sorted(scored, key=lambda model: (-scored[model].overall[metric], model))
-    best = scored[order[0]]
-    rows = []
-    for model in order:
-        own = scored[model]
-        low, high = interval(own.resampled_overall[metric])
-        below, above = interval(own.resampled_overall[metric] - best.resampled_overall[metric])
-        rows.append(
-            {"model": model, "metric": metric, "value": own.overall[metric], "low": low, "high": high}
-            | {"difference": own.overall[metric] - best.overall[metric]}
-            | {"difference_low": below, "difference_high": above, "tied": below <= 0 <= above}
-        )
-    return rows
-
-
-def _rows(model: str, table: pd.DataFrame, classes: Sequence[str], scores: _Scores) -> list[dict[str, Any]]:
-    """Rows of `METRICS`."""
-    found = [("pooled", "", scores.overall, scores.resampled_overall)]
-    found += [("pooled", *row) for row in zip(classes, scores.each, scores.resampled_each, strict=True)]
-    for fold, part in table.groupby("fold"):
-        found.append((f"fold-{fold}", "", metrics.overall(_targets(part, classes), _probabilities(part, classes)), {}))
-    rows = []
-    for scope, name, values, resamples in found:
-        for metric, value in values.items():
-            low, high = interval(resamples.get(metric, np.array([])))
-            rows.append(
-                {"model": model, "scope": scope, "class": name, "metric": metric}
-                | {"value": value, "low": low, "high": high}
-            )
     return rows

@@ -1,10 +1,10 @@
-"""Figures as SVG text that is the same for the same input and reads on light and on dark pages."""
+"""Figures that are the same for the same input: as SVG, which reads on light and on dark pages, and as PDF."""
 
 import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -15,12 +15,13 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import roc_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from clipfold.evaluation import metrics
 from clipfold.store import Array
 
-_INK = "#808080"  # a placeholder: it becomes the colour of the text around the figure
+_PLACEHOLDER = "#808080"  # becomes the colour of the text around the figure
+_INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 _ACCENT = "#3b82f6"
 # Of middling lightness, so that each stands out on white and on black, and told apart by the colour-blind by style.
 _COLORS = ("#3b82f6", "#e8590c", "#2f9e44", "#d6336c", "#845ef7", "#0c9aa8", "#b08900", "#8d6e63")
@@ -34,83 +35,149 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK),
+    "pdf.fonttype": 42,  # text that can be selected and edited
 }
 
-Predictions = Mapping[str, tuple[Array, Array]]
+Predictions = Mapping[str, Sequence[tuple[Array, Array]]]
+"""Model -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
 
 
-def roc(predictions: Predictions, classes: Sequence[str]) -> str:
-    """Draw the pooled ROC curve of each model: of the positive class, or the mean of one against the rest.
+def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFrame) -> dict[str, bytes]:
+    """Draw all figures of the comparison.
 
     Args:
-        predictions: model -> targets, int of (videos,), and probabilities, float of (videos, classes).
+        predictions: of each model, best first.
         classes: sorted names.
+        bins: table of `calibration.BINS`.
 
     Returns:
-        SVG.
+        `roc`, `precision_recall`, `confusion` and `reliability` as SVG, and the same as PDF under `..._pdf`.
     """
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2, 4.6 + 0.2 * len(predictions)), layout="constrained")
-        axes = figure.add_subplot(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
-        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=(0, (2, 4)))
-        for i, (model, (targets, probabilities)) in enumerate(predictions.items()):
-            auc = metrics.overall(targets, probabilities)["roc_auc"]
-            color, style = _COLORS[i % len(_COLORS)], _STYLES[i // len(_COLORS) % len(_STYLES)]
-            label = f"{model}  {auc:.3f}"
-            axes.plot(*_curve(targets, probabilities), color=color, linestyle=style, linewidth=1.8, label=label)
-        positive = classes[1] if len(classes) == 2 else "each class, averaged"
-        axes.set_xlabel("false positive rate")
-        axes.set_ylabel(f"true positive rate ({_short(positive, 30)})")
-        figure.legend(loc="outside lower center", title="ROC-AUC", alignment="left", handlelength=3)
-        return _svg(figure, "roc", f"ROC curves of {', '.join(predictions)}")
+    models = ", ".join(predictions)
+    drawings: Mapping[str, tuple[str, Callable[[], Figure]]] = {
+        "roc": ("ROC curves", lambda: _roc(predictions, classes)),
+        "precision_recall": ("Precision-recall curves", lambda: _precision_recall(predictions, classes)),
+        "confusion": ("Confusion matrices", lambda: _confusion(predictions, classes)),
+        "reliability": ("Reliability diagrams", lambda: _reliability(list(predictions), classes, bins)),
+    }
+    drawn = {}
+    for name, (title, draw) in drawings.items():
+        drawn[name] = _svg(draw, name, f"{title} of {models}").encode()
+        drawn[f"{name}_pdf"] = _pdf(draw)
+    return drawn
 
 
-def _curve(targets: Array, probabilities: Array) -> tuple[Array, Array]:
-    classes = probabilities.shape[1]
-    if classes == 2:
-        false, true, _ = roc_curve(targets == 1, probabilities[:, 1])
+def _roc(predictions: Predictions, classes: Sequence[str]) -> Figure:
+    """The pooled ROC curve of each model."""
+
+    def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
+        false, true, _ = roc_curve(positive, scores)
         return false, true
+
+    auc = {m: np.mean([metrics.overall(*part)["roc_auc"] for part in parts]) for m, parts in predictions.items()}
+    figure, axes = _square(len(predictions))
+    axes.plot([0, 1], [0, 1], color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
+    _plot_curves(axes, predictions, {model: f"{model}  {value:.3f}" for model, value in auc.items()}, curve)
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel(f"true positive rate ({_positive(classes)})")
+    figure.legend(loc="outside lower center", title="ROC-AUC", alignment="left", handlelength=3)
+    return figure
+
+
+def _precision_recall(predictions: Predictions, classes: Sequence[str]) -> Figure:
+    """The pooled precision-recall curve of each model."""
+
+    def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
+        precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+        return recall[::-1], precision[::-1]
+
+    mean = {
+        m: np.mean([metrics.overall(*part)["average_precision"] for part in parts]) for m, parts in predictions.items()
+    }
+    targets = next(iter(predictions.values()))[0][0]
+    chance = np.mean([(targets == c).mean() for c in metrics.positives(len(classes))])
+    figure, axes = _square(len(predictions))
+    axes.axhline(chance, color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
+    _plot_curves(axes, predictions, {model: f"{model}  {value:.3f}" for model, value in mean.items()}, curve)
+    axes.set_xlabel(f"recall ({_positive(classes)})")
+    axes.set_ylabel("precision")
+    figure.legend(loc="outside lower center", title="Average precision", alignment="left", handlelength=3)
+    return figure
+
+
+def _square(models: int) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.2, 4.6 + 0.2 * models), layout="constrained")
+    return figure, figure.add_subplot(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+
+
+def _plot_curves(
+    axes: Axes,
+    predictions: Predictions,
+    labels: Mapping[str, str],
+    curve: Callable[[Array, Array], tuple[Array, Array]],
+) -> None:
+    """One line per model: of the positive class, or the mean of one against the rest; also the mean over repeats."""
     grid = np.linspace(0, 1, 201)
-    curves = [roc_curve(targets == c, probabilities[:, c]) for c in range(classes)]
-    return np.r_[0, grid], np.r_[0, np.mean([np.interp(grid, false, true) for false, true, _ in curves], axis=0)]
+    for i, (model, parts) in enumerate(predictions.items()):
+        found = [
+            curve(targets == c, probabilities[:, c])
+            for targets, probabilities in parts
+            for c in metrics.positives(probabilities.shape[1])
+        ]
+        x, y = found[0] if len(found) == 1 else (grid, np.mean([np.interp(grid, *each) for each in found], axis=0))
+        if len(found) > 1:  # interpolated, a curve that starts with a vertical part would start at its top
+            x, y = np.r_[0, x], np.r_[np.mean([each[1][0] for each in found]), y]
+        color, style = _COLORS[i % len(_COLORS)], _STYLES[i // len(_COLORS) % len(_STYLES)]
+        axes.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=labels[model])
 
 
-def confusion(predictions: Predictions, classes: Sequence[str]) -> str:
-    """Draw each model's confusion matrix: colour is the share of the true class, numbers are videos.
+def _positive(classes: Sequence[str]) -> str:
+    return _short(classes[1] if len(classes) == 2 else "each class, averaged", 30)
 
-    Args:
-        predictions: model -> targets, int of (videos,), and probabilities, float of (videos, classes).
-        classes: sorted names.
 
-    Returns:
-        SVG.
-    """
-    with mpl.rc_context(_STYLE):
-        figure, panels = _panels(list(predictions), 1.5 + 0.45 * len(classes), 1.2 + 0.45 * len(classes))
-        names = [_short(name, 14) for name in classes]
-        for axes, (targets, probabilities) in zip(panels, predictions.values(), strict=True):
-            counts = metrics.confusion(targets, probabilities)
-            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            for (row, column), count in np.ndenumerate(counts):
-                share = shares[row, column]
-                # Never opaque, so that text in the page's own colour reads on any cell.
-                color = to_rgba(_ACCENT, 0.04 + 0.5 * share)
-                axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=color, edgecolor="none"))
-                text = f"{count}\n{share:.0%}" if len(classes) <= 6 else f"{count}"
-                axes.text(column, row, text, ha="center", va="center", fontsize=9)
-            ticks = range(len(classes))
-            axes.set_xticks(ticks, names)
-            if max(map(len, names)) > 6:
-                axes.tick_params(axis="x", labelrotation=40)
-                for label in axes.get_xticklabels():
-                    label.set(ha="right", rotation_mode="anchor")
-            axes.set_yticks(ticks, names)
-            axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="predicted", ylabel="true")
-            axes.spines[:].set_visible(False)
-            axes.tick_params(length=0)
-            axes.set_aspect("equal")
-        return _svg(figure, "confusion", f"Confusion matrices of {', '.join(predictions)}")
+def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
+    """Each model's confusion matrix: colour is the share of the true class, numbers are videos."""
+    figure, panels = _panels(list(predictions), 1.5 + 0.45 * len(classes), 1.2 + 0.45 * len(classes))
+    names = [_short(name, 14) for name in classes]
+    for axes, parts in zip(panels, predictions.values(), strict=True):
+        counts = np.mean([metrics.confusion(*part) for part in parts], axis=0)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        for (row, column), count in np.ndenumerate(counts):
+            share = shares[row, column]
+            # Never opaque, so that text in the page's own colour reads on any cell.
+            color = to_rgba(_ACCENT, 0.04 + 0.5 * share)
+            axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=color, edgecolor="none"))
+            text = f"{count:.0f}\n{share:.0%}" if len(classes) <= 6 else f"{count:.0f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=9)
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, names)
+        if max(map(len, names)) > 6:
+            axes.tick_params(axis="x", labelrotation=40)
+            for label in axes.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
+        axes.set_yticks(ticks, names)
+        axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="predicted", ylabel="true")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_aspect("equal")
+    return figure
+
+
+def _reliability(models: Sequence[str], classes: Sequence[str], bins: pd.DataFrame) -> Figure:
+    """How often each model's probabilities came true, as predicted and at the temperature chosen on validation."""
+    figure, panels = _panels(models, 2.6, 2.7)
+    for axes, model in zip(panels, models, strict=True):
+        axes.plot([0, 1], [0, 1], color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
+        for scaled, color, style, marker in ((False, _COLORS[1], "--", "s"), (True, _COLORS[0], "-", "o")):
+            part = bins[(bins.model == model) & (bins.scaled == scaled)]
+            axes.vlines(part.probability, part.low, part.high, color=color, linewidth=0.8, alpha=0.7)
+            label = "temperature from validation" if scaled else "as predicted"
+            axes.plot(part.probability, part.frequency, style, marker=marker, color=color, markersize=3.5, label=label)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="probability", ylabel="frequency")
+    title = f"Positive class: {_short(classes[1], 30)}" if len(classes) == 2 else "Predicted class"
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=2, title=title, alignment="left")
+    return figure
 
 
 def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
@@ -122,7 +189,8 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
     Returns:
         SVG.
     """
-    with mpl.rc_context(_STYLE):
+
+    def draw() -> Figure:
         figure, panels = _panels(list(histories), 3.2, 2.4)
         for axes, folds in zip(panels, histories.values(), strict=True):
             for i, table in enumerate(folds):
@@ -135,7 +203,9 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
             axes.set(xlabel="epoch", ylabel="loss")
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-        return _svg(figure, "learning", f"Losses by epoch of {', '.join(histories)}")
+        return figure
+
+    return _svg(draw, "learning", f"Losses by epoch of {', '.join(histories)}")
 
 
 def _panels(titles: Sequence[str], width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -153,15 +223,28 @@ def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _svg(figure: Figure, name: str, description: str) -> str:
-    """Write the figure such that it takes the text colour around it, and such that several go on one page."""
+def _ink() -> str:
+    return str(mpl.rcParams["text.color"])
+
+
+def _svg(draw: Callable[[], Figure], name: str, description: str) -> str:
+    """Write a figure such that it takes the text colour around it, and such that several go on one page."""
     buffer = io.StringIO()
     nothing: dict[str, None] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    body = buffer.getvalue().split("<svg ", 1)[1].replace(_INK, "currentColor")
+    with mpl.rc_context(_STYLE | dict.fromkeys(_INKED, _PLACEHOLDER)):
+        draw().savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    body = buffer.getvalue().split("<svg ", 1)[1].replace(_PLACEHOLDER, "currentColor")
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     body = body.replace("*{stroke-linejoin", f"#{name}-figure *{{stroke-linejoin")
     # Alone, outside a page, it follows the viewer's preference.
     color = "svg:root{color:#1f2328}@media screen and (prefers-color-scheme:dark){svg:root{color:#e6e6e6}}"
     head = f'<svg id="{name}-figure" role="img" aria-label="{html.escape(description)}" '
     return head + body.replace(">", f">\n <style>{color}</style>", 1)
+
+
+def _pdf(draw: Callable[[], Figure]) -> bytes:
+    """Write a figure for paper: black on nothing, text as text."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE | dict.fromkeys(_INKED, "black")):
+        draw().savefig(buffer, format="pdf", transparent=True, metadata={"CreationDate": None})
+    return buffer.getvalue()

@@ -5,6 +5,9 @@ Targets are class indices, int of (videos,); probabilities are floats of (videos
 the positive one is the last: `real` in `fake, real`.
 """
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
@@ -12,11 +15,15 @@ from sklearn.metrics import (
     brier_score_loss,
     confusion_matrix,
     log_loss,
+    matthews_corrcoef,
     precision_recall_fscore_support,
     roc_auc_score,
+    roc_curve,
 )
 
 from clipfold.store import Array
+
+BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 
 
 def headline(classes: int) -> str:
@@ -29,39 +36,41 @@ def positives(classes: int) -> range:
     return range(1, 2) if classes == 2 else range(classes)
 
 
-def overall(targets: Array, probabilities: Array) -> dict[str, float]:
-    """Metrics over all classes.
+def bounds(metric: str, classes: int) -> tuple[float, float]:
+    """The least and the greatest value that a metric can have."""
+    unusual: Mapping[str, tuple[float, float]] = {
+        "mcc": (-1, 1),
+        "log_loss": (0, math.inf),
+        "brier": (0, 1 if classes == 2 else 2),
+    }
+    return unusual.get(metric, (0, 1))
 
-    Macro averages are over the classes present in `targets`; a class that is never predicted has precision 0.
-    Balanced accuracy is macro recall by another name (Brodersen et al. 2010). ROC-AUC and average precision of more
-    than two classes are means of one against the rest. The Brier score is in [0, 1] for two classes and in [0, 2] for
-    more, as it was defined (Brier 1950).
+
+def overall(targets: Array, probabilities: Array) -> dict[str, float]:
+    """Metrics over all classes: those of `decisions` for the most probable class, and those of the probabilities.
+
+    ROC-AUC, average precision and the equal error rate of more than two classes are means of one against the rest. The
+    Brier score is in [0, 1] for two classes and in [0, 2] for more, as it was defined (Brier 1950).
 
     Args:
         targets: class indices, int of (videos,).
         probabilities: float of (videos, classes).
 
     Returns:
-        Metric -> value. `roc_auc` and `average_precision` are NaN where a class is absent.
+        Metric -> value. `roc_auc`, `average_precision` and `eer` are NaN where a class is absent.
     """
     classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        targets, predicted, labels=np.unique(targets), average="macro", zero_division=0
-    )
-    ranked = [ranking(targets == c, probabilities[:, c]) for c in positives(classes)]
+    decided, _ = decisions(targets, probabilities.argmax(axis=1), classes)
+    auc, average_precision, eer = np.mean([ranking(targets == c, probabilities[:, c]) for c in positives(classes)], 0)
     # Networks' softmax is in float32 and sums to 1 only to seven digits, of which scikit-learn warns.
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return {
-        "accuracy": float(accuracy_score(targets, predicted)),
-        "balanced_accuracy": float(recall),
-        "macro_precision": float(precision),
-        "macro_recall": float(recall),
-        "macro_f1": float(f1),
-        "roc_auc": float(np.mean([auc for auc, _ in ranked])),
-        "average_precision": float(np.mean([ap for _, ap in ranked])),
+    return decided | {
+        "roc_auc": float(auc),
+        "average_precision": float(average_precision),
+        "eer": float(eer),
         "log_loss": float(log_loss(targets, exact, labels=range(classes))),
         "brier": float(brier_score_loss(targets, exact, labels=range(classes))),
+        "ece": calibration_error(targets, probabilities),
     }
 
 
@@ -75,20 +84,41 @@ def per_class(targets: Array, probabilities: Array) -> list[dict[str, float]]:
     Returns:
         Per class, metric -> value; `support` is its number of videos. All else is NaN where the class is absent.
     """
-    classes = probabilities.shape[1]
-    columns = precision_recall_fscore_support(
-        targets, probabilities.argmax(axis=1), labels=range(classes), zero_division=0
-    )
+    _, decided = decisions(targets, probabilities.argmax(axis=1), probabilities.shape[1])
     return [
-        {
-            "precision": float(precision) if support else np.nan,
-            "recall": float(recall) if support else np.nan,
-            "f1": float(f1) if support else np.nan,
-            "roc_auc": ranking(targets == c, probabilities[:, c])[0],
-            "support": float(support),
-        }
-        for c, (precision, recall, f1, support) in enumerate(zip(*columns, strict=True))
+        own | {"roc_auc": ranking(targets == c, probabilities[:, c])[0], "support": float((targets == c).sum())}
+        for c, own in enumerate(decided)
     ]
+
+
+def decisions(targets: Array, predicted: Array, classes: int) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Metrics that ask for a decision and not for probabilities.
+
+    Macro averages are over the classes present in `targets`; a class that is never predicted has precision 0.
+    Balanced accuracy is macro recall by another name (Brodersen et al. 2010). `mcc` is Matthews' correlation, for more
+    than two classes in the form of Gorodkin (2004), and 0 where it is not defined.
+
+    Args:
+        targets: class indices, int of (videos,).
+        predicted: class indices, int of (videos,).
+        classes: how many there are.
+
+    Returns:
+        Metric -> value over all classes, and per class, NaN where it is absent from `targets`.
+    """
+    columns = precision_recall_fscore_support(targets, predicted, labels=range(classes), zero_division=0)
+    present = columns[3] > 0
+    precision, recall, f1 = (np.where(present, column, np.nan) for column in columns[:3])
+    overall = {
+        "accuracy": float(accuracy_score(targets, predicted)),
+        "balanced_accuracy": float(np.nanmean(recall)),
+        "macro_precision": float(np.nanmean(precision)),
+        "macro_recall": float(np.nanmean(recall)),
+        "macro_f1": float(np.nanmean(f1)),
+        "mcc": float(matthews_corrcoef(targets, predicted)),
+    }
+    each = [{"precision": float(precision[c]), "recall": float(recall[c]), "f1": float(f1[c])} for c in range(classes)]
+    return overall, each
 
 
 def confusion(targets: Array, probabilities: Array) -> Array:
@@ -97,16 +127,48 @@ def confusion(targets: Array, probabilities: Array) -> Array:
     return confusion_matrix(targets, predicted, labels=range(probabilities.shape[1]))  # type: ignore[no-any-return]
 
 
-def ranking(positive: Array, scores: Array) -> tuple[float, float]:
-    """ROC-AUC and average precision.
+def ranking(positive: Array, scores: Array) -> tuple[float, float, float]:
+    """ROC-AUC, average precision and the equal error rate.
+
+    The equal error rate is where the ROC curve, straight between its points, has as many false positives among the
+    negatives as misses among the positives.
 
     Args:
         positive: bool of (videos,).
         scores: float of (videos,); higher speaks for positive.
 
     Returns:
-        Both in [0, 1], or NaN where all videos are positive, or none is.
+        All in [0, 1], or NaN where all videos are positive, or none is.
     """
     if positive.all() or not positive.any():
-        return np.nan, np.nan
-    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores))
+        return np.nan, np.nan, np.nan
+    false, true, _ = roc_curve(positive, scores)
+    eer = float(np.interp(0, false - (1 - true), false))  # the excess of false positives over misses never falls
+    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores)), eer
+
+
+def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
+    """What calibration compares: for two classes the positive one's probability, for more that of the predicted class.
+
+    Returns:
+        Probability, float of (videos,), and whether the video is of that class, bool of (videos,).
+    """
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1], targets == 1
+    return probabilities.max(axis=1), targets == probabilities.argmax(axis=1)
+
+
+def bins(values: Array, number: int = BINS) -> Array:
+    """Index of the equally wide bin of [0, 1], open below, that each probability is in."""
+    return np.searchsorted(np.linspace(0, 1, number + 1)[1:-1], values, side="left")
+
+
+def calibration_error(targets: Array, probabilities: Array) -> float:
+    """Expected calibration error: the mean distance of probability and frequency over bins (Naeini et al. 2015).
+
+    For more than two classes it is that of the predicted class (Guo et al. 2017). It is never negative, and with few
+    videos it is above 0 for a perfectly calibrated model too.
+    """
+    values, hits = confidence(targets, probabilities)
+    gaps = np.bincount(bins(values), values - hits, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(targets))

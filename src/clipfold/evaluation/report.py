@@ -13,22 +13,8 @@ from markupsafe import Markup
 
 from clipfold.evaluation import dataset, figures
 from clipfold.evaluation.intervals import RESAMPLES
+from clipfold.evaluation.tables import NAMES
 from clipfold.store import PathLike, read_json, read_table, replacing
-
-NAMES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
-    "macro_f1": "Macro F1",
-    "roc_auc": "ROC-AUC",
-    "average_precision": "Average precision",
-    "log_loss": "Log-loss",
-    "brier": "Brier score",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
-}
 
 
 def write_report(
@@ -61,7 +47,7 @@ def write_report(
     rejected = read_table(quarantine).to_pandas()
     probed = read_table(metadata, dataset.COLUMNS).to_pandas()
     predictions = read_table(evaluation["predictions"], ["id", "model"]).to_pandas()
-    scores = read_table(evaluation["metrics"]).to_pandas()
+    scores = read_table(evaluation["metrics"]).to_pandas().query("decision != 'val'")
     curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
     comparison = _comparison(read_table(evaluation["comparison"]).to_pandas(), scores)
     models = {model: _model([read_json(path) for path in paths]) for model, paths in records.items()}

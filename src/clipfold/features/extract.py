@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from clipfold.features import container, motion, noise
+from clipfold.features import container, light, motion, noise
 from clipfold.store import PathLike, open_array, read_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def extract_shard(metadata: PathLike, index: PathLike, arrays: Mapping[str, Path
         _, _, height, width = video["native_box"]
         groups = {
             "container": container.features(probed[video["id"]]),
+            "light": light.features(track),
             "motion": motion.features(track),
             "noise": noise.features(crops[row, :, :, :height, :width]),
         }
@@ -39,7 +40,7 @@ def extract_shard(metadata: PathLike, index: PathLike, arrays: Mapping[str, Path
         )
         if number % 100 == 0:
             logger.info("features: %d of %d videos", number, len(usable))
-    names = [f"{g.__name__.split('.')[-1]}.{name}" for g in (container, motion, noise) for name in g.NAMES]
+    names = [f"{g.__name__.split('.')[-1]}.{name}" for g in (container, light, motion, noise) for name in g.NAMES]
     schema = pa.schema([("id", pa.string()), *((name, pa.float64()) for name in names)])
     write_table(output, rows, schema)
     logger.info("%d features of %d videos", len(names), len(rows))

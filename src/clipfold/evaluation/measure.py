@@ -1,0 +1,123 @@
+"""Every metric of a model with its interval: pooled over folds, and by fold; overall, and by class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from clipfold.evaluation import intervals, metrics
+from clipfold.evaluation.pooling import Pooled
+from clipfold.store import Array
+
+SCHEMA = pa.schema(
+    {
+        "model": pa.string(),
+        "scope": pa.string(),  # `pooled` (all folds' test parts as one, the mean over repeats), or `fold-<number>`
+        "class": pa.string(),  # "" for metrics over all classes
+        "decision": pa.string(),  # `argmax`: the most probable class; `val`: threshold chosen on val; "": needs none
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "low": pa.float64(),  # 95 % interval; NaN where there is none
+        "high": pa.float64(),
+    }
+)
+_DECIDED = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc")
+_DECIDED_PER_CLASS = ("precision", "recall", "f1")
+
+Key: TypeAlias = tuple[str, str, str]
+"""Class ("" for all), decision, metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A model's metrics.
+
+    Args:
+        pooled: its predictions.
+        values: of all folds' test parts together, the mean over repeats.
+        resamples: the same on every draw of groups, float of (resamples,).
+        folds: the metrics of each fold's test part, by number.
+    """
+
+    pooled: Pooled
+    values: dict[Key, float]
+    resamples: dict[Key, Array]
+    folds: dict[int, dict[Key, float]]
+
+
+def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
+    """Compute all metrics of a model, and again on every draw of groups.
+
+    A metric of several repeats is the mean of theirs. All repeats of a draw have the same groups, for predictions of
+    the same video are not independent.
+
+    Args:
+        pooled: its predictions.
+        classes: sorted names.
+        counts: from `intervals.draw`.
+    """
+    repeats = pooled.repeats
+    values = _mean([_values(pooled, rows, classes) for rows in repeats])
+    resamples = _mean([_resampled(pooled, rows, classes, counts) for rows in repeats])
+    numbers = pooled.table["fold"].to_numpy()
+    folds = {int(fold): _values(pooled, np.flatnonzero(numbers == fold), classes) for fold in np.unique(numbers)}
+    return Measured(pooled, {key: float(value) for key, value in values.items()}, resamples, folds)
+
+
+def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of `SCHEMA`."""
+    targets, groups = measured.pooled.targets, measured.pooled.groups
+    number = int(groups.max()) + 1
+    degrees = {"": intervals.degrees_of_freedom(targets, groups)}
+    for c, name in enumerate(classes):
+        inside = targets == c
+        degrees[name] = intervals.degrees_of_freedom(targets[inside], groups[inside])
+    rows = []
+    for key, value in measured.values.items():
+        error = intervals.standard_error(measured.resamples[key], number) if key in measured.resamples else np.nan
+        ends = intervals.interval(value, error, degrees[key[0]], metrics.bounds(key[2], len(classes)))
+        rows.append(_row(model, "pooled", key, value, *ends))
+    return rows + [
+        _row(model, f"fold-{fold}", key, value, np.nan, np.nan)
+        for fold, values in measured.folds.items()
+        for key, value in values.items()
+        if not key[0]
+    ]
+
+
+def _row(model: str, scope: str, key: Key, value: float, low: float, high: float) -> dict[str, Any]:
+    return {"model": model, "scope": scope} | dict(
+        zip(("class", "decision", "metric", "value", "low", "high"), (*key, value, low, high), strict=True)
+    )
+
+
+def _values(pooled: Pooled, rows: Array, classes: Sequence[str]) -> dict[Key, float]:
+    targets, probabilities = pooled.targets[rows], pooled.probabilities[rows]
+    found = _keyed(metrics.overall(targets, probabilities), metrics.per_class(targets, probabilities), classes)
+    if pooled.decided is not None:
+        found |= _keyed(*metrics.decisions(targets, pooled.decided[rows], len(classes)), classes, "val")
+    return found
+
+
+def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Array) -> dict[Key, Array]:
+    targets, groups = pooled.targets[rows], pooled.groups[rows]
+    found = _keyed(*intervals.resampled(targets, pooled.probabilities[rows], groups, counts), classes)
+    if pooled.decided is not None:
+        decided = intervals.decisions(targets, pooled.decided[rows], groups, counts, len(classes))
+        found |= _keyed(*decided, classes, "val")
+    return found
+
+
+def _keyed(
+    overall: Mapping[str, Any], each: Sequence[Mapping[str, Any]], classes: Sequence[str], decision: str = "argmax"
+) -> dict[Key, Any]:
+    found = {("", decision if metric in _DECIDED else "", metric): value for metric, value in overall.items()}
+    for name, own in zip(classes, each, strict=True):
+        found |= {(name, decision if metric in _DECIDED_PER_CLASS else "", metric): v for metric, v in own.items()}
+    return found
+
+
+def _mean(parts: Sequence[Mapping[Key, Any]]) -> dict[Key, Any]:
+    return {key: np.mean([part[key] for part in parts], axis=0) for key in parts[0]}

@@ -1,0 +1,122 @@
+"""Every fold's predictions as one: for all videos that a model was tested on, with what was chosen on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clipfold.evaluation.calibration import choose_threshold, decide, fit_temperature, scale
+from clipfold.store import Array, PathLike, read_table
+
+KEYS = ("id", "label", "group", "repeat", "fold", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """A model's predictions for videos that it was not trained on. A video is in each repeat at most once.
+
+    Args:
+        table: `id label group repeat fold model p_<class>...`, sorted by repeat, then id; the same rows for all models.
+        choices: per fold what its validation part chose: `fold`, `videos`, `threshold` (NaN for more than two classes)
+            and `temperature`.
+        targets: class indices, int of (rows,).
+        groups: the group of each row, an index into the sorted groups, int of (rows,).
+        probabilities: float of (rows, classes).
+        calibrated: `probabilities` at the temperature of their fold.
+        decided: class indices by the threshold of their fold, int of (rows,); None for more than two classes.
+    """
+
+    table: pd.DataFrame
+    choices: pd.DataFrame
+    targets: Array
+    groups: Array
+    probabilities: Array
+    calibrated: Array
+    decided: Array | None
+
+    @property
+    def repeats(self) -> list[Array]:
+        """Rows of each repeat, int of (videos,)."""
+        return [np.flatnonzero(self.table["repeat"] == each) for each in sorted(self.table["repeat"].unique())]
+
+    @property
+    def predicted(self) -> Array:
+        """The most probable class of each row."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+
+def read_videos(splits: PathLike) -> pd.DataFrame:
+    """The table of the folds; splits that were made once are repeat 0."""
+    videos: pd.DataFrame = read_table(splits).to_pandas()
+    return videos if "repeat" in videos else videos.assign(repeat=0)
+
+
+def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
+    """Gather the test rows of all folds, and choose on the validation rows of each.
+
+    Args:
+        model: name of the model.
+        paths: its predictions, in the order of folds.
+        videos: the table of the folds; labels and groups are taken from here.
+
+    Returns:
+        A row per video of a test part.
+
+    Raises:
+        ValueError: a video is missing, there twice, or predicted in a fold where it is not in the test part.
+    """
+    classes = sorted(videos.label.unique())
+    columns = [f"p_{name}" for name in classes]
+    parts = [
+        read_table(path, ["id", "label", "role", *columns]).to_pandas().assign(fold=fold)
+        for fold, path in enumerate(paths)
+    ]
+    given = pd.concat(parts, ignore_index=True)
+    choices = pd.DataFrame([{"fold": i} | _choose(part[part.role == "val"], classes) for i, part in enumerate(parts)])
+    table = _checked(model, given.loc[given.role == "test", ["id", "fold", *columns]], videos)
+    targets, probabilities = target_indices(table.label, classes), table[columns].to_numpy(np.float64)
+    chosen = choices.loc[table.fold]
+    return Pooled(
+        table,
+        choices,
+        targets,
+        np.unique(table.group.to_numpy(str), return_inverse=True)[1],
+        probabilities,
+        scale(probabilities, chosen.temperature.to_numpy()),
+        decide(probabilities, chosen.threshold.to_numpy()) if len(classes) == 2 else None,
+    )
+
+
+def target_indices(labels: pd.Series[str], classes: Sequence[str]) -> Array:
+    """Class indices, int64 of (rows,)."""
+    return labels.map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
+
+
+def _choose(val: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+    targets = target_indices(val.label, classes)
+    probabilities = val[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    threshold = choose_threshold(targets == 1, probabilities[:, 1]) if len(classes) == 2 else np.nan
+    return {"videos": len(val), "threshold": threshold, "temperature": fit_temperature(targets, probabilities)}
+
+
+def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the table, if each video was predicted in each fold that tests it, and nowhere else."""
+    expected = videos.loc[videos.role == "test", ["id", "label", "group", "repeat", "fold"]]
+    repeat = videos.drop_duplicates("fold").set_index("fold")["repeat"]
+    tested = pd.MultiIndex.from_frame(expected[["id", "repeat"]])
+    found = pd.MultiIndex.from_arrays([given.id, given.fold.map(repeat)])
+    missing, doubled = len(tested.difference(found)), found[found.duplicated()].nunique()
+    pooled = expected.merge(given, on=["id", "fold"])
+    foreign = len(given) - len(pooled)
+    if missing or doubled or foreign:
+        raise ValueError(
+            f"{model}: of {videos.id.nunique()} usable videos, {missing} are missing from the test predictions, "
+            f"{doubled} are doubled, and {foreign} rows are not of their fold's test part: "
+            "delete the model's results and train it again"
+        )
+    pooled.insert(len(KEYS) - 1, "model", model)
+    return pooled.sort_values(["repeat", "id"], ignore_index=True)

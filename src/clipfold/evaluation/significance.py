@@ -1,0 +1,137 @@
+"""Whether one model is better than another, or only luckier: tests on the same videos.
+
+Videos of one group are not independent. The bootstrap over groups and the sign-flip test know that; DeLong's and
+McNemar's, which the literature reports, take every video for independent and find differences too often where groups
+matter (`benchmarks/coverage.py` has the figures). They are given for comparison.
+"""
+
+import numpy as np
+from scipy.stats import binom, norm, rankdata
+from scipy.stats import t as student
+
+from clipfold.store import Array
+
+LEVEL = 0.05
+FLIPS = 9999
+_AT_ONCE = 1000
+
+
+def holm(p: Array) -> Array:
+    """Correct probabilities of error for the number of tests, such that any false finding has at most that (Holm 1979).
+
+    Args:
+        p: float of (tests,); NaN, a test that could not be made, counts as 1.
+
+    Returns:
+        Float of (tests,), at least `p`, at most 1.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.where(np.isnan(p), 1, p)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return corrected
+
+
+def mcnemar(first: Array, second: Array) -> float:
+    """McNemar's test of equal accuracy, exact with the mid-p correction (McNemar 1947; Fagerland et al. 2013).
+
+    Args:
+        first: whether the one model is right, bool of (videos,).
+        second: whether the other is.
+
+    Returns:
+        Two-sided p.
+    """
+    wins, losses = int((first & ~second).sum()), int((second & ~first).sum())
+    fewer, both = min(wins, losses), wins + losses
+    return float(min(1, 2 * binom.cdf(fewer, both, 0.5) - binom.pmf(fewer, both, 0.5))) if both else 1.0
+
+
+def placements(positive: Array, scores: Array) -> Array:
+    """Share of the other side that each video is ranked right against, ties counted half (DeLong et al. 1988).
+
+    By midranks, in the time that sorting takes (Sun & Xu 2014).
+
+    Args:
+        positive: bool of (videos,), with both sides.
+        scores: float of (models, videos); higher speaks for positive.
+
+    Returns:
+        Float of (models, videos); the mean over either side is the ROC-AUC.
+    """
+    found, among = np.empty(scores.shape), rankdata(scores, axis=1)
+    for side in (positive, ~positive):
+        found[:, side] = (among[:, side] - rankdata(scores[:, side], axis=1)) / (~side).sum()
+    found[:, ~positive] = 1 - found[:, ~positive]
+    return found
+
+
+def delong(positive: Array, placed: Array) -> Array:
+    """DeLong's covariance of the ROC-AUCs of several models on the same videos.
+
+    Args:
+        positive: bool of (videos,).
+        placed: from `placements`, float of (models, videos).
+
+    Returns:
+        Float of (models, models); NaN where a side has fewer than two videos.
+    """
+    sides = [placed[:, side] for side in (positive, ~positive)]
+    if min(side.shape[1] for side in sides) < 2:
+        return np.full((len(placed), len(placed)), np.nan)
+    return np.asarray(sum(np.atleast_2d(np.cov(side)) / side.shape[1] for side in sides))
+
+
+def delong_p(aucs: Array, covariance: Array, first: int, second: int) -> float:
+    """Two-sided p of DeLong's test that two of the models have the same ROC-AUC."""
+    variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
+    apart = abs(aucs[first] - aucs[second])
+    if np.isnan(variance) or variance <= 1e-15:
+        return np.nan if np.isnan(variance) else float(apart < 1e-12)
+    return float(2 * norm.sf(apart / np.sqrt(variance)))
+
+
+def corrected_resampled_t(differences: Array, ratio: float) -> float:
+    """Student's test over folds, with a larger variance because their training parts overlap (Nadeau & Bengio 2003).
+
+    Args:
+        differences: of a metric between two models, float of (folds,); NaN, an undefined fold, does not count.
+        ratio: videos of the test part per video of the training part.
+
+    Returns:
+        Two-sided p; NaN for fewer than two folds.
+    """
+    defined = differences[~np.isnan(differences)]
+    if len(defined) < 2:
+        return np.nan
+    error = np.sqrt((1 / len(defined) + ratio) * defined.var(ddof=1))
+    mean = abs(defined.mean())
+    return float(2 * student.sf(mean / error, len(defined) - 1)) if error > 1e-12 else float(mean < 1e-12)
+
+
+def sign_flip(contributions: Array, seed: int, flips: int = FLIPS) -> tuple[Array, Array]:
+    """Test whether sums over groups are 0, by giving each group's contribution a random sign (Fisher 1935).
+
+    Valid for groups of any size and dependence within; for scores, whose variance may differ, see Hemerik, Goeman &
+    Finos (2020).
+
+    Args:
+        contributions: float of (groups, tests).
+        seed: of the signs, which are the same for all tests.
+        flips: how many sets of signs.
+
+    Returns:
+        p of a sum this far from 0, and p of a sum this large; both float of (tests,).
+    """
+    random = np.random.default_rng(seed)
+    sums, slack = contributions.sum(axis=0), 1e-9 * np.abs(contributions).sum(axis=0)
+    apart, above = np.ones(len(sums)), np.ones(len(sums))  # the signs as they are count as one of the sets
+    for first in range(0, flips, _AT_ONCE):
+        signs = random.integers(0, 2, (min(_AT_ONCE, flips - first), len(contributions))) * 2.0 - 1
+        flipped = signs @ contributions
+        apart += (np.abs(flipped) >= np.abs(sums) - slack).sum(axis=0)
+        above += (flipped >= sums - slack).sum(axis=0)
+    return apart / (flips + 1), above / (flips + 1)

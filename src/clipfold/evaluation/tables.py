@@ -1,0 +1,81 @@
+"""Tables for a paper: LaTeX that needs the booktabs package alone."""
+
+import numpy as np
+import pandas as pd
+
+NAMES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_f1": "Macro F1",
+    "mcc": "MCC",
+    "roc_auc": "ROC-AUC",
+    "average_precision": "Average precision",
+    "eer": "Equal error rate",
+    "log_loss": "Log-loss",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
+"""What metrics are called where people read them."""
+_BESIDE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
+
+
+def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """Models, best first, with intervals and whether they can be told from the best.
+
+    Args:
+        compared: table of `comparison.COMPARISON`.
+        scores: table of `measure.SCHEMA`.
+
+    Returns:
+        A `tabular`; names are escaped.
+    """
+    metric = compared["metric"][0]
+    pooled = scores[(scores.scope == "pooled") & (scores["class"] == "") & (scores.decision != "val")]
+    table = pd.DataFrame({"Model": compared.model, NAMES[metric]: _with_interval(compared)})
+    for other in _BESIDE:
+        if other != metric:
+            values = pooled[pooled.metric == other].set_index("model").loc[compared.model]
+            table[NAMES[other]] = _with_interval(values).to_numpy()
+    best = compared.p_holm.isna() & (compared.difference == 0)
+    shown = [f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in compared.p_holm]
+    table["p (Holm)"] = np.where(best, "", shown)
+    table["Verdict"] = np.where(best, "best", np.where(compared.tied, "tied", "behind"))
+    return _latex(table)
+
+
+def per_class(scores: pd.DataFrame) -> str:
+    """Precision, recall, F1 and ROC-AUC of each class and model, with intervals.
+
+    Args:
+        scores: table of `measure.SCHEMA`.
+
+    Returns:
+        A `tabular`; names are escaped.
+    """
+    own = scores[(scores.scope == "pooled") & (scores["class"] != "") & (scores.decision != "val")]
+    own = own.assign(text=_with_interval(own))
+    wide = own.pivot_table(index=["model", "class"], columns="metric", values="text", aggfunc="first", sort=False)
+    support = own[own.metric == "support"].set_index(["model", "class"])["value"]
+    table = wide[["precision", "recall", "f1", "roc_auc"]].rename(columns=NAMES)
+    table.insert(0, "Videos", support.map("{:.0f}".format))
+    return _latex(table.reset_index().rename(columns={"model": "Model", "class": "Class"}))
+
+
+def _with_interval(rows: pd.DataFrame) -> "pd.Series[str]":
+    texts = [
+        "--" if np.isnan(value) else f"{value:.3f}" + ("" if np.isnan(low) else f" [{low:.3f}, {high:.3f}]")
+        for value, low, high in zip(rows.value, rows.low, rows.high, strict=True)
+    ]
+    return pd.Series(texts, index=rows.index, dtype=object)
+
+
+def _latex(table: pd.DataFrame) -> str:
+    style = table.style.format(escape="latex").format_index(escape="latex", axis=1).hide(axis="index")
+    # Outside of math, TeX's old fonts have other signs at these places.
+    text = str(style.to_latex(hrules=True, column_format="l" * len(table.columns)))
+    return text.replace("<", r"\textless{}").replace(">", r"\textgreater{}")

@@ -1,5 +1,6 @@
 """A tiny data set and fits on it, for the tests of the training engine."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -106,8 +107,6 @@ def fitted(data, folder, architecture, **changes):
 
 def with_network(monkeypatch, architecture, change):
     """Have `change` called with the network of each fit when it is built."""
-    import importlib
-
     module = importlib.import_module(ARCHITECTURES[architecture].module)
     build = module.build
 
@@ -117,3 +116,14 @@ def with_network(monkeypatch, architecture, change):
         return network
 
     monkeypatch.setattr(module, "build", changed)
+
+
+def at_forward(network, number, act):
+    """Have `act` called before the `number`-th forward pass of the training."""
+    seen = iter(range(10**6))
+
+    def count(net, inputs):
+        if net.training and next(seen) == number:
+            act()
+
+    network.register_forward_pre_hook(count)

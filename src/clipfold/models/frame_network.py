@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from clipfold.models.encoders import FrameEncoder, encoder
@@ -66,5 +67,6 @@ def build(
     settings: Mapping[str, Any], classes: int, temporal: Callable[[Mapping[str, Any], int, int], nn.Module]
 ) -> FrameNetwork:
     """Make the network: the encoder that the settings name, and the architecture's `temporal` of its width."""
-    frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
+    with torch.random.fork_rng(devices=[]):  # the temporal part begins as it does on embeddings that are there already
+        frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
     return FrameNetwork(frames, temporal(settings, frames.width, classes))

@@ -63,7 +63,7 @@ class Clips:
 
     def boxes(self, ids: Sequence[str]) -> Array:
         """Where the content of each clip lies, int64 (ids, 4): top, left, height, width in pixels."""
-        return np.stack([self._boxes[video] for video in ids])
+        return np.array([self._boxes[video] for video in ids], np.int64).reshape(-1, 4)
 
 
 def scale_box(box: Sequence[int], stored_size: int, size: int) -> Array:

@@ -90,8 +90,9 @@ def _statistics_kept(stage: nn.Module) -> Any:
     with ExitStack() as restore:
         for module in stage.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                restore.callback(setattr, module, "momentum", module.momentum)
-                module.momentum = 0.0
+                for name, nothing in (("momentum", 0.0), ("num_batches_tracked", None)):
+                    restore.callback(setattr, module, name, getattr(module, name))
+                    setattr(module, name, nothing)
         yield
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clipfold.models.network import ClipNetwork
-from clipfold.store import Array
 from clipfold.training import checkpoint
 from clipfold.training.device import Precision
 from clipfold.training.losses import Loss
@@ -48,6 +48,8 @@ class Progress:
         best_epoch: when that was.
         stale: epochs since the validation loss last fell or the rate was last reduced.
         micro: clips per forward pass.
+        retried: steps that ran out of memory and were repeated.
+        halved: steps that were repeated with a smaller micro-batch, and its size.
         history: a row per epoch.
     """
 
@@ -61,6 +63,8 @@ class Progress:
     best_epoch: int = 0
     stale: int = 0
     micro: int = 1
+    retried: list[int] = field(default_factory=list)
+    halved: list[tuple[int, int]] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -117,6 +121,7 @@ class Loop:
         self._effective = effective_batch(settings, len(train.ids))
         self._steps = math.ceil(len(train.ids) / self._effective)
         self._saved = time.monotonic()
+        self._videos = np.empty(0, np.int64)  # of the epoch, in its order
 
     def run(self) -> None:
         """Train to the end, or to where the validation loss has not fallen for `patience` epochs.
@@ -128,6 +133,8 @@ class Loop:
         state = checkpoint.load(self._state, self._key, self._device)
         if state is not None:
             self._restore(state)
+            done = self.progress
+            self.stepper.micro, self.stepper.retried, self.stepper.halved = done.micro, done.retried, done.halved
             logger.info("going on at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
         elif self._settings["on_nan"] == "halve":
             self._save()  # there must be something to go back to
@@ -135,16 +142,16 @@ class Loop:
         while p.epoch <= self._settings["epochs"] and p.epoch - 1 - p.best_epoch < self._settings["patience"]:
             try:
                 self._epoch()
+                self._validate()
             except NotFiniteError as error:
                 self._roll_back(error)
                 p = self.progress
                 continue
-            self._validate()
             p.epoch, p.done, p.loss = p.epoch + 1, 0, 0.0
             self.stepper.reset()
             if self._settings["checkpoint_epochs"] and (p.epoch - 1) % self._settings["checkpoint_epochs"] == 0:
                 self._save()
-            self._end_if_asked()
+            self._pause()
         self.network.load_state_dict(self.best)
 
     def _epoch(self) -> None:
@@ -160,6 +167,7 @@ class Loop:
         mine = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in whole]
         self.network.train()
         freeze(self.network, settings, p.epoch)
+        self._videos = videos
         batches = self._recorder.timed(self._train.batches(mine), self._steps, p.done)
         for part, batch in zip(whole, batches, strict=True):
             set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
@@ -169,27 +177,27 @@ class Loop:
                 self._average.update_parameters(self.network)
             p.done, p.step, p.micro = p.done + 1, p.step + 1, self.stepper.micro
             if p.done % _LOOK == 0:
-                self._check_finite(videos)
-            minutes = settings["checkpoint_minutes"]
-            if self._processes.any(bool(minutes) and time.monotonic() - self._saved > 60 * minutes):
-                self._check_finite(videos)
-                self._save()
-            if p.done < self._steps:
-                self._end_if_asked()
-        self._check_finite(videos)
+                self._check_finite()
+            self._pause()
+        self._check_finite(weights=True)
         self._processes.same_buffers(self.network)
 
-    def _check_finite(self, videos: Array) -> None:
-        step = int(self.stepper.bad.item())
-        if not self._processes.any(step >= 0):
-            return
+    def _check_finite(self, weights: bool = False) -> None:
+        """Look at the losses; before weights are kept, at these too, which a gradient may have spoilt already."""
         p = self.progress
+        step = self._processes.largest(int(self.stepper.bad.item()))
+        if step < 0 and weights and self._processes.any(not _finite(self.network)):
+            step = p.step - 1
+        if step < 0:
+            return
         within = step - (p.step - p.done)
-        ids = [self._train.ids[i] for i in videos[within * self._effective : (within + 1) * self._effective]]
+        ids = [self._train.ids[i] for i in self._videos[within * self._effective : (within + 1) * self._effective]]
         rate = max(g["initial_lr"] for g in self.optimizer.param_groups) * p.scale
+        rate *= rate_factor(self._settings, step, self._steps * self._settings["epochs"])
         raise NotFiniteError(
-            f"the loss of step {step} (epoch {p.epoch}) is not finite at a learning rate of up to {rate:g}: use a "
-            f"lower learning_rate, clip_norm, or on_nan: halve; its videos were {', '.join(map(repr, ids))}"
+            f"the loss of step {step} (epoch {p.epoch}), or what it made of the weights, is not finite at a learning "
+            f"rate of {rate:.3g}: use a lower learning_rate, clip_norm, or on_nan: halve; its videos were "
+            f"{', '.join(map(repr, ids))}"
         )
 
     def _roll_back(self, error: NotFiniteError) -> None:
@@ -208,6 +216,8 @@ class Loop:
         trained = self._recorder.seconds()
         probabilities = predict(network, self._val, self.precision, self.stepper.micro)
         targets = self._val.targets
+        if self._processes.any(not np.isfinite(probabilities).all()):
+            raise NotFiniteError(f"predictions after epoch {p.epoch} are not finite: use a lower learning_rate")
         likelihood = np.clip(probabilities[np.arange(len(targets)), targets], 1e-7, 1)
         val_loss = self._processes.first(float(-np.log(likelihood).mean()))
         row = {
@@ -231,15 +241,23 @@ class Loop:
                 "validation loss has not fallen for %d epochs: a tenth of the rate", settings["plateau_patience"]
             )
 
-    def _end_if_asked(self) -> None:
-        if self._processes.any(self._stop.signal is not None):
+    def _pause(self) -> None:
+        """Save if it is time to; save and end if a signal asked for it."""
+        minutes = self._settings["checkpoint_minutes"]
+        due = bool(minutes) and time.monotonic() - self._saved > 60 * minutes
+        wish = self._processes.largest(2 if self._stop.signal is not None else int(due))
+        if wish:
+            self._check_finite(weights=True)
             self._save()
+        if wish == 2:
             number = self._stop.signal or 15
             logger.warning("asked to stop by signal %d at step %d: run again to go on", number, self.progress.step)
             raise SystemExit(128 + number)
 
     def _save(self) -> None:
-        self.progress.loss = float(self.stepper.total)
+        p, stepper = self.progress, self.stepper
+        p.loss = float(self._processes.add(stepper.total))
+        p.retried, p.halved = stepper.retried, stepper.halved
         self._saved = time.monotonic()
         if self._processes.rank:
             return
@@ -264,8 +282,12 @@ class Loop:
             self._average.load_state_dict(state["average"])
         self.best = state["best"]
         self.progress = Progress(**copy.deepcopy(state["progress"]))
-        self.stepper.micro = self.progress.micro
-        self.stepper.reset(self.progress.loss)
+        self.stepper.reset(0.0 if self._processes.rank else self.progress.loss)
+
+
+def _finite(network: ClipNetwork) -> bool:
+    values = [v for v in network.state_dict().values() if v.is_floating_point()]
+    return bool(torch.stack([v.isfinite().all() for v in values]).all())
 
 
 def effective_batch(settings: Mapping[str, Any], videos: int) -> int:

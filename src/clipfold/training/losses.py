@@ -1,5 +1,6 @@
 """Losses on logits against soft targets; one formula for two classes and for many."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from clipfold.store import Array
+
+logger = logging.getLogger(__name__)
 
 
 def class_logits(logits: Tensor) -> Tensor:
@@ -30,6 +33,8 @@ class Loss:
         self._smoothing = settings["label_smoothing"]
         self._gamma = settings["focal_gamma"] if settings["loss"] == "focal" else 0.0
         alpha = settings["focal_alpha"]
+        if settings["loss"] == "focal" and classes != 2 and alpha >= 0:
+            logger.warning("focal_alpha is of two classes: ignored with %d, class_weight holds", classes)
         if settings["loss"] == "focal" and classes == 2 and alpha >= 0:
             weight = np.array([1 - alpha, alpha])
         elif settings["class_weight"] == "balanced":
@@ -57,5 +62,6 @@ class Loss:
         log_p = class_logits(logits.float()).log_softmax(dim=1)
         terms = self._weight * targets * log_p
         if self._gamma:
-            terms = terms * (1 - log_p.exp()) ** self._gamma
+            # Away from 0, where a power below 1 is infinitely steep.
+            terms = terms * (-torch.expm1(log_p)).clamp_min(1e-7) ** self._gamma
         return -terms.sum()

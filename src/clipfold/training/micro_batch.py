@@ -48,10 +48,9 @@ def fits(network: ClipNetwork, settings: Mapping[str, Any], train: Source, class
         precision = Precision(settings["precision"], train.device)
         stepper = Stepper(trial, optimizer, loss, precision, settings, Processes(), train.device, clips)
         videos = np.arange(clips)
-        stepper(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
-        enough = not stepper.retried
+        enough = stepper.attempt(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error) and "does not fit into memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         enough = False
     if train.device.type == "cuda":

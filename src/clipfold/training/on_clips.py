@@ -30,7 +30,7 @@ from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.predict import predict
 from clipfold.training.processes import joined
 from clipfold.training.recorder import Recorder
-from clipfold.training.signals import listening
+from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.source import Source
 
 logger = logging.getLogger(__name__)
@@ -84,10 +84,16 @@ def fit(
 def launch(arguments: Mapping[str, Any], processes: int) -> None:
     """Fit in several processes that `torchrun` starts, one per graphics processor."""
     plain = json.dumps(arguments, default=str)
-    command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    done = subprocess.run([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", plain])
-    if done.returncode:
-        raise SystemExit(done.returncode)
+    signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
+    command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
+    with listening() as stop:
+        running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", plain])
+        stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and end
+        code = running.wait()
+    if stop.signal is not None:
+        raise SystemExit(128 + stop.signal)
+    if code:
+        raise SystemExit(code)
 
 
 def fit_here(
@@ -105,9 +111,8 @@ def fit_here(
     """Fit in this process, which may be one of several; see `fit`."""
     started = time.monotonic()
     files = [splits, *(path for paths in data.values() for path in paths)]
-    key = checkpoint.key_of(
-        [fingerprint("clipfold.training.on_clips", module), settings, fold, seed, torch.__version__], files
-    )
+    code = fingerprint("clipfold.training.on_clips", module)  # that wrote the state: another may not understand it
+    key = checkpoint.key_of([module, settings, fold, seed, stored_size, code, torch.__version__], files)
     with listening() as stop, joined() as processes:
         device = choose_device(settings, threads, processes.rank)
         peaks = Peaks(device)

@@ -15,8 +15,8 @@ class Drawn:
 
     Args:
         flip: whether it is mirrored, bool (batch,).
-        scale: share of the edge that its crop keeps, float (batch,).
-        centre: where the crop lies, float (batch, 2), x and y in [-1, 1].
+        scale: share of the content's edges that its crop keeps, float (batch,).
+        centre: where the crop lies in the content, float (batch, 2), x and y in [-1, 1].
         gain: factor of each colour, float (batch, 3).
         partner: with which clip of the step it is mixed, int64 (batch,).
         share: its own share of the mixture, float (batch,).
@@ -60,20 +60,27 @@ def change(clips: Tensor, boxes: Tensor, drawn: Drawn, rows: Tensor) -> tuple[Te
         rows: which of the step's clips these are.
 
     Returns:
-        The changed clips and their boxes; black padding stays black, and a crop keeps the box of a mirrored clip.
+        The changed clips and their boxes. A crop is of the content and fills its box; around it all stays black.
     """
     size = clips.shape[-1]
     flip = drawn.flip[rows].to(clips.device)
     clips = torch.where(flip[:, None, None, None, None], clips.flip(-1), clips)
     mirrored = torch.stack([boxes[:, 0], size - boxes[:, 1] - boxes[:, 3], boxes[:, 2], boxes[:, 3]], dim=1)
     boxes = torch.where(flip[:, None], mirrored, boxes)
-    scale, centre = drawn.scale[rows], drawn.centre[rows]
-    if (scale < 1).any():
-        zeros = torch.zeros_like(scale)
-        rows_x = torch.stack([scale, zeros, centre[:, 0]], dim=1)
-        rows_y = torch.stack([zeros, scale, centre[:, 1]], dim=1)
-        theta = torch.stack([rows_x, rows_y], dim=1).to(clips.device)
-        flat = clips.flatten(1, 2)
-        grid = nn.functional.affine_grid(theta, list(flat.shape), align_corners=False).to(flat.dtype)
-        clips = nn.functional.grid_sample(flat, grid, align_corners=False).view_as(clips)
+    if (drawn.scale[rows] < 1).any():
+        clips = _crop(clips, boxes, drawn.scale[rows].to(clips.device), drawn.centre[rows].to(clips.device))
     return clips * drawn.gain[rows].to(clips.device)[:, :, None, None, None], boxes
+
+
+def _crop(clips: Tensor, boxes: Tensor, scale: Tensor, centre: Tensor) -> Tensor:
+    """Stretch a part of the content over the whole of it."""
+    size = clips.shape[-1]
+    first, extent = boxes[:, :2].flip(1), boxes[:, 2:].flip(1)  # x, y
+    shift = ((2 * first + extent) / size - 1) * (1 - scale)[:, None] + centre * extent / size
+    theta = torch.cat([torch.diag_embed(scale[:, None].expand(-1, 2)), shift[:, :, None]], dim=2)
+    flat = clips.flatten(1, 2)
+    grid = nn.functional.affine_grid(theta, list(flat.shape), align_corners=False)
+    pixels = torch.arange(size, device=clips.device)
+    in_x, in_y = ((pixels >= first[:, i : i + 1]) & (pixels < (first + extent)[:, i : i + 1]) for i in (0, 1))
+    shown = (in_y[:, :, None] & in_x[:, None, :])[:, None]
+    return (nn.functional.grid_sample(flat, grid, align_corners=False) * shown).view_as(clips)

@@ -36,6 +36,21 @@ def make_optimizer(network: ClipNetwork, settings: Mapping[str, Any], device: to
     return torch.optim.AdamW(options, lr=rate, fused=fused)
 
 
+def make_state(optimizer: torch.optim.Optimizer) -> None:
+    """Make what the optimizer keeps of each parameter that has a gradient, as long as it keeps nothing.
+
+    In an update, memory that runs out between two groups of parameters would leave the first changed: it could not be
+    repeated.
+    """
+    moments = ("exp_avg", "exp_avg_sq") if isinstance(optimizer, torch.optim.AdamW) else ("momentum_buffer",)
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        if parameter.grad is not None and parameter not in optimizer.state:
+            made = {name: torch.zeros_like(parameter, memory_format=torch.preserve_format) for name in moments}
+            if isinstance(optimizer, torch.optim.AdamW):
+                made["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            optimizer.state[parameter] = made
+
+
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set each group's rate to `factor` times its own."""
     for group in optimizer.param_groups:

@@ -40,8 +40,9 @@ def predict(network: ClipNetwork, source: Source, precision: Precision, micro: i
 def _predict(network: ClipNetwork, source: Source, precision: Precision, micro: int) -> Array:
     videos = np.arange(len(source.ids))
     steps = [(part, np.zeros_like(part)) for part in (videos[i : i + micro] for i in range(0, len(videos), micro))]
-    logits = []
+    probabilities = []
     for batch in source.batches(steps):
         with precision.autocast():
-            logits.append(class_logits(forward(network, as_input(network, batch.clips), batch.boxes).float()))
-    return torch.cat(logits).softmax(dim=1).cpu().numpy()
+            logits = forward(network, as_input(network, batch.clips), batch.boxes)
+        probabilities.append(class_logits(logits.float()).softmax(dim=1))
+    return torch.cat(probabilities).cpu().numpy()

@@ -1,6 +1,5 @@
 """The processes that train one network together, one per graphics processor; usually there is one."""
 
-import os
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,11 +29,15 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any process."""
+        return bool(self.largest(int(flag)))
+
+    def largest(self, value: int) -> int:
+        """The largest of all processes' values."""
         if self.world == 1:
-            return flag
-        votes = torch.tensor(int(flag), device=self._device())
+            return value
+        votes = torch.tensor(value, device=self._device())
         dist.all_reduce(votes, dist.ReduceOp.MAX)
-        return bool(votes.item())
+        return int(votes.item())
 
     def first(self, value: float) -> float:
         """The value of the first process."""
@@ -79,12 +82,11 @@ class Processes:
 @contextmanager
 def joined() -> Any:
     """Join the processes that `torchrun` started, if it did."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    if not dist.is_torchelastic_launched():
         yield Processes()
         return
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Processes(dist.get_rank(), world)
+        yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

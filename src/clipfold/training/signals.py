@@ -1,7 +1,7 @@
 """Being asked to stop: by a cluster before it takes the machine away, or by a person."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -9,13 +9,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Whether a signal came, and which."""
+    """Whether a signal came, and which.
+
+    Attributes:
+        signal: that came last.
+        pass_on: called when one comes.
+    """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
+        self.pass_on: Callable[[], object] = lambda: None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
+        self.pass_on()
 
 
 @contextmanager

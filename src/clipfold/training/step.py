@@ -13,6 +13,7 @@ from clipfold.training import online
 from clipfold.training.device import Precision, is_out_of_memory
 from clipfold.training.inputs import as_input, forward, normalised, unit
 from clipfold.training.losses import Loss
+from clipfold.training.optimisation import make_state
 from clipfold.training.processes import Processes
 from clipfold.training.source import Batch
 
@@ -71,7 +72,7 @@ class Stepper:
         for kept, buffer in zip(self._kept, self._statistics, strict=True):
             kept.copy_(buffer)
         retried = False
-        while not self._attempt(batch, clips, step, seed):
+        while not self.attempt(batch, clips, step, seed):
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -84,8 +85,8 @@ class Stepper:
                 logger.warning("out of memory at step %d: memory emptied, the step is repeated", step)
             retried = True
 
-    def _attempt(self, batch: Batch, clips: int, step: int, seed: int) -> bool:
-        """Whether there was memory enough; nothing is updated if not."""
+    def attempt(self, batch: Batch, clips: int, step: int, seed: int) -> bool:
+        """Make one step if there is memory enough; says whether. If not, only running statistics have moved."""
         torch.manual_seed(seed)
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros_like(self.total)
@@ -94,18 +95,14 @@ class Stepper:
             for loss in self._losses(batch, seed):
                 self._precision.scaler.scale(loss / clips).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
+            make_state(self._optimizer)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             enough = False
         if self._processes.any(not enough):
             return False
-        try:
-            self._update()
-        except (RuntimeError, MemoryError) as error:  # of a first update, which makes the optimizer's state
-            if not is_out_of_memory(error) or self._processes.world > 1:
-                raise
-            return False
+        self._update()
         self.bad = torch.where((self.bad < 0) & ~torch.isfinite(total), step, self.bad)
         self.total += total
         return True
@@ -115,7 +112,7 @@ class Stepper:
         targets = self._loss.soft(batch.targets)
         augmented = online.wanted(self._settings) and batch.clips.dtype == torch.uint8
         drawn = online.draw(self._settings, len(targets), seed) if augmented else None
-        for rows in torch.split(torch.arange(len(targets)), self.micro):
+        for rows in torch.split(torch.arange(len(targets)), self.micro) if len(targets) else ():
             if drawn is None:
                 inputs, boxes, mixed = as_input(self._network, batch.clips[rows]), batch.boxes[rows], targets[rows]
             else:

@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate, constant after its warm-up")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # one that is sent as a fit ends by itself
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as root:
         data, splits = decode_demo(Path(root))

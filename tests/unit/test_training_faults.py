@@ -172,6 +172,29 @@ def test_the_state_made_beforehand_is_the_optimizers_own(optimizer):
     torch.testing.assert_close(made[1].state_dict()["state"], made[0].state_dict()["state"], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("call", range(8))
+def test_memory_that_runs_out_while_the_optimizer_makes_its_state_changes_no_bit(call, monkeypatch):
+    torch.manual_seed(1)
+    batch = Batch(torch.randn(4, 1, 4), torch.zeros(4, 4, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    networks = [Normalised(), Normalised()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    calls, zeros_like = iter(range(1000)), torch.zeros_like
+
+    def failing(values, **options):
+        if values.ndim and next(calls) == call:
+            out_of_memory()
+        return zeros_like(values, **options)
+
+    for network in networks:
+        made = stepper(network)
+        if network is networks[1]:
+            monkeypatch.setattr(torch, "zeros_like", failing)
+        for step in range(2):
+            made(batch, 4, step, 5)
+    assert made.retried == [0]
+    torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
+
+
 def spoil(network, number, what, times=1):
     """Make the loss, or only its gradient, infinite from a forward pass of the training on, `times` times."""
     seen = iter(range(10**6))

@@ -152,6 +152,13 @@ def test_statistics_that_a_failed_attempt_moved_are_put_back():
     assert networks[0].norm.num_batches_tracked == 1
 
 
+def test_a_process_without_a_clip_in_a_step_has_nothing_to_add():
+    network = Normalised()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    stepper(network)(Batch(torch.empty(0, 1, 4), torch.empty(0, 4), torch.empty(0, dtype=torch.int64)), 4, 0, 5)
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_the_state_made_beforehand_is_the_optimizers_own(optimizer):
     settings = plan({}, "", "naive_cnn", optimizer=optimizer)["settings"]
@@ -170,6 +177,29 @@ def test_the_state_made_beforehand_is_the_optimizers_own(optimizer):
             own.step()
     torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
     torch.testing.assert_close(made[1].state_dict()["state"], made[0].state_dict()["state"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("call", range(8))
+def test_memory_that_runs_out_while_the_optimizer_makes_its_state_changes_no_bit(call, monkeypatch):
+    torch.manual_seed(1)
+    batch = Batch(torch.randn(4, 1, 4), torch.zeros(4, 4, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    networks = [Normalised(), Normalised()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    calls, zeros_like = iter(range(1000)), torch.zeros_like
+
+    def failing(values, **options):
+        if values.ndim and next(calls) == call:
+            out_of_memory()
+        return zeros_like(values, **options)
+
+    for network in networks:
+        made = stepper(network)
+        if network is networks[1]:
+            monkeypatch.setattr(torch, "zeros_like", failing)
+        for step in range(2):
+            made(batch, 4, step, 5)
+    assert made.retried == [0]
+    torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
 
 
 def spoil(network, number, what, times=1):
@@ -196,8 +226,8 @@ def test_a_loss_that_is_no_number_stops_the_fit_and_names_step_rate_and_videos(w
     monkeypatch.setattr(Stepper, "__call__", watched(Stepper.__call__, seen))
     with_network(monkeypatch, "naive_cnn", change)
     with pytest.raises(NotFiniteError, match=r"step 5 \(epoch 2\)") as error:
-        fitted(data, tmp_path, "naive_cnn", schedule="constant", learning_rate=0.0123)
-    assert "learning rate of 0.0123:" in str(error.value)
+        fitted(data, tmp_path, "naive_cnn", learning_rate=0.0123)  # by a cosine, at the last of 6 steps
+    assert "learning rate of 0.000824:" in str(error.value)
     assert "on_nan: halve" in str(error.value)
     named = str(error.value).split("videos were ")[1].replace("'", "").split(", ")
     assert len(named) == 1

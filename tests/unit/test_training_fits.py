@@ -74,6 +74,14 @@ def test_averaged_weights_are_the_running_mean_of_those_of_each_step(data, tmp_p
             torch.testing.assert_close(value, mean)
 
 
+def test_averaging_and_recomputing_activations_go_together(data, tmp_path):
+    changes = {"ema": 0.8, "dropout": 0.3, "precision": "bf16"}
+    plain = fitted(data, tmp_path / "plain", "naive_cnn", **changes)
+    recomputed = fitted(data, tmp_path / "recomputed", "naive_cnn", **changes, checkpointing=True)
+    recomputed.assert_close(plain)
+    assert recomputed.history.val_loss.tolist() == pytest.approx(plain.history.val_loss.tolist(), abs=1e-6)
+
+
 def test_records_are_written_and_can_be_read(data, tmp_path):
     changes = {"tensorboard": True, "profile": True, "memory_detail": True, "batch_size": 1, "epochs": 2}
     found = fitted(data, tmp_path, "naive_cnn", **changes)

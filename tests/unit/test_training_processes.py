@@ -26,7 +26,7 @@ def signal_when(path, number):
 def test_two_processes_asked_to_stop_go_on_later_and_come_to_the_weights_of_one(tmp_path, monkeypatch):
     data = write_data(tmp_path / "data")
     changes = {"dropout": 0.0, "batch_size": 4}  # of 9 clips: in an epoch's last step the second process has none
-    changes |= {"epochs": 15, "patience": 15, "optimizer": "sgd", "learning_rate": 1e-3, "checkpoint_epochs": 0}
+    changes |= {"epochs": 15, "patience": 15, "optimizer": "sgd", "learning_rate": 1e-3, "clip_norm": 0.0}
     one = fitted(data, tmp_path / "one", "vit_gru", **changes)
     arguments = plan(data, tmp_path / "two", "vit_gru", **changes)
     signal_when(Path(arguments["outputs"]["history"]), signal.SIGUSR1)

@@ -123,6 +123,8 @@ def fit_here(
         peaks.note("reading")
         torch.manual_seed(seed)
         network = _build(module, settings, clips, len(parts.classes))
+        if settings.get("freeze") and not settings["weights"]:
+            logger.warning("freeze keeps the backbone at random weights: name its weights, such as weights: pretrained")
         place(network, settings, device)
         micro = choose_micro_batch(network, settings, train, len(parts.classes))
         peaks.note("building")

@@ -113,8 +113,9 @@ class Stepper:
         augmented = online.wanted(self._settings) and batch.clips.dtype == torch.uint8
         drawn = online.draw(self._settings, len(targets), seed) if augmented else None
         for rows in torch.split(torch.arange(len(targets)), self.micro) if len(targets) else ():
-            if drawn is None:
-                inputs, boxes, mixed = as_input(self._network, batch.clips[rows]), batch.boxes[rows], targets[rows]
+            if drawn is None:  # by a slice: nothing is copied, and no device waited for
+                part = slice(int(rows[0]), int(rows[-1]) + 1)
+                inputs, boxes, mixed = as_input(self._network, batch.clips[part]), batch.boxes[part], targets[part]
             else:
                 inputs, boxes, mixed = self._augment(batch, targets, drawn, rows)
             with self._precision.autocast():

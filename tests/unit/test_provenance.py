@@ -48,7 +48,7 @@ def test_models_do_not_count_for_one_another(package):
     sources = ("clipfold.training.on_features", "clipfold.models.svm")
     before, now = after(package, "models/logistic_regression.py", "5000", "6000", *sources)
     assert before == now
-    before, now = after(package, "training/on_clips.py", "0.45", "0.46", *sources)
+    before, now = after(package, "training/step.py", "self.micro //= 2", "self.micro //= 4", *sources)
     assert before == now
     before, now = after(package, "models/svm.py", "probability=True", "probability=False", *sources)
     assert before != now

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from clipfold.models.catalog import ARCHITECTURES, plan_models
 from clipfold.models.network import outputs
-from clipfold.training.on_clips import class_logits
+from clipfold.training.losses import class_logits
 
 TINY = {
     "naive_cnn": {"width": 4},

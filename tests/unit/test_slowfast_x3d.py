@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from clipfold.models import slowfast, x3d
 from clipfold.models.catalog import ARCHITECTURES
-from clipfold.training.on_clips import class_logits
+from clipfold.training.losses import class_logits
 
 MODULES = {"slowfast": slowfast, "x3d": x3d}
 VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].choices["variant"]]

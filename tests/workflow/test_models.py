@@ -3,7 +3,6 @@
 import pytest
 from harness import CONFIG, PROJECT, Workflow, make_data
 
-from clipfold.models.catalog import ARCHITECTURES, plan_models
 from clipfold.store import read_json, read_table
 
 pytestmark = pytest.mark.workflow
@@ -67,9 +66,3 @@ def test_another_encoder_is_not_taken_for_the_same(trained):
     trained.configure(models=[*MODELS, second])
     planned = trained.planned()
     assert sum(count for rule, count in planned.items() if rule.startswith("embed_vit_tiny")) == 2 * SHARDS
-
-
-def test_every_architecture_can_be_named_alone():
-    for architecture in ARCHITECTURES:
-        (model,) = plan_models([architecture], largest_size=112, most_frames=16)
-        assert model.name == architecture

@@ -43,10 +43,9 @@ from clipfold.training.recorder import Recorder
 from clipfold.training.signals import StopRequest
 from clipfold.training.source import Batch, Source
 
-BATCH = 8
 ON_CPU = {
     "naive_cnn": {"architecture": "naive_cnn", "frames": 16, "size": 64},
-    "x3d xs": {"architecture": "x3d", "variant": "xs", "frames": 4, "size": 160},
+    "x3d xs": {"architecture": "x3d", "variant": "xs", "frames": 4, "size": 160, "batch_size": 2},
     "vit_gru tiny": {"architecture": "vit_gru", "encoder": "vit_tiny", "frames": 16, "size": 64},
 }
 ON_CUDA = {
@@ -127,7 +126,8 @@ class SideBySide(Recorder):
 def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
     """Trains with the engine and bare loops side by side; returns seconds per step and their ratios."""
     settings = entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0}
-    videos = 4 * BATCH
+    batch = settings["batch_size"]
+    videos = 4 * batch
     data = store_clips(folder, videos, settings["frames"], settings["size"], copies=1)
     names = [f"{number:05}" for number in range(videos)]
     labels = {name: LABELS[int(name) % 2] for name in names}
@@ -142,17 +142,17 @@ def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
     network = build(entry)
     usual = copy.deepcopy(network).to(device)
     place(network, settings, device)
-    order = [(np.arange(i, i + BATCH), np.zeros(BATCH, np.int64)) for i in range(0, videos, BATCH)]
+    order = [(np.arange(i, i + batch), np.zeros(batch, np.int64)) for i in range(0, videos, batch)]
     loaded = [(as_input(network, b.clips), b.targets[:, None].float()) for b in train.batches(order)]
     contiguous = [(inputs.contiguous(), targets) for inputs, targets in loaded]
     recorder = SideBySide(settings, folder / "history.csv", folder, val, device, first=True)
     recorder.deterministic = settings["deterministic"]
     bares = {"bare": Bare(copy.deepcopy(network), entry, loaded), "bare, usual layout": Bare(usual, entry, contiguous)}
-    recorder.watch(1 if device.type == "cpu" else videos // BATCH, bares)
-    epochs = -(-steps // (videos // BATCH))
+    recorder.watch(1 if device.type == "cpu" else videos // batch, bares)
+    epochs = -(-steps // (videos // batch))
     settings |= {"epochs": epochs, "patience": epochs}
     state = folder / "checkpoint.pt"
-    Loop(network, settings, train, val, 2, 0, BATCH, recorder, state, "", StopRequest(), Processes()).run()
+    Loop(network, settings, train, val, 2, 0, batch, recorder, state, "", StopRequest(), Processes()).run()
     return compared(recorder)
 
 
@@ -171,7 +171,7 @@ def compared(recorder: SideBySide) -> dict[str, Any]:
 def precisions(entry: Model, folder: Path) -> dict[str, Any]:
     """Clips per second of whole fits on a graphics processor: bf16 and compiled, over plain fp32."""
     settings = entry.settings
-    videos = 16 * BATCH
+    videos = 16 * settings["batch_size"]
     data = store_clips(folder, videos, settings["frames"], settings["size"])
     names = [f"{number:05}" for number in range(videos)]
     labels = {name: LABELS[int(name) % 2] for name in names}
@@ -307,6 +307,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", default=["engine", "frozen", "lightning"], help="which of them")
     parser.add_argument("--videos", help="pattern of the files that Lightning decodes")
+    parser.add_argument("--only", nargs="+", default=[*ON_CPU, *ON_CUDA], help="which networks against a bare loop")
     parser.add_argument("--steps", type=int, default=40, help="of each side of the comparison with a bare loop")
     parser.add_argument("--rounds", type=int, default=3, help="of the other comparisons")
     parser.add_argument("--json", type=Path, help="where to write the result")
@@ -322,11 +323,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as root:
         if "engine" in args.parts:
-            for number, (name, entry) in enumerate((ON_CPU | ON_CUDA if cuda else ON_CPU).items()):
-                note(name, against_bare(model(batch_size=BATCH, **entry), Path(root, f"bare-{number}"), args.steps))
+            known = ON_CPU | ON_CUDA if cuda else ON_CPU
+            for number, (name, entry) in enumerate((name, known[name]) for name in args.only if name in known):
+                note(name, against_bare(model(**entry), Path(root, f"bare-{number}"), args.steps))
                 if name in ON_CUDA:
                     folder = Path(root, f"precision-{number}")
-                    note(f"{name}, bf16 and compiled", precisions(model(batch_size=BATCH, **entry), folder))
+                    note(f"{name}, bf16 and compiled", precisions(model(**entry), folder))
         if "frozen" in args.parts:
             entry = model(architecture="vit_gru", encoder="vit_tiny", frames=16, size=64)
             note("frozen vit_gru tiny", frozen(entry, Path(root, "frozen"), 48, 3, args.rounds))

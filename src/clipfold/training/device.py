@@ -21,7 +21,8 @@ def choose_device(settings: Mapping[str, Any], threads: int, local_rank: int = 0
     torch.set_num_threads(threads)
     # Algorithms that have no deterministic variant are named in a warning rather than refused.
     torch.use_deterministic_algorithms(settings["deterministic"], warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a help in finding faults, and time in every operation
+    # Filling fresh memory is a help in finding faults, and takes time in every operation.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not torch.cuda.is_available():
         return torch.device("cpu")
     torch.backends.cudnn.benchmark = not settings["deterministic"]

@@ -27,7 +27,7 @@ def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
     width = clips.shape[3]
     factor, shift = _line(network.mean, network.std, width, clips.device)
     lines = clips.flatten(3).float().mul_(factor).add_(shift)
-    return lines.view(*clips.shape).permute(0, 4, 1, 2, 3)
+    return lines.view(clips.shape).permute(0, 4, 1, 2, 3)
 
 
 @lru_cache(maxsize=4)

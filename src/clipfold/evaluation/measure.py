@@ -76,8 +76,8 @@ def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[s
         degrees[name] = intervals.degrees_of_freedom(targets[inside], groups[inside])
     rows = []
     for key, value in measured.values.items():
-        error = intervals.standard_error(measured.resamples[key], number) if key in measured.resamples else np.nan
-        ends = intervals.interval(value, error, degrees[key[0]], metrics.bounds(key[2], len(classes)))
+        draws = measured.resamples.get(key, np.array([]))
+        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes))
         rows.append(_row(model, "pooled", key, value, *ends))
     return rows + [
         _row(model, f"fold-{fold}", key, value, np.nan, np.nan)

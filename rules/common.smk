@@ -1,4 +1,5 @@
 # What all rules read: the checked config and the plan made from it. No rules here.
+import hashlib
 import os
 import re
 import shlex
@@ -82,6 +83,22 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def key_of(encoder):
+    """Name of the folder for the embeddings of an encoder."""
+    return f"{encoder['encoder']}_{hashlib.blake2b(repr(encoder).encode(), digest_size=4).hexdigest()}"
+
+
+def weights_file(settings):
+    """The file of pre-trained weights as an input, where the settings name one: a changed file is another model."""
+    weights = settings.get("weights")
+    return {"weights": weights} if weights not in (None, "", "pretrained") else {}
+
+
+# What the fitted model is stored as.
+SUFFIX = {"features": "skops", "clips": "safetensors", "predictions": "json"}
+
+ENCODERS = {key_of(model.encoder): model.encoder for model in MODELS if model.encoder}
+
 PAGE = f"{SOURCE}/clipfold/evaluation/report.html"
 
 
@@ -92,9 +109,14 @@ def of_each_fold(file):
 
 def training_data(model):
     """Files of all shards that a model learns from, by what they are."""
+    if model.input == "predictions":
+        members = model.settings["members"]
+        return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
     if model.input == "features":
         return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
     scaled = f"results/scaled/{model.settings['size']}/{{shard}}"
+    if model.encoder:
+        scaled = f"results/embedded/{key_of(model.encoder)}/{{shard}}"
     return {
         "clips": expand(f"{scaled}/frames.npy", shard=SHARDS),
         "index": expand("results/frames/{shard}/index.parquet", shard=SHARDS),

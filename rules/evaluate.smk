@@ -55,8 +55,13 @@ rule report:
         predictions=rules.evaluate.output.predictions,
         metrics=rules.evaluate.output.metrics,
         comparison=rules.evaluate.output.comparison,
+        pairs=rules.evaluate.output.pairs,
+        calibration=rules.evaluate.output.calibration,
+        slices=rules.evaluate.output.slices,
         roc=rules.evaluate.output.roc,
+        precision_recall=rules.evaluate.output.precision_recall,
         confusion=rules.evaluate.output.confusion,
+        reliability=rules.evaluate.output.reliability,
     output:
         report(
             "results/report/index.html",
@@ -77,6 +82,8 @@ rule report:
         models=[model.name for model in MODELS],
         folds=len(FOLDS),
         seed=config["seed"],
+        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
+        + ["roc", "precision_recall", "confusion", "reliability"],
         benchmarks="results/benchmarks",
         code=code_of("report", "clipfold.evaluation.report", PAGE),
     script:

@@ -5,9 +5,10 @@ for model in MODELS:
             f"train_{model.name}"
         input:
             **training_data(model),
+            **weights_file(model.settings),
             splits="results/splits/splits.parquet",
         output:
-            model=f"results/models/{model.name}/fold-{{fold}}/model.{'skops' if model.input == 'features' else 'safetensors'}",
+            model=f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}",
             history=f"results/models/{model.name}/fold-{{fold}}/history.csv",
             predictions=f"results/models/{model.name}/fold-{{fold}}/predictions.parquet",
             record=f"results/models/{model.name}/fold-{{fold}}/fit.json",
@@ -27,6 +28,9 @@ for model in MODELS:
             input=model.input,
             data=list(training_data(model)),
             settings=model.settings,
+            scratch=f"results/training/{model.name}/fold-{{fold}}",
+            stored_size=DECODE.size,
+            gpus=model.needs.gpus,
             seed=config["seed"],
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:

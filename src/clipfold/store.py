@@ -93,6 +93,54 @@ class ArrayWriter:
         return self._file.tell()
 
 
+class ArrayReader:
+    """Reads single rows of a `.npy` file without mapping it: memory stays at what is asked for, however much is read.
+
+    Mapped pages count as the memory of whoever touched them, so that an epoch over mapped shards comes to their size.
+
+    Args:
+        path: of the array, at least two-dimensional.
+
+    Attributes:
+        shape: of the array.
+        dtype: of the array.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        mapped = open_array(path)
+        self.shape, self.dtype = mapped.shape, mapped.dtype
+        self._offset = getattr(mapped, "offset", 0)
+        self._path = path
+        self._part_bytes = int(np.prod(self.shape[2:])) * self.dtype.itemsize
+
+    def read(self, row: int, parts: Sequence[int], out: Array) -> None:
+        """Read some parts of a row, indices on the second axis in rising order, into a contiguous array."""
+        target = out.reshape(-1).view(np.uint8).data
+        done = 0
+        with open(self._path, "rb", buffering=0) as file:  # not kept open: there may be more shards than open files
+            for first, count in _runs(parts):
+                file.seek(self._offset + (row * self.shape[1] + first) * self._part_bytes)
+                end = done + count * self._part_bytes
+                while done < end:
+                    got = file.readinto(target[done:end])
+                    if not got:
+                        raise ValueError(f"{self._path} ends before row {row}: remove it and run again")
+                    done += got
+
+
+def _runs(parts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Adjacent indices as first and count.
+
+    >>> list(_runs([0, 1, 2, 5, 7, 8]))
+    [(0, 3), (5, 1), (7, 2)]
+    """
+    first = 0
+    for i in range(1, len(parts) + 1):
+        if i == len(parts) or parts[i] != parts[i - 1] + 1:
+            yield parts[first], i - first
+            first = i
+
+
 def open_array(path: PathLike) -> Array:
     """Memory-map an array, read-only. An empty one, which cannot be mapped, is read.
 

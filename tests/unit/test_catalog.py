@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from clipfold.models.catalog import ARCHITECTURES, plan_models
@@ -34,6 +36,8 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"architecture": "naive_cnn", "epochs": True}], "epochs is True"),
         ([{"architecture": "naive_cnn", "size": 224}], "size is 224: use 16 up to decode.size"),
         ([{"architecture": "naive_cnn", "frames": 17}], "frames is 17"),
+        ([{"architecture": "x3d", "variant": "l"}], "x3d: variant is 'l': use one of xs, s, m"),
+        ([{"architecture": "x3d", "download": 1}], "download is 1: use a value such as False"),
         ([{"architecture": "svm", "gpus": -1}], "gpus is -1: use a whole number, 0 or more"),
     ],
 )
@@ -46,5 +50,12 @@ def test_errors_name_the_entry_and_the_remedy(entries, message):
 def test_every_architecture_plans_with_its_defaults_and_has_a_module(name):
     import importlib
 
-    (model,) = plan_models([name], largest_size=1024, most_frames=1024)
-    assert callable(importlib.import_module(model.module).build)
+    *_, model = plan_models(list(dict.fromkeys(["svm", "logistic_regression", name])), largest_size=112, most_frames=16)
+    module = importlib.import_module(model.module)
+    assert callable(module.fit if model.input == "predictions" else module.build)
+
+
+def test_every_architecture_and_setting_is_in_the_reference():
+    text = (Path(__file__).parents[2] / "config/README.md").read_text()
+    named = {*ARCHITECTURES, *(name for known in ARCHITECTURES.values() for name in known.settings)}
+    assert [name for name in sorted(named) if f"`{name}`" not in text and f"`{name}:" not in text] == []

@@ -67,7 +67,12 @@ def test_a_variant_added_runs_the_variant(workflow):
             {"features": 2, "train_svm": FOLDS, **EVALUATION},
         ),
         ("models/svm.py", "probability=True", "probability=1", {"train_svm": FOLDS, **EVALUATION}),
-        ("training/on_clips.py", "0.45", "0.46", {"train_cnn": FOLDS, **EVALUATION}),
+        (
+            "training/step.py",
+            "total = torch.zeros_like",
+            "total = 1 * torch.zeros_like",
+            {"train_cnn": FOLDS, **EVALUATION},
+        ),
         ("evaluation/report.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
     ],
 )

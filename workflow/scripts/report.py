@@ -7,7 +7,7 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         source, models, folds = snakemake.input, snakemake.params.models, snakemake.params.folds
         write_report(
-            evaluation={n: source[n] for n in ("predictions", "metrics", "comparison", "roc", "confusion")},
+            evaluation={name: source[name] for name in snakemake.params.evaluation},
             metadata=source.metadata,
             splits=source.splits,
             quarantine=source.quarantine,

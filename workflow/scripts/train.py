@@ -7,6 +7,7 @@ from clipfold import job
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params = snakemake.params
+        clips_only = {name: params[name] for name in ("scratch", "stored_size", "gpus")}
         import_module(f"clipfold.training.on_{params.input}").fit(
             module=params.module,
             settings=params.settings,
@@ -16,4 +17,5 @@ if __name__ == "__main__":
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
             seed=params.seed,
             threads=snakemake.threads,
+            **(clips_only if params.input == "clips" else {}),
         )

@@ -16,6 +16,8 @@ from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.store import PathLike, read_json, read_table, replacing
 
+FIGURES = ("roc", "precision_recall", "confusion", "reliability")
+
 
 def write_report(
     evaluation: Mapping[str, PathLike],
@@ -32,7 +34,8 @@ def write_report(
     """Write the report, a page that needs no other file and no network.
 
     Args:
-        evaluation: `predictions`, `metrics`, `comparison`, `roc` and `confusion`, as `evaluate` wrote them.
+        evaluation: `predictions`, `metrics`, `comparison`, `pairs`, `calibration`, `slices` (tables), `roc`,
+            `precision_recall`, `confusion` and `reliability` (SVG), as `evaluate` wrote them.
         metadata: tables that probing wrote; their rows are those of the manifest.
         splits: table of the folds.
         quarantine: table of the videos that are not used.
@@ -66,8 +69,10 @@ def write_report(
         "comparison": comparison,
         "metrics": _metrics(scores, [row["model"] for row in comparison]),
         "per_class": _per_class(scores, [row["model"] for row in comparison]),
-        "roc": _inline(Path(evaluation["roc"]).read_text("utf-8")),
-        "confusion": _inline(Path(evaluation["confusion"]).read_text("utf-8")),
+        "pairs": read_table(evaluation["pairs"]).to_pylist(),
+        "calibration": read_table(evaluation["calibration"]).to_pylist(),
+        "slices": [row for row in read_table(evaluation["slices"]).to_pylist() if row["worse"]],
+        **{name: _inline(Path(evaluation[name]).read_text("utf-8")) for name in FIGURES},
         "learning_curves": _inline(figures.learning_curves(curves)) if curves else None,
         "stages": stages(benchmarks),
         "settings": list(dict.fromkeys(key for model in models.values() for key in model["settings"])),

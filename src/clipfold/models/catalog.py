@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clipfold.checks import require
+from clipfold.models.training_settings import CHOICES, DEFAULTS, check_ranges
 
 Settings = dict[str, Any]
+Input = Literal["features", "clips", "predictions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,15 +35,17 @@ class Architecture:
 
     Args:
         module: where its code is; loaded by name, so that its fingerprint leaves out the other architectures.
-        input: what it learns from, `features` (a row per video) or `clips` (sampled frames).
+        input: what it learns from: `features` (a row per video), `clips` (sampled frames), `predictions` (of others).
         settings: every setting it takes, with its default.
         needs: what a job of it asks for by default.
+        choices: the values that a setting has to be one of.
     """
 
     module: str
-    input: Literal["features", "clips"]
+    input: Input
     settings: Mapping[str, Any]
     needs: Needs
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,25 +69,30 @@ class Model:
         return ARCHITECTURES[self.architecture].module
 
     @property
-    def input(self) -> Literal["features", "clips"]:
+    def input(self) -> Input:
         return ARCHITECTURES[self.architecture].input
+
+    @property
+    def encoder(self) -> Settings | None:
+        """Of a network whose frame encoder never changes, what its embeddings depend on; they are computed once."""
+        fixed = self.settings.get("freeze") and not self.settings["unfreeze_at"]
+        changed = any(self.settings.get(name) for name in ("flip", "jitter", "mixup")) or self.settings.get("crop") != 1
+        if "encoder" not in self.settings or not fixed or changed:
+            return None
+        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download")}
 
 
 _FEATURES: Settings = {"features": ["motion", "noise"], "class_weight": "balanced"}
 
-# `batch_size` x `accumulate` is the effective batch: the first has to fit in memory, the product is what trains.
-_CLIPS: Settings = {
-    "frames": 16,
-    "size": 112,
-    "batch_size": 8,
-    "accumulate": 1,
-    "epochs": 30,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "warmup": 0.1,
-    "patience": 10,
-    "dropout": 0.2,
-}
+# `weights` is "" (random), "pretrained" (the published file, from PyTorch's cache or downloaded) or a file. `freeze`
+# keeps the backbone's weights, up to the epoch `unfreeze_at` (0: to the end); `backbone_rate` is a factor of its rate.
+_PRETRAINED: Settings = {"weights": "", "download": False, "freeze": False, "unfreeze_at": 0, "backbone_rate": 1.0}
+
+# From random weights, transformers learn less at the rate of the others.
+_TRANSFORMER: Settings = {"learning_rate": 3e-4}
+
+_VITS = ("vit_micro", "vit_tiny", "vit_small", "vit_b_16")
+_CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "logistic_regression": Architecture(
@@ -101,8 +110,95 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "naive_cnn": Architecture(
         module="clipfold.models.naive_cnn",
         input="clips",
-        settings=_CLIPS | {"size": 64, "width": 16},
+        settings=DEFAULTS | {"size": 64, "width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
+    "slowfast": Architecture(
+        module="clipfold.models.slowfast",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"variant": ("small", "r50_8x8")},
+    ),
+    "x3d": Architecture(
+        module="clipfold.models.x3d",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        choices={"variant": ("xs", "s", "m")},
+    ),
+    "vit_gru": Architecture(
+        module="clipfold.models.vit_gru",
+        input="clips",
+        settings=DEFAULTS
+        | _PRETRAINED
+        | _TRANSFORMER
+        | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "mean"},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS, "state": ("last", "mean")},
+    ),
+    "vit_transformer": Architecture(
+        module="clipfold.models.vit_transformer",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _VITS},
+    ),
+    "cnn_lstm": Architecture(
+        module="clipfold.models.cnn_lstm",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "resnet18", "hidden": 128, "layers": 1},
+        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        choices={"encoder": _CNNS},
+    ),
+    "r3d_18": Architecture(
+        module="clipfold.models.r3d_18",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "mvit_v2_s": Architecture(
+        module="clipfold.models.mvit_v2_s",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"dropout": 0.5},
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "swin3d_t": Architecture(
+        module="clipfold.models.swin3d_t",
+        input="clips",
+        settings=DEFAULTS | _PRETRAINED | _TRANSFORMER,
+        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+    ),
+    "variable_ar_cnn": Architecture(
+        module="clipfold.models.variable_ar_cnn",
+        input="clips",
+        settings=DEFAULTS | {"width": 16},
+        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+    ),
+    "feature_mlp": Architecture(
+        module="clipfold.models.feature_mlp",
+        input="features",
+        settings=_FEATURES | {"hidden": [64, 32], "alpha": 1.0},
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+    ),
+    "gradient_boosting": Architecture(
+        module="clipfold.models.gradient_boosting",
+        input="features",
+        settings=_FEATURES
+        | {
+            "learning_rate": 0.1,
+            "max_iter": 100,
+            "max_leaf_nodes": 31,
+            "min_samples_leaf": 5,
+            "l2_regularization": 0.0,
+        },
+        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+    ),
+    "ensemble": Architecture(
+        module="clipfold.training.on_predictions",
+        input="predictions",
+        settings={"members": []},
+        needs=Needs(memory_mb=1000, gpus=0, threads=1, runtime=10),
     ),
 }
 
@@ -129,6 +225,8 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
     models = [_complete(entry) for entry in entries]
     names = [model.name for model in models]
     for model in models:
+        if model.input == "predictions":
+            _check_members(model, models)
         require(names.count(model.name) == 1, "models: name", model.name, "give each entry a name of its own")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
@@ -142,6 +240,21 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
                 "use 1 up to decode.views.clips.frames, or raise it",
             )
     return models
+
+
+def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
+    """Fill in the members of an ensemble: all models that are none themselves, where it names none."""
+    single = [model.name for model in models if model.input != "predictions"]
+    members = ensemble.settings["members"] = ensemble.settings["members"] or single
+    for member in members:
+        wanted = f"use names of other entries that are no ensembles: {', '.join(single)}"
+        require(member in single, f"models: {ensemble.name}: members", member, wanted)
+    require(
+        len(set(members)) == len(members) > 1,
+        f"models: {ensemble.name}: members",
+        members,
+        "name two or more, each once",
+    )
 
 
 def _complete(entry: str | Mapping[str, Any]) -> Model:
@@ -162,11 +275,18 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
         if key not in known.settings:
             raise ValueError(f"models: {name}: {key} is no setting of {architecture}: {_suggest(key, known.settings)}")
         _check_type(f"models: {name}: {key}", value, known.settings[key])
-    return Model(name=name, architecture=architecture, settings=dict(known.settings) | given, needs=Needs(**needs))
+        choices = known.choices.get(key) or (CHOICES.get(key) if known.input == "clips" else None) or [value]
+        require(value in choices, f"models: {name}: {key}", value, f"use one of {', '.join(map(str, choices))}")
+    settings = dict(known.settings) | given
+    if known.input == "clips":
+        check_ranges(name, settings)
+    return Model(name=name, architecture=architecture, settings=settings, needs=Needs(**needs))
 
 
 def _check_type(name: str, value: object, default: object) -> None:
     """A setting keeps the kind of its default; a whole number will do where the default has decimals."""
+    if name.endswith(": batch_size") and value == "auto":
+        return
     if isinstance(default, str):  # also where a number is an alternative, as the svm's gamma
         require(value is None or isinstance(value, str | int | float), name, value, f"use a value such as {default!r}")
     elif isinstance(default, float):

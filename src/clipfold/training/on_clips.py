@@ -1,21 +1,37 @@
-"""Training a network on clips."""
+"""Training a network on clips, or its temporal part on embeddings of their frames."""
 
 import importlib
+import json
 import logging
-import math
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
 
-from clipfold.store import Array, PathLike, replacing
+from clipfold.models.frame_network import OnEmbeddings
+from clipfold.models.network import ClipNetwork
+from clipfold.provenance import fingerprint
+from clipfold.store import PathLike, replacing
+from clipfold.training import checkpoint
 from clipfold.training.clips import Clips
-from clipfold.training.fold import read_fold, write_predictions, write_record
+from clipfold.training.device import choose_device, place
+from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+from clipfold.training.inputs import as_input, forward
+from clipfold.training.loop import Loop, effective_batch
+from clipfold.training.memory import Peaks, activations, owners
+from clipfold.training.micro_batch import choose_micro_batch
+from clipfold.training.predict import predict
+from clipfold.training.processes import joined
+from clipfold.training.recorder import Recorder
+from clipfold.training.signals import SIGNALS, listening
+from clipfold.training.source import Source
 
 logger = logging.getLogger(__name__)
 
@@ -29,162 +45,151 @@ def fit(
     outputs: Mapping[str, PathLike],
     seed: int,
     threads: int,
+    scratch: PathLike,
+    stored_size: int,
+    gpus: int = 1,
 ) -> None:
     """Train one model on one fold.
 
-    The epoch with the lowest validation loss is kept, and the test part predicted once, with that one, at the end.
+    The epoch with the lowest validation loss is kept, and the test part predicted once, with that one, at the end. A
+    fit that was killed goes on from its last checkpoint, and on a CPU comes to the same bits as one that was not.
 
     Args:
-        module: of the architecture; its `build(settings, classes)` gives a network that maps float clips of
-            (batch, 3, frames, size, size), normalised, to logits of (batch, classes).
+        module: of the architecture; its `build(settings, classes)` gives a `ClipNetwork`.
         settings: of the model.
-        data: `clips`, `index`, `copies`, `copies_index`: files of all shards, at the model's size.
+        data: `clips`, `index`, `copies`, `copies_index`: files of all shards, at the model's size; instead of clips
+            they may hold embeddings, for which `temporal(settings, width, classes)` of the module is trained.
         splits: table of the folds.
         fold: which of them.
         outputs: `model`, `history`, `predictions`, `record`.
-        seed: of weights, order and dropout.
+        seed: of weights, order and everything drawn.
         threads: of the CPU.
+        scratch: folder for the checkpoint, TensorBoard's files and the profiler's trace.
+        stored_size: edge in pixels that clips were first stored at.
+        gpus: graphics processors that train together, each in a process of its own.
 
     Raises:
-        FloatingPointError: the loss is no longer finite.
+        NotFiniteError: the loss is no longer finite.
+        RuntimeError: a single clip does not fit into memory.
+        SystemExit: a signal asked to stop; run again to go on.
     """
+    arguments = {name: value for name, value in locals().items() if name != "gpus"}
+    several = min(gpus, torch.cuda.device_count())
+    if several > 1:
+        launch(arguments, several)
+    else:
+        fit_here(**arguments)
+
+
+def launch(arguments: Mapping[str, Any], processes: int) -> None:
+    """Fit in several processes that `torchrun` starts, one per graphics processor."""
+    plain = json.dumps(arguments, default=str)
+    signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
+    command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
+    with listening() as stop:
+        running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", plain])
+        stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and end
+        code = running.wait()
+    if stop.signal is not None:
+        raise SystemExit(128 + stop.signal)
+    if code:
+        raise SystemExit(code)
+
+
+def fit_here(
+    module: str,
+    settings: Mapping[str, Any],
+    data: Mapping[str, Sequence[PathLike]],
+    splits: PathLike,
+    fold: int,
+    outputs: Mapping[str, PathLike],
+    seed: int,
+    threads: int,
+    scratch: PathLike,
+    stored_size: int,
+) -> None:
+    """Fit in this process, which may be one of several; see `fit`."""
     started = time.monotonic()
-    torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    parts = read_fold(splits, fold)
-    clips = Clips(data["clips"], data["index"], data["copies"], data["copies_index"], settings["frames"])
-    network = importlib.import_module(module).build(settings, len(parts.classes))
-    # Clips are stored with channels last; weights in another layout would have each convolution reorder them.
-    network.to(device, memory_format=torch.channels_last_3d)
-    trainer = _Trainer(network, settings, parts.targets("train"), len(parts.classes), device, seed)
-    history: list[dict[str, float]] = []
-    best: tuple[float, int, dict[str, Tensor]] = (math.inf, 0, {})
-    train_ids, val_ids, val_targets = parts.ids("train"), parts.ids("val"), parts.targets("val")
-    for epoch in range(1, settings["epochs"] + 1):
-        train_loss = trainer.epoch(clips, train_ids, parts.targets("train"))
-        val = predict(network, clips, val_ids, settings["batch_size"], device)
-        val_loss = float(-np.log(np.clip(val[np.arange(len(val)), val_targets], 1e-7, 1)).mean())
-        accuracy = float((val.argmax(1) == val_targets).mean())
-        row = {"epoch": epoch, "train_loss": train_loss, "val_loss": val_loss, "val_accuracy": accuracy}
-        history.append(row | {"learning_rate": trainer.rate, "seconds": time.monotonic() - started})
-        logger.info("epoch %d of %d: %s", epoch, settings["epochs"], {k: round(v, 4) for k, v in row.items()})
-        if val_loss < best[0]:
-            best = (val_loss, epoch, {k: v.detach().clone() for k, v in network.state_dict().items()})
-        elif epoch - best[1] >= settings["patience"]:
-            break
-    network.load_state_dict(best[2])
-    probabilities = {
-        "val": predict(network, clips, val_ids, settings["batch_size"], device),
-        "test": predict(network, clips, parts.ids("test"), settings["batch_size"], device),
+    files = [splits, *(path for paths in data.values() for path in paths)]
+    code = fingerprint("clipfold.training.on_clips", module)  # that wrote the state: another may not understand it
+    key = checkpoint.key_of([module, settings, fold, seed, stored_size, code, torch.__version__], files)
+    with listening() as stop, joined() as processes:
+        device = choose_device(settings, threads, processes.rank)
+        peaks = Peaks(device)
+        parts = read_fold(splits, fold)
+        clips = Clips(data, settings["frames"], stored_size, settings["size"])
+        source = partial(_source, clips, parts, device, settings["workers"])
+        train, val = source("train"), source("val")
+        peaks.note("reading")
+        torch.manual_seed(seed)
+        network = _build(module, settings, clips, len(parts.classes))
+        if settings.get("freeze") and not settings["weights"]:
+            logger.warning("freeze keeps the backbone at random weights: name its weights, such as weights: pretrained")
+        place(network, settings, device)
+        micro = choose_micro_batch(network, settings, train, len(parts.classes))
+        peaks.note("building")
+        recorder = Recorder(settings, outputs["history"], scratch, val, device, first=processes.rank == 0)
+        state = Path(scratch, "checkpoint.pt")
+        loop = Loop(
+            network, settings, train, val, len(parts.classes), seed, micro, recorder, state, key, stop, processes
+        )
+        loop.run()
+        peaks.note("training")
+        if processes.rank:
+            return
+        micro = loop.stepper.micro
+        probabilities = {"val": predict(network, val, loop.precision, micro)}
+        probabilities["test"] = predict(network, source("test"), loop.precision, micro)
+        peaks.note("predicting")
+        with replacing(outputs["model"]) as file:
+            file.write(save({name: tensor.contiguous().cpu() for name, tensor in loop.best.items()}))
+        recorder.write(loop.progress.history)
+        write_predictions(outputs["predictions"], parts, probabilities)
+        write_record(
+            outputs["record"],
+            parts,
+            settings,
+            parameters=sum(p.numel() for p in network.parameters()),
+            best_epoch=loop.progress.best_epoch,
+            device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+            processes=processes.world,
+            precision=loop.precision.name,
+            batch=effective_batch(settings, len(train.ids)),
+            micro_batch=micro,
+            out_of_memory={"repeated": loop.stepper.retried, "halved": loop.stepper.halved},
+            rollbacks=loop.progress.rollbacks,
+            data_in=train.kind,
+            speed=recorder.close(),
+            memory=peaks.stages | (_detail(loop, train) if settings["memory_detail"] else {}),
+            seconds=time.monotonic() - started,
+        )
+        checkpoint.remove(state)
+
+
+def _source(clips: Clips, parts: Fold, device: torch.device, workers: int, role: str) -> Source:
+    return Source(clips, parts.ids(role), parts.targets(role), device, workers, copies=role == "train")
+
+
+def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int) -> ClipNetwork:
+    architecture = importlib.import_module(module)
+    if clips.dtype == np.uint8:
+        network: ClipNetwork = architecture.build(settings, classes)
+    else:
+        network = OnEmbeddings(architecture.temporal(settings, clips.shape[-1], classes))
+    return network
+
+
+def _detail(loop: Loop, train: Source) -> dict[str, Any]:
+    """Who owns the memory: tensors by what they are, and the activations of one clip by module."""
+    batch = next(iter(train.batches([(np.array([0]), np.array([0]))])))
+    inputs = as_input(loop.network, batch.clips)
+    stored = [] if train.stored is None else [train.stored]
+    return {
+        "tensors_mb": owners(loop.network, loop.optimizer, {"best weights": loop.best.values(), "clips": stored}),
+        "activations_of_a_clip_mb": activations(loop.network, lambda: forward(loop.network, inputs, batch.boxes)),
     }
-    with replacing(outputs["model"]) as file:
-        file.write(save({name: tensor.contiguous().cpu() for name, tensor in best[2].items()}))
-    with replacing(outputs["history"]) as file:
-        pd.DataFrame(history).to_csv(file, index=False)
-    write_predictions(outputs["predictions"], parts, probabilities)
-    write_record(
-        outputs["record"],
-        parts,
-        settings,
-        parameters=sum(p.numel() for p in network.parameters()),
-        best_epoch=best[1],
-        device=str(device),
-        seconds=time.monotonic() - started,
-    )
 
 
-class _Trainer:
-    """Epochs of AdamW with warm-up and cosine decay per step."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        settings: Mapping[str, Any],
-        targets: Array,
-        classes: int,
-        device: torch.device,
-        seed: int,
-    ) -> None:
-        self._network = network
-        self._settings = settings
-        self._device = device
-        self._random = np.random.default_rng(seed)
-        weight = len(targets) / (classes * np.bincount(targets, minlength=classes).clip(1))
-        self._loss = nn.CrossEntropyLoss(torch.tensor(weight, dtype=torch.float32, device=device), reduction="sum")
-        self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
-        )
-        steps = settings["epochs"] * math.ceil(len(targets) / (settings["batch_size"] * settings["accumulate"]))
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, lambda step: warmup_cosine(step, steps, round(settings["warmup"] * steps))
-        )
-
-    @property
-    def rate(self) -> float:
-        """Learning rate of the next step."""
-        return float(self._schedule.get_last_lr()[0])
-
-    def epoch(self, clips: Clips, ids: Sequence[str], targets: Array) -> float:
-        """Show each video once, in a version drawn from itself and its copies; returns the mean loss."""
-        self._network.train()
-        micro, effective = self._settings["batch_size"], self._settings["batch_size"] * self._settings["accumulate"]
-        order = self._random.permutation(len(ids))
-        total = 0.0
-        for first in range(0, len(order), effective):
-            step = order[first : first + effective]
-            for start in range(0, len(step), micro):
-                part = step[start : start + micro]
-                versions = [int(self._random.integers(clips.versions(ids[i]))) for i in part]
-                batch = normalise(clips.gather([ids[i] for i in part], versions), self._device)
-                loss = self._loss(class_logits(self._network(batch)), torch.from_numpy(targets[part]).to(self._device))
-                (loss / len(step)).backward()
-                total += loss.item()
-            if not math.isfinite(total):
-                raise FloatingPointError(
-                    f"the loss is {total} at learning rate {self.rate:g}: use a lower learning_rate"
-                )
-            self._optimizer.step()
-            self._optimizer.zero_grad()
-            self._schedule.step()
-        return total / len(ids)
-
-
-def warmup_cosine(step: int, steps: int, warmup: int) -> float:
-    """Factor of the learning rate: linear to 1 over `warmup` steps, then a half cosine to 0 (Loshchilov & Hutter 2017).
-
-    >>> [round(warmup_cosine(s, 10, 2), 2) for s in (0, 1, 2, 6, 10)]
-    [0.5, 1.0, 1.0, 0.5, 0.0]
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def normalise(clips: Array, device: torch.device) -> Tensor:
-    """Move clips to the device as they are and normalise them there.
-
-    Args:
-        clips: `uint8` of (batch, frames, size, size, 3).
-        device: where the result is.
-
-    Returns:
-        Float of (batch, 3, frames, size, size), about -2 to 2.
-    """
-    moved = torch.from_numpy(clips).to(device).permute(0, 4, 1, 2, 3)
-    return (moved.float() / 255 - 0.45) / 0.225
-
-
-def class_logits(logits: Tensor) -> Tensor:
-    """Logits of every class: a lone one is that of the second of two classes, against 0."""
-    return nn.functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
-
-
-@torch.inference_mode()
-def predict(network: nn.Module, clips: Clips, ids: Sequence[str], batch_size: int, device: torch.device) -> Array:
-    """Class probabilities of videos, float32 of (ids, classes)."""
-    network.eval()
-    batches = (clips.gather(ids[i : i + batch_size]) for i in range(0, len(ids), batch_size))
-    logits = [class_logits(network(normalise(batch, device))) for batch in batches]
-    return torch.cat(logits).softmax(dim=1).cpu().numpy()
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    fit_here(**json.loads(sys.argv[1]))

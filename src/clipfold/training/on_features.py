@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import skops.io
 from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
 
 from clipfold.store import Array, PathLike, read_table, replacing
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
@@ -37,7 +38,7 @@ def fit(
         fold: which of them.
         outputs: `model`, `history`, `predictions`, `record`.
         seed: of the fit.
-        threads: not used: these fits are single-threaded.
+        threads: of the CPU; only `gradient_boosting` makes use of several.
 
     Raises:
         ValueError: no columns of the groups asked for.
@@ -51,7 +52,8 @@ def fit(
         raise ValueError(f"features is {settings['features']!r}: use groups of {', '.join(known)}")
     x = {role: table.loc[parts.ids(role), columns].to_numpy() for role in ("train", "val", "test")}
     model = importlib.import_module(module).build(settings, seed)
-    model.fit(x["train"], parts.targets("train"))
+    with threadpool_limits(threads):
+        model.fit(x["train"], parts.targets("train"))
     probabilities = {role: _full(model, x[role], parts) for role in ("val", "test")}
     losses = {
         r: log_loss(parts.targets(r), _full(model, x[r], parts), labels=range(len(parts.classes)))

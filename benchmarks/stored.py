@@ -1,0 +1,108 @@
+"""What the training benchmarks share: stored clips and folds as the workflow leaves them, and fits on them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from clipfold.models.catalog import Model, plan_models
+from clipfold.store import Array, ArrayWriter, write_table
+from clipfold.training.on_clips import fit
+
+LABELS = ("still", "moving")
+
+
+def model(**entry: Any) -> Model:
+    """Returns an entry of `models:`, complete."""
+    (complete,) = plan_models([entry], largest_size=1024, most_frames=1024)
+    return complete
+
+
+def draw_clip(rng: np.random.Generator, label: int, frames: int, size: int) -> Array:
+    """Returns a noisy clip, uint8 (frames, size, size, 3), whose bright square stands still (0) or moves (1)."""
+    clip = rng.integers(0, 128, (frames, size, size, 3), np.uint8)
+    edge, path = size // 4, size - size // 4
+    start = int(rng.integers(path))
+    for i in range(frames):
+        left = (start + label * i * path // frames) % path
+        clip[i, edge : 2 * edge, left : left + edge] = 255
+    return clip
+
+
+def store_clips(folder: Path, videos: int, frames: int, size: int, copies: int = 0) -> dict[str, list[str]]:
+    """Writes clips of both labels by turns, and noisier copies of them; returns the files of one shard.
+
+    Args:
+        folder: Where to.
+        videos: How many; their ids are their numbers.
+        frames: Of each.
+        size: Edge in pixels.
+        copies: Of each, besides itself.
+    """
+    rng = np.random.default_rng(0)
+    clips, augmented = folder / "frames.npy", folder / "augmented.npy"
+    shape = (frames, size, size, 3)
+    with ArrayWriter(clips, shape, np.uint8) as originals, ArrayWriter(augmented, shape, np.uint8) as others:
+        for number in range(videos):
+            clip = draw_clip(rng, number % 2, frames, size)
+            originals.append(clip)
+            for _ in range(copies):
+                others.append(clip ^ rng.integers(0, 8, clip.shape, np.uint8))
+    names = [f"{number:05}" for number in range(videos)]
+    return index_clips(folder, names, copies, size) | {"clips": [str(clips)], "copies": [str(augmented)]}
+
+
+def index_clips(folder: Path, ids: Sequence[str], copies: int, size: int) -> dict[str, list[str]]:
+    """Writes the tables of a shard whose clips fill their squares."""
+    index, others = folder / "index.parquet", folder / "copies.parquet"
+    rows = [{"id": name, "row": row, "clips_box": [0, 0, size, size]} for row, name in enumerate(ids)]
+    write_table(index, pa.Table.from_pylist(rows))
+    more = [{"id": name, "row": row * copies + copy} for row, name in enumerate(ids) for copy in range(copies)]
+    schema = pa.schema({"id": pa.string(), "row": pa.int64()})
+    write_table(others, pa.Table.from_pylist(more, schema=schema))
+    return {"index": [str(index)], "copies_index": [str(others)]}
+
+
+def write_fold(path: Path, labels: dict[str, str], roles: dict[str, Sequence[str]]) -> str:
+    """Writes the table of one fold; returns its path.
+
+    Args:
+        path: Where to.
+        labels: Id -> label.
+        roles: Role -> ids in it; an id may be in several.
+    """
+    rows = [{"fold": 0, "id": name, "label": labels[name], "role": role} for role, ids in roles.items() for name in ids]
+    write_table(path, pa.Table.from_pylist(rows))
+    return str(path)
+
+
+def output_files(folder: Path) -> dict[str, str]:
+    """Returns where a fit leaves what."""
+    names = {"model": "safetensors", "history": "csv", "predictions": "parquet", "record": "json"}
+    return {name: str(folder / f"{name}.{suffix}") for name, suffix in names.items()}
+
+
+def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path, **changes: Any) -> None:
+    """Fits a model as the rule does, on one thread, without resuming anything."""
+    fit(
+        module=entry.module,
+        settings=entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0} | changes,
+        data=data,
+        splits=splits,
+        fold=0,
+        outputs=output_files(folder),
+        seed=0,
+        threads=1,
+        scratch=folder / "scratch",
+        stored_size=entry.settings["size"],
+    )
+
+
+def build(entry: Model, classes: int = 2) -> Any:
+    """Returns a model's network."""
+    return importlib.import_module(entry.module).build(entry.settings, classes)

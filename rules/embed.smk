@@ -1,0 +1,27 @@
+for key, settings in ENCODERS.items():
+
+    rule:
+        name:
+            f"embed_{key}"
+        input:
+            **weights_file(settings),
+            clips=f"results/scaled/{settings['size']}/{{shard}}/{{stored}}.npy",
+        output:
+            f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
+        log:
+            f"logs/embed_{key}/{{shard}}/{{stored}}.log",
+        benchmark:
+            f"results/benchmarks/embed_{key}/{{shard}}/{{stored}}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: 2
+        resources:
+            mem_mb=growing(4000),
+            gpu=1,
+            runtime=growing(240),
+        params:
+            settings=settings,
+            seed=config["seed"],
+            code=code_of("embed", "clipfold.embed"),
+        script:
+            "../workflow/scripts/embed.py"

@@ -1,0 +1,150 @@
+"""Encoders of single frames: image networks without their classifier."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import torchvision.models as images
+from torch import Tensor, nn
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from clipfold.checks import require
+from clipfold.models.network import Colour
+from clipfold.models.weights import find_weights, load_weights
+
+_PATCH, _PUBLISHED_SIZE = 16, 224
+_DEIT = "https://dl.fbaipublicfiles.com/deit/deit_{}.pth"
+
+# What DeiT's files, and the older ones of torchvision, call the parts of torchvision's ViT.
+_NAMES = (
+    (r"^cls_token$", "class_token"),
+    (r"^pos_embed$", "encoder.pos_embedding"),
+    (r"^patch_embed\.proj\.", "conv_proj."),
+    (r"^blocks\.", "encoder.layers.encoder_layer_"),
+    (r"\.norm([12])\.", r".ln_\1."),
+    (r"\.attn\.qkv\.", ".self_attention.in_proj_"),
+    (r"\.attn\.proj\.", ".self_attention.out_proj."),
+    (r"\.mlp\.(fc|linear_)1\.", ".mlp.0."),
+    (r"\.mlp\.(fc|linear_)2\.", ".mlp.3."),
+    (r"^norm\.", "encoder.ln."),
+    (r"^head\.", "heads.head."),
+)
+
+
+class FrameEncoder(nn.Module):
+    """Maps frames to embeddings.
+
+    Args (of `forward`):
+        frames: float (frames, 3, size, size), `(value / 255 - mean) / std`.
+
+    Returns (of `forward`):
+        Float (frames, width).
+    """
+
+    mean: ClassVar[Colour] = (0.485, 0.456, 0.406)  # of ImageNet
+    std: ClassVar[Colour] = (0.229, 0.224, 0.225)
+
+    def __init__(self, network: nn.Module, width: int, stages: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.network = network
+        self.width = width
+        self._stages = tuple(stages)
+
+    def stages(self) -> Iterator[nn.Module]:
+        """Its blocks, see `ClipNetwork.stages`."""
+        return iter(self._stages)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        embeddings: Tensor = self.network(frames)
+        return embeddings
+
+
+def encoder(name: str, size: int, weights: str, download: bool) -> FrameEncoder:
+    """Make an encoder.
+
+    Args:
+        name: one of `ENCODERS`.
+        size: edge of the frames in pixels.
+        weights: "" for random ones, or "pretrained" or a file, see `find_weights`.
+        download: whether published weights may be fetched.
+
+    Raises:
+        ValueError: the size does not suit the encoder, or there are no such weights.
+    """
+    url, make = ENCODERS[name]
+    return make(size, find_weights(weights, url, download))
+
+
+def _vit(width: int, heads: int, depth: int, size: int, path: Path | None) -> FrameEncoder:
+    """ViT with patches of 16 pixels (Dosovitskiy et al. 2021); the embedding is the class token's."""
+    require(size % _PATCH == 0, "size", size, f"use a multiple of {_PATCH} with a ViT, whose patches have that size")
+    make = partial(images.VisionTransformer, patch_size=_PATCH, num_layers=depth, num_heads=heads, hidden_dim=width)
+    network = make(image_size=size, mlp_dim=4 * width)
+    if path:
+        published = make(image_size=_PUBLISHED_SIZE, mlp_dim=4 * width)
+        load_weights(published, path, rename=_torchvision_name, skip="heads.")
+        network.load_state_dict(interpolate_embeddings(size, _PATCH, published.state_dict()))
+    network.heads = nn.Identity()
+    return FrameEncoder(network, width, network.encoder.layers)
+
+
+def _torchvision_name(key: str) -> str:
+    for pattern, name in _NAMES:
+        key = re.sub(pattern, name, key)
+    return key
+
+
+def _vgg19(size: int, path: Path | None) -> FrameEncoder:
+    """VGG-19 (Simonyan & Zisserman 2015), with a global mean in place of its three large linear layers."""
+    require(size >= 32, "size", size, "use 32 or more with vgg19, which halves it five times")
+    network = images.vgg19()
+    if path:
+        load_weights(network, path, skip="classifier.")
+    layers, stages = list(network.features), []
+    while layers:  # one stage up to each pooling
+        end = 1 + next(i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
+        stages.append(nn.Sequential(*layers[:end]))
+        del layers[:end]
+    return FrameEncoder(nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 512, stages)
+
+
+def _resnet18(size: int, path: Path | None) -> FrameEncoder:
+    """ResNet-18 (He et al. 2016)."""
+    network = images.resnet18()
+    if path:
+        load_weights(network, path, skip="fc.")
+    network.fc = nn.Identity()
+    layers = (network.layer1, network.layer2, network.layer3, network.layer4)
+    return FrameEncoder(network, 512, (block for layer in layers for block in layer))
+
+
+def _mobilenet_v3(make: Callable[..., images.MobileNetV3], width: int, size: int, path: Path | None) -> FrameEncoder:
+    """MobileNetV3 (Howard et al. 2019)."""
+    # Its published momentum, 0.01, is for millions of steps. Even so, random weights give such small values that
+    # running statistics take some 80 steps to be of use.
+    network = make(norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1))
+    if path:
+        load_weights(network, path, skip="classifier.")
+    network.classifier = nn.Identity()
+    return FrameEncoder(network, width, network.features)
+
+
+# Of each the published weights, and what makes it.
+ENCODERS: dict[str, tuple[str | None, Callable[[int, Path | None], FrameEncoder]]] = {
+    "vit_micro": (None, partial(_vit, 192, 3, 4)),  # a third of vit_tiny, for machines without a graphics processor
+    "vit_tiny": (_DEIT.format("tiny_patch16_224-a1311bcf"), partial(_vit, 192, 3, 12)),
+    "vit_small": (_DEIT.format("small_patch16_224-cd65a155"), partial(_vit, 384, 6, 12)),
+    "vit_b_16": (images.ViT_B_16_Weights.DEFAULT.url, partial(_vit, 768, 12, 12)),
+    "vgg19": (images.VGG19_Weights.DEFAULT.url, _vgg19),
+    "resnet18": (images.ResNet18_Weights.DEFAULT.url, _resnet18),
+    "mobilenet_v3_small": (
+        images.MobileNet_V3_Small_Weights.DEFAULT.url,
+        partial(_mobilenet_v3, images.mobilenet_v3_small, 576),
+    ),
+    "mobilenet_v3_large": (
+        images.MobileNet_V3_Large_Weights.DEFAULT.url,
+        partial(_mobilenet_v3, images.mobilenet_v3_large, 960),
+    ),
+}

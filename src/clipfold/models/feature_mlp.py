@@ -1,0 +1,32 @@
+"""A multilayer perceptron on features, trained by L-BFGS (Liu & Nocedal 1989): no learning rate, no order of videos."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_sample_weight
+
+from clipfold.checks import require
+from clipfold.models.tabular import standardised
+
+
+class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """As MLPClassifier, which has no class weights, with the same total weight for each class."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        super().fit(X, y, sample_weight=compute_sample_weight("balanced", y))
+        return self
+
+
+def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
+    """Make the classifier; `hidden` are the widths of its layers, `alpha` is the strength of L2 regularisation.
+
+    Raises:
+        ValueError: `class_weight` is neither `balanced` nor nothing.
+    """
+    class_weight = settings["class_weight"]
+    require(class_weight in ("balanced", None), "class_weight", class_weight, "use 'balanced' or null")
+    kind = BalancedMLP if class_weight else MLPClassifier
+    hidden = tuple(settings["hidden"])
+    return standardised(kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed))

@@ -1,0 +1,87 @@
+"""What residual networks on clips share (He et al. 2016, over space and time)."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from clipfold.models.network import outputs
+
+Kernel = tuple[int, int, int]
+
+
+class Residual(nn.Module):
+    """ReLU of a branch plus a shortcut, float (batch, channels, frames, height, width) in and out.
+
+    The branch counts nothing at first: training starts from the shortcuts alone (Goyal et al. 2017, section 5.1).
+
+    Args:
+        branch: layers, of which the last is a batch normalisation.
+        shortcut: gives the input the shape of what the branch returns; nothing where it has that shape.
+    """
+
+    def __init__(self, branch: nn.Sequential, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        self.branch = branch
+        self.shortcut = nn.Identity() if shortcut is None else shortcut
+        assert isinstance(branch[-1], nn.BatchNorm3d)
+        nn.init.zeros_(branch[-1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add and rectify."""
+        return nn.functional.relu(self.shortcut(x) + self.branch(x))
+
+
+def convolution(inputs: int, channels: int, kernel: Kernel, stride: int = 1, groups: int = 1) -> nn.Conv3d:
+    """A convolution that keeps all frames, made for a batch normalisation behind it.
+
+    Args:
+        inputs: channels in.
+        channels: channels out.
+        kernel: frames, height, width; odd.
+        stride: in space; never in time.
+        groups: of channels; as many as channels is depthwise.
+    """
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+    made = nn.Conv3d(inputs, channels, kernel, (1, stride, stride), padding, groups=groups, bias=False)
+    nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
+    return made
+
+
+def projection(inputs: int, channels: int, stride: int, normalised: bool = True) -> nn.Sequential:
+    """A shortcut between unequal shapes."""
+    layers: dict[str, nn.Module] = {"conv": convolution(inputs, channels, (1, 1, 1), stride)}
+    if normalised:
+        layers["norm"] = nn.BatchNorm3d(channels)
+    return sequence(**layers)
+
+
+def sequence(**layers: nn.Module) -> nn.Sequential:
+    """Layers one after the other, by name."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def classifier(features: int, classes: int) -> nn.Linear:
+    """The last layer, at first nearly without an opinion."""
+    made = nn.Linear(features, outputs(classes))
+    nn.init.normal_(made.weight, std=0.01)
+    nn.init.zeros_(made.bias)
+    return made
+
+
+def published_name(key: str, parts: Sequence[tuple[str, str]]) -> str:
+    """What a residual network calls a parameter of a file that PyTorchVideo published.
+
+    Args:
+        key: as in the file; a key of our own stays as it is.
+        parts: replaced besides those that all their networks share: theirs, ours.
+    """
+    shared = [
+        (".res_blocks.", "."),
+        (".branch1_conv.", ".shortcut.conv."),
+        (".branch1_norm.", ".shortcut.norm."),
+        (".branch2.", ".branch."),
+    ]
+    for theirs, ours in [*shared, *parts]:
+        key = key.replace(theirs, ours)
+    return key

@@ -1,0 +1,78 @@
+"""What a fit needs of memory: how large a micro-batch fits, who owns what, and the peak by stage."""
+
+import resource
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
+    """The largest micro-batch that fits, by doubling, then bisection; 0 if not even one clip does.
+
+    >>> largest_that_fits(lambda n: n <= 11, most=32)
+    11
+    """
+    low, high = 0, 1
+    while high <= most and fits(high):
+        low, high = high, high * 2
+    high = min(high, most + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+class Peaks:
+    """Peak memory at the end of each stage, in MB: of the host since the start, of the device within the stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.stages: dict[str, dict[str, float]] = {}
+
+    def note(self, stage: str) -> None:
+        """End a stage."""
+        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+        self.stages[stage] = {"host_mb": round(host, 1)}
+        if self._device.type == "cuda":
+            self.stages[stage]["device_mb"] = round(torch.cuda.max_memory_allocated(self._device) / 1024**2, 1)
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+
+def owners(
+    network: nn.Module, optimizer: torch.optim.Optimizer, others: dict[str, Iterable[Tensor]]
+) -> dict[str, float]:
+    """Memory of tensors by what they are, in MB, largest first."""
+    parameters = list(network.parameters())
+    state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, Tensor)]
+    found: dict[str, Iterable[Tensor]] = {
+        "parameters": parameters,
+        "gradients": [p.grad for p in parameters if p.grad is not None],
+        "optimizer": state,
+        "buffers": network.buffers(),
+        **others,
+    }
+    sizes = {name: sum(t.numel() * t.element_size() for t in tensors) / 1024**2 for name, tensors in found.items()}
+    return {name: round(size, 2) for name, size in sorted(sizes.items(), key=lambda item: -item[1])}
+
+
+def activations(network: nn.Module, forward: Callable[[], Any], most: int = 10) -> dict[str, float]:
+    """Outputs of the modules that give the most in one forward pass, in MB by the module's name, largest first."""
+    sizes: dict[str, float] = {}
+    hooks = []
+    for name, module in network.named_modules():
+        if name and not list(module.children()):
+
+            def note(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+                if isinstance(output, Tensor):
+                    sizes[name] = sizes.get(name, 0) + output.numel() * output.element_size() / 1024**2
+
+            hooks.append(module.register_forward_hook(note))
+    try:
+        forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: round(size, 2) for name, size in sorted(sizes.items(), key=lambda item: -item[1])[:most]}

@@ -1,0 +1,58 @@
+"""How many clips go through the network at once."""
+
+import copy
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipfold.models.network import ClipNetwork
+from clipfold.training.device import Precision, is_out_of_memory
+from clipfold.training.losses import Loss
+from clipfold.training.memory import largest_that_fits
+from clipfold.training.optimisation import make_optimizer
+from clipfold.training.processes import Processes
+from clipfold.training.source import Source
+from clipfold.training.step import Stepper
+
+logger = logging.getLogger(__name__)
+
+_ON_CPU = 8
+
+
+def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train: Source, classes: int) -> int:
+    """Take `batch_size`; where it is `auto`, the most clips of one step that the device has memory for.
+
+    Each size is tried with a real step on a copy of the network. A host that runs out of memory kills the job instead
+    of saying so: on a CPU, 8 are taken.
+    """
+    if settings["batch_size"] != "auto":
+        return int(settings["batch_size"])
+    most = int(min(settings["accumulate"], len(train.ids)))
+    if train.device.type == "cpu":
+        logger.warning("batch_size auto needs a graphics processor: %d clips at once", min(_ON_CPU, most))
+        return min(_ON_CPU, most)
+    found = largest_that_fits(lambda clips: fits(network, settings, train, classes, clips), most)
+    logger.info("batch_size auto: %d clips at once", max(1, found))
+    return max(1, found)  # that not even one fits is said, with the remedy, by the first step
+
+
+def fits(network: ClipNetwork, settings: Mapping[str, Any], train: Source, classes: int, clips: int) -> bool:
+    """Whether a step with so many clips at once has memory enough."""
+    try:
+        trial = copy.deepcopy(network).train()
+        optimizer = make_optimizer(trial, settings, train.device)
+        loss = Loss(settings, train.targets, classes, train.device)
+        precision = Precision(settings["precision"], train.device)
+        stepper = Stepper(trial, optimizer, loss, precision, settings, Processes(), train.device, clips)
+        videos = np.arange(clips)
+        enough = stepper.attempt(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        enough = False
+    if train.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return enough

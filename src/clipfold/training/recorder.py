@@ -1,0 +1,169 @@
+"""What a fit leaves behind while it runs: history, log lines, curves for TensorBoard, and what bounds its speed."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from clipfold.store import Array, PathLike, replacing
+from clipfold.training.source import Batch, Source
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 30.0  # seconds between two lines in the log within a long epoch
+
+
+class Recorder:
+    """Records of one fit; of several processes only the first keeps any.
+
+    Args:
+        settings: of the model: `tensorboard`, `profile`.
+        history: CSV file of a row per epoch, written anew after each.
+        folder: where TensorBoard's files and the profiler's trace go.
+        val: the validation part.
+        device: that computes.
+        first: whether this is the first process.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        history: PathLike,
+        folder: PathLike,
+        val: Source,
+        device: torch.device,
+        first: bool,
+    ) -> None:
+        self._history, self._folder, self._val, self._device, self._first = history, Path(folder), val, device, first
+        self._started, self._cpu = time.monotonic(), time.process_time()
+        self._waited = self._worked = 0.0
+        self._clips = 0
+        self._use: list[int] = []
+        self._profile = settings["profile"] and first
+        self._writer: Any = None
+        if settings["tensorboard"] and first:
+            from torch.utils.tensorboard import SummaryWriter  # heavy, and only here
+
+            self._writer = SummaryWriter(str(self._folder))
+
+    def seconds(self) -> float:
+        """Since the beginning of the fit."""
+        return time.monotonic() - self._started
+
+    def warn(self, message: str, *values: object) -> None:
+        """Say what went wrong and was mended."""
+        logger.warning(message, *values)
+
+    def timed(self, batches: Iterator[Batch], steps: int, done: int) -> Iterator[Batch]:
+        """Pass batches on, with a bar on a terminal and lines in the log, and note what time goes where."""
+        bar = tqdm(
+            total=steps, initial=done, unit="step", leave=False, disable=not (self._first and sys.stderr.isatty())
+        )
+        said = time.monotonic()
+        with bar, self._profiler() as profiler:
+            while True:
+                before = time.monotonic()
+                batch = next(batches, None)
+                got = time.monotonic()
+                if batch is None:
+                    return
+                yield batch
+                now = time.monotonic()
+                self._waited, self._worked = self._waited + got - before, self._worked + now - got
+                self._clips += len(batch.clips)
+                done += 1
+                bar.update()
+                if profiler is not None:
+                    profiler.step()
+                if now - said > _EVERY:
+                    said = now
+                    logger.info("step %d of %d in this epoch, %.2f clips/s", done, steps, self._rate())
+                    if self._device.type == "cuda":
+                        self._look_at_device()
+
+    def epoch(self, history: Sequence[Mapping[str, float]], epochs: int, probabilities: Array) -> None:
+        """Record an epoch's end."""
+        if not self._first:
+            return
+        self.write(history)
+        row = history[-1]
+        logger.info("epoch %d of %d: %s", row["epoch"], epochs, {k: round(v, 5) for k, v in row.items()})
+        if self._writer is not None:
+            for name, value in row.items():
+                self._writer.add_scalar(name, value, row["epoch"])
+            for c in range(1, probabilities.shape[1]):
+                self._writer.add_pr_curve(f"class {c}", self._val.targets == c, probabilities[:, c], int(row["epoch"]))
+            if row["epoch"] == 1:
+                self._show_clips()
+            self._writer.flush()
+
+    def write(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Write the history, whole."""
+        with replacing(self._history) as file:
+            pd.DataFrame(history).to_csv(file, index=False)
+
+    def close(self) -> dict[str, Any]:
+        """End the records; returns throughput and what bounds it."""
+        if self._writer is not None:
+            self._writer.close()
+        total = self._waited + self._worked
+        waited = self._waited / total if total else 0.0
+        cores = (time.process_time() - self._cpu) / max(self.seconds(), 1e-9)
+        facts: dict[str, Any] = {"clips_per_second": round(self._rate(), 3), "waiting_share": round(waited, 4)}
+        facts["cpu_cores_used"] = round(cores, 2)
+        facts["device_utilisation"] = float(np.mean(self._use)) if self._use else None
+        facts["verdict"] = verdict(waited, facts["device_utilisation"], self._device.type)
+        logger.info("%s clips/s; %s", facts["clips_per_second"], facts["verdict"])
+        return facts
+
+    def _rate(self) -> float:
+        total = self._waited + self._worked
+        return self._clips / total if total else 0.0
+
+    def _profiler(self) -> Any:
+        """A trace of three steps of the first epoch, for chrome://tracing or Perfetto."""
+        if not self._profile:
+            return nullcontext()
+        self._profile = False
+        self._folder.mkdir(parents=True, exist_ok=True)
+        trace = str(self._folder / "trace.json")
+        return torch.profiler.profile(
+            schedule=torch.profiler.schedule(wait=1, warmup=1, active=3, repeat=1),
+            on_trace_ready=lambda profiler: profiler.export_chrome_trace(trace),
+        )
+
+    def _look_at_device(self) -> None:
+        try:
+            self._use.append(torch.cuda.utilization(self._device))
+        except Exception as error:  # the driver's library or its Python package is not there: nothing hangs on it
+            logger.debug("utilisation of the device is not known: %s", error)
+
+    def _show_clips(self) -> None:
+        """A few clips of the validation part, their frames side by side."""
+        some = np.arange(min(4, len(self._val.ids)))
+        batch = next(iter(self._val.batches([(some, np.zeros_like(some))])))
+        if batch.clips.dtype == torch.uint8:
+            strips = batch.clips.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
+            self._writer.add_image("clips", strips.cpu().numpy(), 0, dataformats="HWC")
+
+
+def verdict(waiting: float, utilisation: float | None, device: str) -> str:
+    """What bounds a step, in a line.
+
+    >>> verdict(0.4, 60.0, "cuda")
+    'bound by reading: 40 % of the time is spent waiting for clips; raise workers, or use smaller clips'
+    """
+    if waiting > 0.1:
+        remedy = "raise workers, or use smaller clips" if device == "cuda" else "put the results on a faster disk"
+        return f"bound by reading: {100 * waiting:.0f} % of the time is spent waiting for clips; {remedy}"
+    if utilisation is not None and utilisation < 80:
+        return f"bound by starting kernels: the device is busy {utilisation:.0f} % of the time; try compile"
+    return "bound by computing"

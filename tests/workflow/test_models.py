@@ -1,0 +1,75 @@
+"""Entries of `models:` of several kinds in one run; a frozen encoder sees each clip once, whoever asks for it."""
+
+import pytest
+from harness import CONFIG, PROJECT, Workflow, make_data
+
+from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.store import read_json, read_table
+
+pytestmark = pytest.mark.workflow
+
+SMALL = {"epochs": 1, "frames": 4, "size": 32, "threads": 1}
+FROZEN = {**SMALL, "freeze": True}
+MODELS = [
+    "logistic_regression",
+    {"architecture": "naive_cnn", "width": 4, **SMALL},
+    {"architecture": "variable_ar_cnn", "width": 4, **SMALL},
+    {"architecture": "vit_gru", **FROZEN},
+    {"architecture": "vit_transformer", **FROZEN},
+]
+NAMES = [entry if isinstance(entry, str) else entry["architecture"] for entry in MODELS]
+SHARDS = 2
+EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Workflow:
+    """A finished run of several architectures. Not to be changed but by adding models."""
+    directory = tmp_path_factory.mktemp("models")
+    make_data(directory)
+    workflow = Workflow(PROJECT, directory)
+    workflow.configure(models=MODELS)
+    workflow.run()
+    return workflow
+
+
+def embedding_jobs(workflow: Workflow) -> list[str]:
+    """Times in the benchmarks of the embedding jobs: one file per job."""
+    return sorted(str(path) for path in (workflow.directory / "results/benchmarks").glob("embed_*/*/*.tsv"))
+
+
+def test_every_model_predicts_every_usable_video_in_its_fold(trained):
+    predicted = read_table(trained.directory / "results/evaluation/predictions.parquet").to_pandas()
+    splits = read_table(trained.directory / "results/splits/splits.parquet").to_pandas()
+    tested = sorted(splits.loc[splits.role == "test", "id"])
+    assert set(predicted.model) == set(NAMES)
+    for name in NAMES:
+        assert sorted(predicted.loc[predicted.model == name, "id"]) == tested
+    for name in NAMES[1:]:
+        assert read_json(trained.directory / f"results/models/{name}/fold-0/fit.json")["parameters"] > 0
+
+
+def test_one_embedding_per_shard_and_array_serves_all_folds_and_models(trained):
+    assert len(embedding_jobs(trained)) == SHARDS * len(("frames", "augmented"))
+    logs = [path.read_text() for path in (trained.directory / "logs").glob("embed_*/*/*.log")]
+    assert len(logs) == len(embedding_jobs(trained))
+    assert sum(text.count("clips by vit_micro") for text in logs) == len(logs)
+
+
+def test_a_second_model_on_the_same_encoder_skips_it(trained):
+    second = {"architecture": "vit_gru", "name": "vit_gru_wide", "hidden": 160, **FROZEN}
+    trained.configure(models=[*MODELS, second])
+    assert trained.planned() == {"train_vit_gru_wide": CONFIG["splits"]["folds"], **EVALUATION}
+
+
+def test_another_encoder_is_not_taken_for_the_same(trained):
+    second = {"architecture": "vit_gru", "name": "vit_gru_tiny", "encoder": "vit_tiny", **FROZEN}
+    trained.configure(models=[*MODELS, second])
+    planned = trained.planned()
+    assert sum(count for rule, count in planned.items() if rule.startswith("embed_vit_tiny")) == 2 * SHARDS
+
+
+def test_every_architecture_can_be_named_alone():
+    for architecture in ARCHITECTURES:
+        (model,) = plan_models([architecture], largest_size=112, most_frames=16)
+        assert model.name == architecture

@@ -1,0 +1,9 @@
+"""Rules embed_ENCODER."""
+
+from clipfold import job
+from clipfold.embed import embed_shard
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        params = snakemake.params
+        embed_shard(snakemake.input.clips, snakemake.output[0], params.settings, params.seed, snakemake.threads)

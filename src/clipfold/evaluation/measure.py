@@ -71,9 +71,7 @@ def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[s
     targets, groups = measured.pooled.targets, measured.pooled.groups
     number = int(groups.max()) + 1
     degrees = {"": intervals.degrees_of_freedom(targets, groups)}
-    for c, name in enumerate(classes):
-        inside = targets == c
-        degrees[name] = intervals.degrees_of_freedom(targets[inside], groups[inside])
+    degrees |= {name: intervals.degrees_of_freedom(targets == c, groups) for c, name in enumerate(classes)}
     rows = []
     for key, value in measured.values.items():
         draws = measured.resamples.get(key, np.array([]))

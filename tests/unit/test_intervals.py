@@ -84,6 +84,17 @@ def test_a_perfect_result_is_no_certainty():
     assert intervals.interval(0.0, 0.0, 22) == pytest.approx((0, 1 - low))
 
 
+def test_interval_of_the_calibration_error_is_corrected_for_the_gaps_that_chance_makes():
+    draws = np.tile([0.08, 0.12], 50)  # a mean of 0.1, where the value is 0.07
+    width = t.ppf(0.975, 22) * intervals.standard_error(draws, 23)
+    found = intervals.interval_of("ece", 0.07, draws, 23, 22, 2)
+    assert found == pytest.approx((max(0, 0.07 - 0.03 * (1 + np.sqrt(2)) - width), max(0.07, 0.04 + width)))
+    assert intervals.interval_of("ece", 0.07, draws[:0], 23, 22, 2) == pytest.approx((np.nan, np.nan), nan_ok=True)
+    assert intervals.interval_of("brier", 0.07, draws, 23, 22, 2) == pytest.approx(
+        intervals.interval(0.07, intervals.standard_error(draws, 23), 22)
+    )
+
+
 def test_what_is_not_defined_has_no_interval():
     assert np.isnan(intervals.interval(np.nan, 0.1, 5)).all()
     assert np.isnan(intervals.interval(0.5, np.nan, 5)).all()

@@ -110,6 +110,13 @@ def test_float32_probabilities_raise_no_warning(recwarn):
     assert not recwarn
 
 
+def test_a_fold_of_a_single_class_raises_no_warning(recwarn):
+    found = metrics.overall(np.array([1, 1]), np.array([[0.2, 0.8], [0.1, 0.9]]))
+    assert (found["accuracy"], found["mcc"]) == (1, 0)
+    assert np.isnan(found["roc_auc"])
+    assert not recwarn
+
+
 def test_all_right_and_all_wrong_are_the_ends_of_the_scales():
     y = np.array([0, 0, 1, 1])
     right, wrong = metrics.overall(y, np.eye(2)[y]), metrics.overall(y, np.eye(2)[1 - y])

@@ -8,8 +8,8 @@ import pyarrow as pa
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, standard_error, sums
-from clipfold.evaluation.metrics import bins, bounds, confidence, overall
+from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, interval_of, standard_error, sums
+from clipfold.evaluation.metrics import bins, confidence, overall
 from clipfold.store import Array
 
 METRICS = ("log_loss", "brier", "ece")
@@ -143,8 +143,7 @@ def compare(
     for metric in METRICS:
         row: dict[str, Any] = {"metric": metric}
         for name, value, draws in zip(("before", "after"), values, resamples, strict=True):
-            error = standard_error(draws[metric], number)
-            low, high = interval(value[metric], error, degrees, bounds(metric, before.shape[1]))
+            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1])
             row |= {name: value[metric], f"{name}_low": low, f"{name}_high": high}
         apart = values[1][metric] - values[0][metric]
         low, high, _ = difference(apart, standard_error(resamples[1][metric] - resamples[0][metric], number), degrees)

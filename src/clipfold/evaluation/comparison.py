@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.evaluation import metrics
-from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, standard_error
+from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval_of, standard_error
 from clipfold.evaluation.measure import Key, Measured
 from clipfold.evaluation.pooling import Pooled
 from clipfold.evaluation.significance import (
@@ -82,7 +82,8 @@ def compare(
     with_best = {row["other"]: row for row in pairs if row["model"] == order[0]}
     rows = []
     for model in order:
-        low, high = interval(value[model], standard_error(measured[model].resamples[key], groups), degrees)
+        draws = measured[model].resamples[key]
+        low, high = interval_of(metric, value[model], draws, groups, degrees, first.probabilities.shape[1])
         apart = {"difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "p_holm": np.nan, "tied": True}
         if pair := with_best.get(model):
             apart = {"difference": -pair["difference"], "p_holm": pair["p_holm"], "tied": pair["p_holm"] >= LEVEL}

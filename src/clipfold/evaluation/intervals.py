@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from clipfold.evaluation.metrics import BINS, bins, confidence, positives
+from clipfold.evaluation.metrics import BINS, bins, bounds, confidence, positives
 from clipfold.store import Array
 
 RESAMPLES = 1000
@@ -70,7 +70,7 @@ def standard_error(resamples: Array, groups: int) -> float:
     return float(np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1))) if len(defined) > 1 < groups else np.nan
 
 
-def interval(value: float, error: float, degrees: float, bounds: tuple[float, float] = (0, 1)) -> tuple[float, float]:
+def interval(value: float, error: float, degrees: float, ends: tuple[float, float] = (0, 1)) -> tuple[float, float]:
     """Bounds of the 95 % interval of a metric: Student's on the logit scale, or the logarithm's for an open end.
 
     A metric at its very bound has no spread. There the interval is that of no event in as many groups as count (Clopper
@@ -80,12 +80,12 @@ def interval(value: float, error: float, degrees: float, bounds: tuple[float, fl
         value: of the metric.
         error: its standard error.
         degrees: of freedom.
-        bounds: least and greatest possible value; the greatest may be infinite.
+        ends: least and greatest possible value; the greatest may be infinite.
 
     Returns:
-        Within `bounds`; NaN where the value or its error is not defined.
+        Within `ends`; NaN where the value or its error is not defined.
     """
-    low, high = bounds
+    low, high = ends
     if np.isnan(value) or np.isnan(error):
         return np.nan, np.nan
     tail = (1 - LEVEL) / 2
@@ -96,11 +96,36 @@ def interval(value: float, error: float, degrees: float, bounds: tuple[float, fl
     share = (value - low) / (high - low)
     unseen = 1 - tail ** (1 / (degrees + 1))
     if share <= 0 or share >= 1:
-        ends = (0.0, unseen) if share <= 0 else (1 - unseen, 1.0)
+        found = (0.0, unseen) if share <= 0 else (1 - unseen, 1.0)
     else:
         width /= (high - low) * share * (1 - share)
-        ends = (float(expit(logit(share) - width)), float(expit(logit(share) + width)))
-    return low + (high - low) * ends[0], low + (high - low) * ends[1]
+        found = (float(expit(logit(share) - width)), float(expit(logit(share) + width)))
+    return low + (high - low) * found[0], low + (high - low) * found[1]
+
+
+def interval_of(
+    metric: str, value: float, resamples: Array, groups: int, degrees: float, classes: int
+) -> tuple[float, float]:
+    """Bounds of the 95 % interval of any metric.
+
+    The calibration error of few videos is above that of many, for chance makes gaps; draws add as much again. So it is
+    corrected for their excess: below as if all gaps were chance (then the excess of the value is 1 + sqrt(2) times that
+    of the draws), above as if the draws told all.
+
+    Args:
+        metric: its name.
+        value: of the metric.
+        resamples: the metric on every draw, float of (resamples,).
+        groups: how many there are.
+        degrees: of freedom.
+        classes: how many there are.
+    """
+    error = standard_error(resamples, groups)
+    if metric != "ece" or np.isnan(error):
+        return interval(value, error, degrees, bounds(metric, classes))
+    excess = max(0.0, float(np.nanmean(resamples)) - value)
+    width = float(student.ppf((1 + LEVEL) / 2, degrees)) * error
+    return max(0.0, value - (1 + np.sqrt(2)) * excess - width), min(1.0, max(value, value - excess + width))
 
 
 def difference(value: float, error: float, degrees: float) -> tuple[float, float, float]:

@@ -71,13 +71,11 @@ def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[s
     targets, groups = measured.pooled.targets, measured.pooled.groups
     number = int(groups.max()) + 1
     degrees = {"": intervals.degrees_of_freedom(targets, groups)}
-    for c, name in enumerate(classes):
-        inside = targets == c
-        degrees[name] = intervals.degrees_of_freedom(targets[inside], groups[inside])
+    degrees |= {name: intervals.degrees_of_freedom(targets == c, groups) for c, name in enumerate(classes)}
     rows = []
     for key, value in measured.values.items():
-        error = intervals.standard_error(measured.resamples[key], number) if key in measured.resamples else np.nan
-        ends = intervals.interval(value, error, degrees[key[0]], metrics.bounds(key[2], len(classes)))
+        draws = measured.resamples.get(key, np.array([]))
+        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes))
         rows.append(_row(model, "pooled", key, value, *ends))
     return rows + [
         _row(model, f"fold-{fold}", key, value, np.nan, np.nan)

@@ -115,7 +115,8 @@ def decisions(targets: Array, predicted: Array, classes: int) -> tuple[dict[str,
         "macro_precision": float(np.nanmean(precision)),
         "macro_recall": float(np.nanmean(recall)),
         "macro_f1": float(np.nanmean(f1)),
-        "mcc": float(matthews_corrcoef(targets, predicted)),
+        # Of a single class it is 0, but scikit-learn warns.
+        "mcc": float(matthews_corrcoef(targets, predicted)) if np.ptp(np.r_[targets, predicted]) else 0.0,
     }
     each = [{"precision": float(precision[c]), "recall": float(recall[c]), "f1": float(f1[c])} for c in range(classes)]
     return overall, each

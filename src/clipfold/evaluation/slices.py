@@ -99,11 +99,15 @@ def _parts(column: "pd.Series[Any]") -> Iterator[tuple[str, Array]]:
         quarters = pd.qcut(column, 4, duplicates="drop")
         for quarter in quarters.cat.categories:
             inside = (quarters == quarter).to_numpy()
-            yield f"{column[inside].min():.4g} to {column[inside].max():.4g}", inside
+            yield f"{_number(column[inside].min())} to {_number(column[inside].max())}", inside
         return
     for value in sorted(column.dropna().unique(), key=lambda v: (str(type(v)), v)):
         name = ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value)
-        yield f"{value:g}" if number else name, (column == value).fillna(False).to_numpy(bool)
+        yield _number(value) if number else name, (column == value).fillna(False).to_numpy(bool)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def compare(wrong: Array, groups: Array, slices: Sequence[tuple[str, str, Array]], seed: int) -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 from importlib import import_module
 
 from clipfold import job
+from clipfold.training.task import Task
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params = snakemake.params
-        clips_only = {name: params[name] for name in ("scratch", "stored_size", "gpus")}
-        import_module(f"clipfold.training.on_{params.input}").fit(
+        task = Task(
             module=params.module,
             settings=params.settings,
             data={name: list(snakemake.input[name]) for name in params.data},
@@ -17,5 +17,8 @@ if __name__ == "__main__":
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
             seed=params.seed,
             threads=snakemake.threads,
-            **(clips_only if params.input == "clips" else {}),
+            scratch=params.scratch,
+            stored_size=params.stored_size,
+            gpus=params.gpus,
         )
+        import_module(f"clipfold.training.on_{params.input}").fit(task)

@@ -3,16 +3,17 @@
 from importlib import import_module
 
 from clipfold import job
+from clipfold.store import read_json
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        params = snakemake.params
+        source, params = snakemake.input, snakemake.params
         clips_only = {name: params[name] for name in ("scratch", "stored_size", "gpus")}
         import_module(f"clipfold.training.on_{params.input}").fit(
             module=params.module,
             settings=params.settings,
-            data={name: list(snakemake.input[name]) for name in params.data},
-            splits=snakemake.input.splits,
+            data=read_json(source.collection) if "collection" in source.keys() else {"predictions": source.predictions},
+            splits=source.splits,
             fold=int(snakemake.wildcards.fold),
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
             seed=params.seed,

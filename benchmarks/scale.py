@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py --videos 100000 --json scale.json
 
-The videos are rows of a manifest and empty files; 12 models are trained on 5 folds. A first dry run, which finds nothing
-in any cache, is not counted. `parse_s` is what each job of a cluster pays before it begins: a start that reads the
-workflow and lists its rules, less the start of Snakemake itself.
+The videos are rows of a manifest and empty files; 12 models are trained on 5 folds. A first dry run, which finds
+nothing in any cache, is not counted. `parse_s` is what each job of a cluster pays before it begins: a start
+that reads the workflow and lists its rules, less the start of Snakemake itself.
 """
 
 import argparse

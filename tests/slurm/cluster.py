@@ -20,8 +20,8 @@ PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld",
 MARK = "# Of clipfold's tests; they may replace it.\n"
 
 # A job that is over its memory is found by polling (OverMemoryKill): that works on any machine, also where control
-# groups are out of reach. What no node can give is refused at once (EnforcePartLimits). CPUs and memory are claimed, not
-# real. The partition `urgent` takes its place from jobs of the others, which are queued again.
+# groups are out of reach. What no node can give is refused at once (EnforcePartLimits). CPUs and memory are claimed,
+# not real. The partition `urgent` takes its place from jobs of the others, which are queued again.
 SLURM_CONF = """
 ClusterName=clipfold
 SlurmctldHost={host}(127.0.0.1)

@@ -8,11 +8,13 @@ from clipfold.store import read_json
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         source, params = snakemake.input, snakemake.params
+        of_members = params.input == "predictions"
+        data = {"predictions": list(source.predictions)} if of_members else read_json(source.collection)
         clips_only = {name: params[name] for name in ("scratch", "stored_size", "gpus")}
         import_module(f"clipfold.training.on_{params.input}").fit(
             module=params.module,
             settings=params.settings,
-            data=read_json(source.collection) if "collection" in source.keys() else {"predictions": source.predictions},
+            data=data,
             splits=source.splits,
             fold=int(snakemake.wildcards.fold),
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import resource
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def logged(log: str) -> Iterator[None]:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
+    # A cluster's warning before the time limit, which would end the process: only training has something to save then.
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     started = time.monotonic()
     keep_freed_memory()
     try:
@@ -38,6 +41,7 @@ def logged(log: str) -> Iterator[None]:
         peak_mb = max(own.ru_maxrss, children.ru_maxrss) / (1024 if sys.platform == "linux" else 1024**2)
         cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
         logger.info("took %.1f s, %.1f s CPU, peak memory %.0f MB", time.monotonic() - started, cpu, peak_mb)
+        signal.signal(signal.SIGUSR1, before)
         root.removeHandler(handler)
         handler.close()
 

@@ -7,7 +7,8 @@ pytestmark = pytest.mark.workflow
 
 FOLDS = 2
 EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
-TRAINING = {"splits": 1, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
+COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
+TRAINING = {"splits": 1, **COLLECTED, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
 SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
 
 
@@ -64,7 +65,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "features/noise.py",
             "_EPSILON = 1e-3",
             "_EPSILON = 2e-3",
-            {"features": 2, "train_svm": FOLDS, **EVALUATION},
+            {"features": 2, "collect_features": 1, "train_svm": FOLDS, **EVALUATION},
         ),
         ("models/svm.py", "probability=True", "probability=1", {"train_svm": FOLDS, **EVALUATION}),
         (

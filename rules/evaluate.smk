@@ -83,7 +83,7 @@ rule report:
     params:
         models=[model.name for model in MODELS],
         folds=len(FOLDS),
-        config=config,
+        config=config | {"models": [{"name": m.name, "architecture": m.architecture, **m.settings} for m in MODELS]},
         fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],

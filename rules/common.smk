@@ -34,7 +34,6 @@ try:
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
-    EXTRAS = read_extras(MANIFEST, config["columns"])
     check_enough(VIDEOS, SPLITS.folds)
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:

@@ -3,10 +3,11 @@
 from importlib import import_module
 
 from clipfold import job
+from clipfold.devices import own_devices
 from clipfold.store import read_json
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]):
+    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
         of_members = params.input == "predictions"
         data = {"predictions": list(source.predictions)} if of_members else read_json(source.collection)

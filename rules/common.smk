@@ -82,6 +82,11 @@ def code_of(script, *modules):
     return fingerprint(f"{workflow.basedir}/workflow/scripts/{script}.py", *modules)
 
 
+def codes():
+    """The fingerprints of all rules so far, by name."""
+    return {rule.name: rule.params.code for rule in workflow.rules if hasattr(rule.params, "code")}
+
+
 def growing(amount):
     """A resource that grows with each attempt at a job."""
     return lambda wildcards, attempt: amount * attempt
@@ -103,7 +108,8 @@ SUFFIX = {"features": "skops", "clips": "safetensors", "predictions": "json"}
 
 ENCODERS = {key_of(model.encoder): model.encoder for model in MODELS if model.encoder}
 
-PAGE = f"{SOURCE}/clipfold/evaluation/report.html"
+# What the report is made of besides Python.
+PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
 
 
 def of_each_fold(file):

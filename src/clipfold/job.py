@@ -1,5 +1,6 @@
-"""What every workflow script shares: the log file, a record of time and memory."""
+"""What every workflow script shares: the log file, a record of time and memory, memory that is kept for reuse."""
 
+import ctypes
 import logging
 import resource
 import signal
@@ -29,6 +30,7 @@ def logged(log: str) -> Iterator[None]:
     # A cluster's warning before the time limit, which would end the process: only training has something to save then.
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     started = time.monotonic()
+    keep_freed_memory()
     try:
         yield
     except BaseException:
@@ -42,3 +44,15 @@ def logged(log: str) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
         root.removeHandler(handler)
         handler.close()
+
+
+def keep_freed_memory() -> None:
+    """Have this process and those it forks reuse freed memory, whatever the size of the piece.
+
+    By default the C library gives large pieces back to the system, which hands them out again page by page, zeroed: a
+    quarter of the time of training a small network on a CPU. Where it is not glibc, nothing changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: bytes from which a piece is a mapping of its own
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never

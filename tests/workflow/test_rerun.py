@@ -74,7 +74,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "total = 1 * torch.zeros_like",
             {"train_cnn": FOLDS, **EVALUATION},
         ),
-        ("evaluation/report.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
+        ("report/page/index.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
     ],
 )
 def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):

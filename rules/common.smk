@@ -12,6 +12,7 @@ from snakemake.utils import validate
 from clipfold.models.catalog import plan_models
 from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
 from clipfold.provenance import fingerprint
+from clipfold.requests import learn, read_records
 from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
 from clipfold.video.views import build_views
 
@@ -34,13 +35,17 @@ try:
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
-    EXTRAS = read_extras(MANIFEST, config["columns"])
     check_enough(VIDEOS, SPLITS.folds)
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 FOLDS = range(SPLITS.folds)
+
+# What fits ask for; only the run itself asks.
+NEEDS = {
+    m.name: learn(m, read_records(Path("results/models", m.name).glob("fold-*/fit.json")), len(VIDEOS)) for m in MODELS
+}
 
 # Processes of a data job. On one machine with more shards than cores, jobs side by side waste less than processes in one.
 LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None

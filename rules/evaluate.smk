@@ -37,7 +37,7 @@ rule evaluate:
     params:
         models=[model.name for model in MODELS],
         folds=len(FOLDS),
-        extras=EXTRAS,
+        extras=lambda wildcards: read_extras(MANIFEST, config["columns"]),
         seed=config["seed"],
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:

@@ -63,6 +63,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             message names the row or the column and the remedy.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+    folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
     videos: list[Video] = []
     first_row: dict[str, int] = {}
     for number, row in _rows(manifest):
@@ -70,10 +71,11 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             _check_header(manifest, row, names, asked=columns or {})
         cell = {column: row.get(names[column]) or "" for column in COLUMNS}
         for column in REQUIRED:
-            require(bool(cell[column]), f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
+            if not cell[column]:
+                require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
         video = Video(
             id=cell["id"] or cell["path"],
-            path=str(manifest.parent / cell["path"]),
+            path=_join(folder, cell["path"]),
             label=cell["label"],
             group=cell["group"] or cell["id"] or cell["path"],
         )
@@ -164,6 +166,16 @@ def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def _join(folder: str, path: str) -> str:
+    """What `str(Path(folder, path))` gives; for a hundred thousand paths that would take a second.
+
+    >>> _join("data/", "a/b.mp4"), _join("data/", "./a//b.mp4"), _join("data/", "/c.mp4")
+    ('data/a/b.mp4', 'data/a/b.mp4', '/c.mp4')
+    """
+    plain = path[0] not in "./" and path[-1] != "/" and "//" not in path and "/." not in path
+    return folder + path if plain else str(Path(folder, path))
 
 
 def _check_header(manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ include: "rules/embed.smk"
 include: "rules/features.smk"
 include: "rules/splits.smk"
 include: "rules/train.smk"
+include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 
 

@@ -16,9 +16,11 @@ include: "rules/scale.smk"
 include: "rules/embed.smk"
 include: "rules/features.smk"
 include: "rules/splits.smk"
+include: "rules/collect.smk"
 include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/evaluate.smk"
+include: "rules/cluster.smk"
 
 
 rule all:

@@ -18,6 +18,7 @@ from clipfold.store import read_table, write_table
 from clipfold.training import on_features as fitting
 from clipfold.training.inputs import as_input
 from clipfold.training.losses import class_logits
+from clipfold.training.task import Task
 
 BOX = torch.tensor([8, 0, 16, 32])
 
@@ -193,7 +194,7 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
     settings = {"features": ["noise"], "class_weight": "balanced", "C": 1.0}
     names = {"model": "model.skops", "history": "history.csv", "predictions": "p.parquet", "record": "fit.json"}
     for fold in (0, 1):
-        fitting.fit(
+        task = Task(
             module="clipfold.models.logistic_regression",
             settings=settings,
             data={"features": [tmp_path / "features.parquet"]},
@@ -202,7 +203,10 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
             outputs={name: tmp_path / str(fold) / file for name, file in names.items()},
             seed=0,
             threads=1,
+            scratch=tmp_path / "scratch",
+            stored_size=SIZE,
         )
+        fitting.fit(task)
     on_features.explain(
         settings=settings,
         data={"features": [tmp_path / "features.parquet"]},

@@ -9,7 +9,8 @@ FOLDS = 2
 EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
-TRAINING = {"splits": 1, **SVM, **CNN}
+COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
+TRAINING = {"splits": 1, **COLLECTED, **SVM, **CNN}
 SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
 
 
@@ -66,7 +67,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "features/noise.py",
             "_EPSILON = 1e-3",
             "_EPSILON = 2e-3",
-            {"features": 2, **SVM},
+            {"features": 2, "collect_features": 1, **SVM},
         ),
         ("models/svm.py", "probability=True", "probability=1", SVM),
         (

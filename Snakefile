@@ -18,6 +18,7 @@ include: "rules/features.smk"
 include: "rules/splits.smk"
 include: "rules/collect.smk"
 include: "rules/train.smk"
+include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/cluster.smk"
 

@@ -13,7 +13,7 @@ from clipfold.models.catalog import plan_models
 from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
 from clipfold.provenance import fingerprint
 from clipfold.requests import learn, read_records
-from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
+from clipfold.settings import AugmentSettings, DecodeSettings, ExplainSettings, PolicySettings, ProbeSettings, SplitSettings
 from clipfold.video.views import build_views
 
 # Jobs may run in a conda environment of their own: this is where they find the package.
@@ -29,6 +29,7 @@ try:
     ProbeSettings(**config["probe"])
     PolicySettings(**config["policy"])
     AugmentSettings(**config["augment"])
+    ExplainSettings(**config["explain"])
     SPLITS = SplitSettings(**config["splits"])
     DECODE = DecodeSettings(**config["decode"])
     VIEWS = build_views(DECODE.views, DECODE.size)
@@ -39,6 +40,9 @@ try:
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
+
+# What an ensemble looks at is what its members look at.
+EXPLAINED = [model for model in MODELS if model.input != "predictions"]
 
 FOLDS = range(SPLITS.folds)
 
@@ -85,6 +89,11 @@ def code_of(script, *modules):
 def codes():
     """The fingerprints of all rules so far, by name."""
     return {rule.name: rule.params.code for rule in workflow.rules if hasattr(rule.params, "code")}
+
+
+def model_entry(model):
+    """A model as an entry of the config that has every setting, without what its jobs ask for."""
+    return {"name": model.name, "architecture": model.architecture, **model.settings}
 
 
 def growing(amount):
@@ -148,3 +157,13 @@ def training_data(model):
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
     return {"collection": f"results/collections/{collection(model)[0]}.json"}
+
+
+def explained_data(model):
+    """Files of all shards that an explanation of a model needs: of clips those that are predicted, without copies."""
+    if model.input == "features":
+        return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
+    return {
+        "clips": expand(f"results/scaled/{model.settings['size']}/{{shard}}/frames.npy", shard=SHARDS),
+        "index": expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+    }

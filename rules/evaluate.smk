@@ -54,6 +54,7 @@ rule report:
         index=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),
+        explanations=expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),
         predictions=rules.evaluate.output.predictions,
         metrics=rules.evaluate.output.metrics,
         comparison=rules.evaluate.output.comparison,
@@ -82,8 +83,9 @@ rule report:
         runtime=growing(30),
     params:
         models=[model.name for model in MODELS],
+        explained=[model.name for model in EXPLAINED],
         folds=len(FOLDS),
-        config=config | {"models": [{"name": m.name, "architecture": m.architecture, **m.settings} for m in MODELS]},
+        config=config | {"models": [model_entry(model) for model in MODELS]},
         fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],

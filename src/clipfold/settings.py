@@ -139,3 +139,20 @@ class SplitSettings:
     def __post_init__(self) -> None:
         require(2 <= self.folds <= 100, "splits.folds", self.folds, "use 2 to 100")
         require(0 < self.validation <= 0.5, "splits.validation", self.validation, "use a share above 0, at most 0.5")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainSettings:
+    """Which predictions of a network are attributed to places in the clip.
+
+    Args:
+        errors: most confident ones, at most.
+        hits: drawn from the right ones, at most.
+    """
+
+    errors: int = 6
+    hits: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("errors", "hits"):
+            require(0 <= getattr(self, name) <= 100, f"explain.{name}", getattr(self, name), "use 0 to 100 clips")

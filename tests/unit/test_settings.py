@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
+from clipfold.settings import (
+    AugmentSettings,
+    DecodeSettings,
+    ExplainSettings,
+    PolicySettings,
+    ProbeSettings,
+    SplitSettings,
+)
 from clipfold.video.views import build_views
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -14,6 +21,7 @@ STAGES = {
     "policy": PolicySettings,
     "augment": AugmentSettings,
     "splits": SplitSettings,
+    "explain": ExplainSettings,
 }
 
 

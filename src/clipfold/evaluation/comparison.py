@@ -35,6 +35,9 @@ COMPARISON = pa.schema(
         "difference_high": pa.float64(),
         "p_holm": pa.float64(),  # of the pair with the best model, from `PAIRS`; NaN for the best
         "tied": pa.bool_(),  # it cannot be told from the best: `p_holm` is not below 0.05
+        # To come: "shortcut" (bool: the row is a baseline, after all models, never best or tied), "over_shortcut",
+        # "over_shortcut_low", "over_shortcut_high" (how much the model beats the better of the baselines, NaN without),
+        # "better_shortcut" (its name, "" without) and, in all tables, "leakage" (`mark` of audit.json, "" without leaks)
     }
 )
 PAIRS = pa.schema(

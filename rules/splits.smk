@@ -18,6 +18,8 @@ rule splits:
         runtime=growing(30),
     params:
         settings=config["splits"],
+        folds=len(FOLDS),
+        given=GIVEN_ROLES,
         policy=config["policy"],
         seed=config["seed"],
         code=code_of("splits", "clipfold.splits"),

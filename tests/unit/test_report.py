@@ -43,7 +43,14 @@ def write_run(folder: Path, names: tuple[str, ...] = ("fight", "no_fight"), mode
     ]
     known = write_facts(folder, probed)
     splits = [
-        {"id": ids[i], "label": labels[i], "group": group[i], "fold": f, "role": roles[(i // 5 + f) % folds]}
+        {
+            "id": ids[i],
+            "label": labels[i],
+            "group": group[i],
+            "repeat": 0,
+            "fold": f,
+            "role": roles[(i // 5 + f) % folds],
+        }
         for f in range(folds)
         for i in used
     ]

@@ -13,6 +13,8 @@ if __name__ == "__main__":
             quarantine=snakemake.output.quarantine,
             audit=snakemake.output.audit,
             settings=SplitSettings(**snakemake.params.settings),
+            folds=snakemake.params.folds,
+            given=snakemake.params.given,
             policy=PolicySettings(**snakemake.params.policy),
             seed=snakemake.params.seed,
         )

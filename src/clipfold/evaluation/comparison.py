@@ -37,7 +37,7 @@ COMPARISON = pa.schema(
         "tied": pa.bool_(),  # it cannot be told from the best: `p_holm` is not below 0.05
         # To come: "shortcut" (bool: the row is a baseline, after all models, never best or tied), "over_shortcut",
         # "over_shortcut_low", "over_shortcut_high" (how much the model beats the better of the baselines, NaN without),
-        # "better_shortcut" (its name, "" without) and, in all tables, "leakage" (`mark` of audit.json, "" without leaks)
+        # "better_shortcut" (its name, "" without) and, in all tables, "leakage" (`mark` of audit.json)
     }
 )
 PAIRS = pa.schema(

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
-from clipfold.evaluation.pooling import Pooled, pool, read_videos
+from clipfold.evaluation.pooling import Pooled, pool
 from clipfold.store import Array, PathLike, read_table, replacing, write_table
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def evaluate(
     Raises:
         ValueError: a video without exactly one prediction, or one both used and quarantined.
     """
-    videos = read_videos(splits)
+    videos = read_table(splits).to_pandas()
     classes = sorted(videos.label.unique())
     both = sorted({*videos.id} & {*read_table(quarantine, ["id"]).column("id").to_pylist()})
     if both:

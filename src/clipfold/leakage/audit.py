@@ -14,8 +14,8 @@
 - `copies`, `conflicting_labels`: sets of ids with identical content; those of them with different labels;
 - `near_duplicates`: `pairs` found in all, `across_groups` of them, `other_labels` of them, and `across_roles`, a list,
   strongest first: `first`, `second` (ids), `change` and `score` (see `matches.SCHEMA`), `folds`, `groups`, `labels`;
-- `groups`: `source` (`manifest`, `proposed`, or `both` where the manifest leaves some out), `count`, and what speaks for
-  the proposed ones: `joined` (videos put together with others), `by_name` and `by_picture` (of them, for which reason),
-  `pattern` (of file names, empty if none was fit), `pairs_within` (share of the near-duplicate pairs that lie within one
-  pattern; null without pairs) and `by_chance` (what it would be for names without meaning).
+- `groups`: `source` (`manifest`, `proposed`, or `both` where the manifest leaves some out), `count`, and what speaks
+  for the proposed ones: `joined` (videos put together with others), `by_name` and `by_picture` (of them, for which
+  reason), `pattern` (of file names, empty if none was fit), `pairs_within` (share of the near-duplicate pairs that lie
+  within one pattern; null without pairs) and `by_chance` (what it would be for names without meaning).
 """

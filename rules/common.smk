@@ -13,7 +13,14 @@ from snakemake.utils import validate
 from clipfold.models.catalog import plan_models
 from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
-from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings, check_allowed
+from clipfold.settings import (
+    AugmentSettings,
+    DecodeSettings,
+    PolicySettings,
+    ProbeSettings,
+    SplitSettings,
+    check_allowed,
+)
 from clipfold.video.views import build_views
 
 # Jobs may run in a conda environment of their own: this is where they find the package.

@@ -47,7 +47,7 @@ rule evaluate:
 rule report:
     input:
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        splits=rules.splits.output.splits,
+        splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,
         audit=rules.splits.output.audit,
         histories=of_each_fold("history.csv"),

@@ -2,8 +2,9 @@ rule splits:
     input:
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
         indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        matches="results/splits/matches.parquet",
     output:
-        splits="results/splits/splits.parquet",
+        dealt="results/splits/dealt.parquet",
         quarantine="results/splits/quarantine.parquet",
         audit="results/splits/audit.json",
     log:
@@ -21,6 +22,7 @@ rule splits:
         folds=len(FOLDS),
         given=GIVEN_ROLES,
         policy=config["policy"],
+        allowed=config["allow_leakage"],
         seed=config["seed"],
         code=code_of("splits", "clipfold.splits"),
     script:

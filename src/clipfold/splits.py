@@ -1,16 +1,17 @@
-"""Dealing videos into folds such that no group, and no copy of a video, is on both sides; and proof that it is so."""
+"""From what was probed, decoded and found alike to folds: who is used, what stays together, who is dealt where."""
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from clipfold.dealing import deal
-from clipfold.quarantine import identical, judge
+from clipfold.leakage.audit import audit_folds
+from clipfold.leakage.groups import settle
+from clipfold.quarantine import judge
 from clipfold.status import Status
 from clipfold.store import PathLike, read_table, write_json, write_table
 
@@ -36,6 +37,7 @@ _PROBED = ("id", "path", "label", "group", "size_bytes", "digest", "status", "re
 def split(
     metadata: Sequence[PathLike],
     indices: Sequence[PathLike],
+    matches: PathLike,
     output: PathLike,
     quarantine: PathLike,
     audit: PathLike,
@@ -43,6 +45,7 @@ def split(
     folds: int,
     given: Mapping[str, str],
     policy: PolicySettings,
+    allowed: Sequence[str],
     seed: int,
 ) -> None:
     """Deal the usable videos of all shards into folds.
@@ -50,13 +53,15 @@ def split(
     Args:
         metadata: tables that probing wrote.
         indices: indices of the decoded shards.
+        matches: table of the pairs of videos that show the same.
         output: table of `SCHEMA`, a row per usable video and fold, sorted by fold and id.
         quarantine: table of `QUARANTINE`, a row per video that is not used.
-        audit: JSON of what was checked and found.
+        audit: JSON of what was checked and found, see `clipfold.leakage.audit`.
         settings: how to deal.
         folds: how many there must be in all, for jobs are planned before it is known which videos are usable.
         given: id -> role, for the scheme `column`.
         policy: what to do with videos that are not `ok`.
+        allowed: `allow_leakage`; is noted in the audit, by which the gate judges.
         seed: of the dealing.
 
     Raises:
@@ -68,7 +73,10 @@ def split(
         for row in read_table(metadata, _PROBED).to_pylist()
     ]
     videos, rejected = judge(candidates, policy)
-    groups = merge_copies([v["group"] for v in videos], [v["digest"] for v in videos])
+    pairs = read_table(matches).to_pylist()
+    same = [(pair["first"], pair["second"]) for pair in pairs]
+    merge = settings.merge_near_duplicates
+    groups, evidence = settle(videos, same, merge=merge, least=2 * settings.folds)
     given_roles = [given[v["id"]] for v in videos] if given else None
     roles = deal([v["label"] for v in videos], groups, settings, seed, given_roles)
     if len(roles) != folds:
@@ -86,11 +94,7 @@ def split(
     ]
     write_table(output, rows, SCHEMA)
     write_table(quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)
-    report = check(candidates, rows) | {
-        "manifest": len(candidates),
-        "usable": len(videos),
-        "quarantined": len(rejected),
-    }
+    report = audit_folds(candidates, rows, pairs, evidence, settings.scheme, allowed)
     write_json(audit, report)
     logger.info(
         "%d videos in %d groups, %d quarantined: %d leaks",
@@ -99,59 +103,3 @@ def split(
         len(rejected),
         report["leaks"],
     )
-
-
-def merge_copies(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """Put groups that share a file of identical content into one, named as the first of them in the alphabet.
-
-    >>> merge_copies(["a", "b", "c"], ["1", "2", "1"])
-    ['a', 'b', 'a']
-    """
-    leader = {group: group for group in groups}
-
-    def find(group: str) -> str:
-        while leader[group] != group:
-            group = leader[group]
-        return group
-
-    holder: dict[str, str] = {}
-    for group, digest in zip(groups, digests, strict=True):
-        first, second = sorted((find(group), find(holder.setdefault(digest, group))))
-        leader[second] = first
-    return [find(group) for group in groups]
-
-
-def check(videos: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Look for leaks in the dealt table itself.
-
-    Args:
-        videos: every video of the manifest, used or not.
-        rows: the dealt table.
-
-    Returns:
-        `groups_across_roles` and `copies_across_roles`: per fold, what is in more than one role; `copies`: sets of ids
-        with identical content; `conflicting_labels`: those of them with different labels; `leaks`: how many of the
-        first two there are.
-    """
-    digest = {video["id"]: video["digest"] for video in videos}
-    copies = identical(video for video in videos if video["digest"] and video["size_bytes"])
-    conflicting = [same for same in copies if len({video["label"] for video in same}) > 1]
-    for same in conflicting:
-        logger.error(
-            "identical files carry different labels, one of which must be wrong: %s",
-            ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same),
-        )
-    return {
-        "groups_across_roles": (torn := _across_roles(rows, lambda row: row["group"])),
-        "copies_across_roles": (copied := _across_roles(rows, lambda row: digest[row["id"]])),
-        "copies": [[video["id"] for video in same] for same in copies],
-        "conflicting_labels": [[video["id"] for video in same] for same in conflicting],
-        "leaks": len(torn) + len(copied),
-    }
-
-
-def _across_roles(rows: Sequence[Mapping[str, Any]], key: Any) -> list[dict[str, Any]]:
-    roles: dict[tuple[int, str], set[str]] = defaultdict(set)
-    for row in rows:
-        roles[row["fold"], key(row)].add(row["role"])
-    return [{"fold": f, "value": v, "roles": sorted(r)} for (f, v), r in sorted(roles.items()) if len(r) > 1]

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipfold.leakage.audit import audit_folds
 from clipfold.quarantine import judge
 from clipfold.settings import PolicySettings
-from clipfold.splits import check, merge_copies
 
 
 def video(id, *, status="ok", row=0, digest=None, label="a"):
@@ -53,7 +53,7 @@ def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplo
     used, rejected = judge(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["c"], ["a", "b"])
     assert {v["reason"] for v in rejected} == {"the same content under different labels: 'a' is 'a', 'b' is 'b'"}
-    assert check(videos, [])["conflicting_labels"] == [["a", "b"]]
+    assert audit_folds(videos, [], [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
     assert "ERROR" in caplog.text
     assert "'a' is 'a', 'b' is 'b'" in caplog.text
 
@@ -71,7 +71,3 @@ def test_rows_in_are_rows_used_and_rejected(facts):
     assert sorted(ids(used) + ids(rejected)) == ids(videos)
     assert all(v["status"] != "ok" and v["reason"] for v in rejected)
     assert len({v["digest"] for v in used}) == len(used)
-
-
-def test_copies_join_their_groups():
-    assert merge_copies(list("dcba"), ["1", "1", "2", "1"]) == ["a", "a", "b", "a"]

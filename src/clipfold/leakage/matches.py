@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.leakage.signatures import MIRROR, WINDOWS
-from clipfold.leakage.verify import THRESHOLD, align, same_action
+from clipfold.leakage.verify import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
 from clipfold.store import Array, PathLike, open_array, read_table, write_table
 
 logger = logging.getLogger(__name__)
@@ -23,13 +23,18 @@ SCHEMA = pa.schema(
         # `copy` (the same pictures in the same order), `cut` (some pictures of one are in the other), `background` (the
         # same still background); before it `mirrored` or `cropped` where one shows the other so, as in `mirrored copy`
         "change": pa.string(),
-        "score": pa.float64(),  # normalised correlation of the two pictures after alignment, at most 1
+        # normalised correlation of the two pictures after alignment; where things before a still background hide much
+        # of it, the share of the picture that is the same
+        "score": pa.float64(),
         "first_frame": pa.int16(),  # the stored frames of `clips` that resemble each other most
         "second_frame": pa.int16(),
     }
 )
 NEAR = 14
 """Bits of 64 in which a window's hash may differ from another background's."""
+
+NEAR_WHOLE = 22
+"""Bits of 64 in which a whole background's hash may differ: much of it may be hidden by what happens before it."""
 
 NEAR_FRAME = 10
 """Bits of 64 in which two frames' hashes may differ."""
@@ -65,7 +70,11 @@ class Candidate:
 
 
 def match(
-    hashes: Sequence[PathLike], pictures: Sequence[PathLike], indices: Sequence[PathLike], output: PathLike, threads: int
+    hashes: Sequence[PathLike],
+    pictures: Sequence[PathLike],
+    indices: Sequence[PathLike],
+    output: PathLike,
+    threads: int,
 ) -> None:
     """Find the pairs of all shards' videos that show the same.
 
@@ -79,11 +88,14 @@ def match(
         output: table of `SCHEMA`, sorted by ids.
         threads: of the CPU.
     """
-    ids, places = [], []
+    ids: list[str] = []
+    places: list[tuple[int, int]] = []
     for shard, path in enumerate(indices):
-        rows = sorted((r["row"], r["id"]) for r in read_table(path, ["id", "row"]).to_pylist() if r["row"] is not None)
-        ids += [each for _, each in rows]
-        places += [(shard, row) for row, _ in rows]
+        stored = sorted(
+            (r["row"], r["id"]) for r in read_table(path, ["id", "row"]).to_pylist() if r["row"] is not None
+        )
+        ids += [each for _, each in stored]
+        places += [(shard, row) for row, _ in stored]
     arrays = [open_array(path) for path in pictures]
     found = find_pairs(
         np.concatenate([np.asarray(open_array(path)) for path in hashes]),
@@ -147,7 +159,9 @@ def near_backgrounds(hashes: Array, first: int) -> Iterator[Candidate]:
         others = whole[start : start + _OTHERS]
         both = np.concatenate([others, others ^ MIRROR])
         bits = np.bitwise_count(windows.reshape(-1, 1) ^ both)
-        at, other = np.nonzero(bits <= NEAR)
+        near = bits <= NEAR
+        near[:: len(WINDOWS), : len(others)] = bits[:: len(WINDOWS), : len(others)] <= NEAR_WHOLE
+        at, other = np.nonzero(near)
         if not len(at):
             continue
         best: dict[tuple[int, int], Candidate] = {}
@@ -185,13 +199,20 @@ def verified(candidate: Candidate, x: Array, y: Array) -> dict[str, Any] | None:
         if found.score < THRESHOLD:
             return None
         return facts | {"change": "cut", "score": found.score, "x_frame": a, "y_frame": b}
-    found = align(x[0], y[0], WINDOWS[candidate.window], mirrored=candidate.mirrored)
-    if found.score < THRESHOLD:
-        return None
-    kind = "copy" if same_action(x, y, found) else "background"
-    how = ["mirrored"] * candidate.mirrored + ["cropped"] * found.cropped
     middle = (len(x) - 1) // 2
-    return facts | {"change": " ".join([*how, kind]), "score": found.score, "x_frame": middle, "y_frame": middle}
+    facts |= {"x_frame": middle, "y_frame": middle}
+    if candidate.bits <= NEAR:
+        found = align(x[0], y[0], WINDOWS[candidate.window], mirrored=candidate.mirrored)
+        if found.score >= THRESHOLD:
+            kind = "copy" if same_action(x, y, found) else "background"
+            how = ["mirrored"] * found.mirrored + ["cropped"] * found.cropped
+            return facts | {"change": " ".join([*how, kind]), "score": found.score}
+    if candidate.window or candidate.mirrored:
+        return None
+    share = same_share(x[0], y[0])
+    if share < LEAST_SHARE or not (is_still(x) and is_still(y)):
+        return None
+    return facts | {"change": "background", "score": share}
 
 
 class Clusters:

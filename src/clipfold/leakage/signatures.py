@@ -1,9 +1,9 @@
 """Perceptual hashes of videos: what stays alike when a film is scaled, recompressed, mirrored, cropped or cut.
 
 A picture's hash is the signs of its 64 lowest frequencies (Zauner 2010, "Implementation and benchmarking of perceptual
-image hash functions"). Hashed are the frames, and the background: the median over the frames, which all clips of a still
-camera share. Of the background also its windows are hashed: a cropped copy is near to one of them. Mirroring a picture
-changes the sign of every other frequency across, so that the hash of the mirrored one is known too.
+image hash functions"). Hashed are the frames, and the background: the median over the frames, which all clips of a
+still camera share. Of the background also its windows are hashed: a cropped copy is near to one of them. Mirroring a
+picture changes the sign of every other frequency across, so that the hash of the mirrored one is known too.
 """
 
 import logging

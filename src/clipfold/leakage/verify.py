@@ -14,9 +14,16 @@ THRESHOLD = 0.8
 Unrelated surveillance clips came to 0.61 at most, copies to 0.65 at least and 0.87 in 97 % (`benchmarks/leakage.py`).
 """
 
+LEAST_SHARE = 0.35
+"""Share of a still background that must be the same, where the rest is hidden; unrelated clips came to 0.22 at most."""
+
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 _LEAST_DETAIL = 1.0  # grey levels; below, a picture is empty
-_SAME_ACTION = 0.4
+_SAME_ACTION = 0.85
+_STILL = 0.4
+_TILES = 8  # along an edge
+_SAME_TILE = 0.7  # correlation
+_LEAST_TILES = 12  # with detail, else there is nothing to tell by
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
     if min(one.std(), other.std()) < _LEAST_DETAIL:
         return failed
     try:
-        score, matrix = cv2.findTransformECC(one, other, matrix, cv2.MOTION_AFFINE, _STEPS, None, 3)
+        score, matrix = cv2.findTransformECC(one, other, matrix, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
     except cv2.error:  # it does not converge
         return failed
     corners = matrix @ np.array([[0, SIZE, 0, SIZE], [0, 0, SIZE, SIZE], [1, 1, 1, 1]])
@@ -69,6 +76,39 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
     if not upright or min(matrix[0, 0], matrix[1, 1]) < 0.55 or outside > 0.15:
         return failed
     return Alignment(float(score), np.asarray(matrix), mirrored)
+
+
+def same_share(x: Array, y: Array) -> float:
+    """Share of two pictures of one still camera that is the same: of their tiles with detail, those that correlate.
+
+    Args:
+        x: `uint8` of (`SIZE`, `SIZE`).
+        y: `uint8` of (`SIZE`, `SIZE`).
+    """
+    (ours, our_detail), (theirs, their_detail) = _tiles(x), _tiles(y)
+    telling = np.maximum(our_detail, their_detail) > 2 * _LEAST_DETAIL
+    if telling.sum() < _LEAST_TILES:
+        return 0.0
+    return float(((ours * theirs).mean(axis=1)[telling] > _SAME_TILE).mean())
+
+
+def is_still(pictures: Array) -> bool:
+    """Whether the background, a median over frames, is seen in the frames: the median of a moving picture is a blur.
+
+    Args:
+        pictures: background and frames, `uint8` of (1 + frames, `SIZE`, `SIZE`).
+    """
+    background, frames = pictures[0], pictures[1:]
+    return float(np.median([same_share(background, frame) for frame in frames[:: max(1, len(frames) // 4)]])) > _STILL
+
+
+def _tiles(picture: Array) -> tuple[Array, Array]:
+    """Pixels of each tile, of mean 0 and variance 1, float32 of (tiles, pixels); and its detail in grey levels."""
+    edge = SIZE // _TILES
+    parts = _detail(picture, 4.0).reshape(_TILES, edge, _TILES, edge).transpose(0, 2, 1, 3).reshape(_TILES**2, -1)
+    parts = parts - parts.mean(axis=1, keepdims=True)
+    detail = parts.std(axis=1)
+    return parts / np.maximum(detail, _LEAST_DETAIL / 2)[:, None], detail
 
 
 def same_action(x: Array, y: Array, found: Alignment) -> bool:
@@ -87,6 +127,7 @@ def same_action(x: Array, y: Array, found: Alignment) -> bool:
     return not moving or float((ours * theirs).sum()) / spread > _SAME_ACTION
 
 
-def _detail(picture: Array) -> Array:
+def _detail(picture: Array, widest: float = 6.0) -> Array:
+    """What is neither noise nor a slow change over the picture: between 1 and `widest` pixels."""
     smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
-    return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), 6.0))
+    return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), widest))

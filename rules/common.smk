@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.catalog import plan_models, plan_shortcuts
 from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
 from clipfold.settings import (
@@ -40,6 +40,8 @@ try:
     DECODE = DecodeSettings(**config["decode"])
     VIEWS = build_views(DECODE.views, DECODE.size)
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
+    SHORTCUTS = plan_shortcuts() if config["shortcuts"] else []
+    MODELS += SHORTCUTS
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
     EXTRAS = read_extras(MANIFEST, config["columns"])

@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint lock dag clean-demo
+.PHONY: help setup demo test test-slurm lint lock dag clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
 	@echo "make test        run all tests and checks"
+	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
 	@echo "make setup       only make .venv with everything in it"
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        choose versions anew and write requirements.lock"
@@ -33,6 +34,9 @@ demo/videos.csv: | setup
 
 test: setup lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+test-slurm: setup
+	$(BIN)/pytest -m slurm -rs tests/slurm
 
 lint: setup
 	$(BIN)/ruff check --quiet

@@ -17,8 +17,10 @@ include: "rules/embed.smk"
 include: "rules/features.smk"
 include: "rules/leakage.smk"
 include: "rules/splits.smk"
+include: "rules/collect.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/cluster.smk"
 
 
 rule all:

@@ -1,8 +1,8 @@
 """What the leakage audit finds, what it makes up, and what random folds make of a data set.
 
-Copies of a manifest's videos are made (smaller, stretched, recompressed, slower, mirrored, cropped, cut) and put through the
-workflow's own decoding, signatures and matching, together with all videos of the manifest. A pair is false where the groups
-differ. Then light models are trained under grouped and under random folds.
+Copies of a manifest's videos are made (smaller, stretched, recompressed, slower, mirrored, cropped, cut) and put through
+the workflow's own decoding, signatures and matching, together with all videos of the manifest. A pair is false where the
+groups differ. Then light models are trained under grouped and under random folds.
 """
 
 import argparse
@@ -92,8 +92,7 @@ def matched(videos: list[Video], folder: Path) -> list[dict[str, object]]:
     decode_shard(path["metadata"], arrays, path["index"], DecodeSettings(), workers=2)
     sign_shard(path["clips"], path["index"], path["hashes"], path["pictures"])
     match([path["hashes"]], [path["pictures"]], [path["index"]], path["out"], threads=2)
-    rows = read_table(path["out"]).to_pylist()
-    return rows
+    return list(read_table(path["out"]).to_pylist())
 
 
 def trained(manifest: Path, folder: Path, scheme: str) -> dict[str, object]:
@@ -102,19 +101,9 @@ def trained(manifest: Path, folder: Path, scheme: str) -> dict[str, object]:
     config |= {"allow_leakage": ["random"] if scheme == "random" else []}
     file = folder / f"{scheme}.json"
     file.write_text(json.dumps(config))
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            PROJECT / "Snakefile",
-            "--profile",
-            PROJECT / "profiles/local",
-        ]
-        + ["--directory", folder / "results", "--configfile", file, "--quiet", "all"],
-        check=True,
-    )
+    command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT / "Snakefile", "--quiet", "all"]
+    command += ["--profile", PROJECT / "profiles/local", "--directory", folder / "results", "--configfile", file]
+    subprocess.run(command, check=True)
     results = folder / "results/results"
     audit = read_json(results / "splits/audit.json")
     scores = read_table(results / "evaluation/metrics.parquet").to_pandas().query("scope == 'pooled' and `class` == ''")

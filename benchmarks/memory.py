@@ -42,18 +42,22 @@ def make_video(path: Path, size: str, seconds: int, repeats: int) -> None:
 
 def probe(paths: list[str], folder: str) -> None:
     """Probes a shard, as the rule does."""
+    from clipfold.job import keep_freed_memory
     from clipfold.settings import ProbeSettings
     from clipfold.video.probe_shard import probe_shard
 
+    keep_freed_memory()
     rows = [{"id": f"{i:05}", "path": path, "label": "a", "group": "a"} for i, path in enumerate(paths)]
     probe_shard(rows, Path(folder, "metadata.parquet"), ProbeSettings(timeout_s=600), _workers(paths))
 
 
 def decode(paths: list[str], folder: str) -> None:
     """Decodes a probed shard, as the rule does."""
+    from clipfold.job import keep_freed_memory
     from clipfold.settings import DecodeSettings
     from clipfold.video.decode_shard import decode_shard
 
+    keep_freed_memory()
     settings, place = DecodeSettings(timeout_s=3600), Path(folder)
     arrays = {name: place / f"{name}.npy" for name in settings.views}
     decode_shard(place / "metadata.parquet", arrays, place / "index.parquet", settings, _workers(paths))

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from clipfold.job import keep_freed_memory
 from clipfold.models.catalog import Model, plan_models
 from clipfold.store import Array, ArrayWriter, write_table
 from clipfold.training.on_clips import fit
+from clipfold.training.task import Task
 
 LABELS = ("still", "moving")
 
@@ -88,8 +90,9 @@ def output_files(folder: Path) -> dict[str, str]:
 
 
 def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path, **changes: Any) -> None:
-    """Fits a model as the rule does, on one thread, without resuming anything."""
-    fit(
+    """Fits a model as the rule's job does, on one thread, without resuming anything."""
+    keep_freed_memory()
+    task = Task(
         module=entry.module,
         settings=entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0} | changes,
         data=data,
@@ -101,6 +104,7 @@ def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path,
         scratch=folder / "scratch",
         stored_size=entry.settings["size"],
     )
+    fit(task)
 
 
 def build(entry: Model, classes: int = 2) -> Any:

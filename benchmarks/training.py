@@ -2,9 +2,10 @@
 
     python benchmarks/training.py --videos 'clips/*.mp4' --json training.json
 
-- engine: after each step of the engine one of a bare forward/backward/step loop on preloaded float tensors, with a copy
-  of the network and the same optimizer, once in the memory layout that the engine chooses and once in PyTorch's usual
-  one. Medians of CPU time, and of wall time, on one thread. On a graphics processor whole epochs take turns.
+- engine: steps of the engine and of bare forward/backward/step loops on preloaded float tensors take turns, each in a
+  process of its own on one thread, with the same network and optimizer; gradients are not clipped. The bare loops are:
+  in the memory layout that the engine chooses; in PyTorch's usual one; and in the engine's with freed memory kept, as
+  the engine's jobs do. Medians of CPU time and of wall time. On a graphics processor whole epochs take turns.
 - lightning: an epoch of the engine on decoded clips, against one of the same network by Lightning whose data set
   decodes them with decord; needs the peers of requirements.txt, and --videos.
 - frozen: a fit on embeddings that are there, against one of the whole network with its encoder frozen.
@@ -13,10 +14,10 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import glob
 import importlib
 import json
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -31,10 +32,10 @@ from stored import LABELS, build, model, output_files, run_fit, store_clips, wri
 from torch import Tensor, nn
 
 from clipfold.embed import embed_shard
+from clipfold.job import keep_freed_memory
 from clipfold.models.catalog import Model
 from clipfold.training.clips import Clips
 from clipfold.training.device import choose_device, place
-from clipfold.training.fold import read_fold
 from clipfold.training.inputs import as_input
 from clipfold.training.loop import Loop
 from clipfold.training.optimisation import make_optimizer
@@ -55,30 +56,88 @@ ON_CUDA = {
 
 
 class Bare:
-    """The least that training is.
+    """The least that training is, in a process of its own.
 
     Args:
-        network: in training mode, on its device.
-        entry: for the optimizer's settings.
-        batches: clips, float, and targets, float (batch, 1), on the device.
+        entry: the model.
+        data: stored clips.
+        videos: how many of them there are; they are taken in order.
+        usual_layout: whether weights and clips are in PyTorch's usual memory layout, or in the engine's.
+        keeps: whether freed memory is kept.
     """
 
-    def __init__(self, network: Any, entry: Model, batches: list[tuple[Tensor, Tensor]]) -> None:
-        self._network, self._batches = network.train(), batches
-        self._optimizer = make_optimizer(network, entry.settings, batches[0][0].device)
-        self._done = 0
+    def __init__(self, entry: Model, data: dict[str, list[str]], videos: int, usual_layout: bool, keeps: bool) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, entry, data, videos, usual_layout, keeps)
+        context.Process(target=_bare_loop, args=arguments, daemon=True).start()
+        self._pipe.recv()
 
-    def __call__(self) -> None:
-        """Makes one step."""
-        clips, targets = self._batches[self._done % len(self._batches)]
-        self._done += 1
-        self._optimizer.zero_grad(set_to_none=True)
-        nn.functional.binary_cross_entropy_with_logits(self._network(clips), targets).backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+    def end(self) -> None:
+        """Ends the process."""
+        self._pipe.send(0)
+
+    def __call__(self, steps: int) -> tuple[float, float]:
+        """Makes steps; returns the seconds of one, by the clock and of the processor."""
+        self._pipe.send(steps)
+        wall, cpu = self._pipe.recv()
+        return wall / steps, cpu / steps
+
+
+def _bare_loop(
+    pipe: Any, entry: Model, data: dict[str, list[str]], videos: int, usual_layout: bool, keeps: bool
+) -> None:
+    if keeps:
+        keep_freed_memory()
+    settings = entry.settings | {"deterministic": False}
+    device = choose_device(settings, threads=1)
+    torch.manual_seed(0)
+    network = build(entry)
+    if usual_layout:
+        network.to(device)
+    else:
+        place(network, settings, device)
+    source = _source(entry, data, videos, device)
+    batches = [
+        (as_input(network, b.clips), b.targets[:, None].float()) for b in source.batches(_in_order(entry, videos))
+    ]
+    if usual_layout:
+        batches = [(clips.contiguous(), targets) for clips, targets in batches]
+    network.train()
+    optimizer = make_optimizer(network, settings, device)
+    done = 0
+    pipe.send("ready")
+    while steps := pipe.recv():
+        began = _now(device)
+        for _ in range(steps):
+            clips, targets = batches[done % len(batches)]
+            done += 1
+            optimizer.zero_grad(set_to_none=True)
+            nn.functional.binary_cross_entropy_with_logits(network(clips), targets).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        pipe.send(np.subtract(_now(device), began).tolist())
+
+
+def _now(device: torch.device) -> tuple[float, float]:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()
+
+
+def _in_order(entry: Model, videos: int) -> list[Any]:
+    batch = entry.settings["batch_size"]
+    return [(np.arange(i, i + batch), np.zeros(batch, np.int64)) for i in range(0, videos, batch)]
+
+
+def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch.device) -> Source:
+    settings = entry.settings
+    clips = Clips(data, settings["frames"], settings["size"], settings["size"])
+    names = [f"{number:05}" for number in range(videos)]
+    return Source(clips, names, np.arange(videos) % 2, device, 2, copies=True)
 
 
 class SideBySide(Recorder):
-    """After each block of the engine's steps makes as many of each bare loop; notes the seconds of a step of each."""
+    """After each block of the engine's steps has each bare loop make as many; notes the seconds of a step of each."""
 
     def watch(self, block: int, bares: dict[str, Bare]) -> None:
         """Begins with it."""
@@ -91,7 +150,7 @@ class SideBySide(Recorder):
         """Passes batches on."""
         passed, left = super().timed(batches, steps, done), True
         while left:
-            began = self._now()
+            began = _now(self._device)
             for _ in range(self.block):
                 batch = next(passed, None)
                 if batch is None:
@@ -101,58 +160,40 @@ class SideBySide(Recorder):
             else:
                 if self._device.type == "cuda":
                     self.busy.append(torch.cuda.utilization())
-                self._note("engine", began)
-                torch.use_deterministic_algorithms(False)
+                self._note("engine", *(np.subtract(_now(self._device), began) / self.block))
                 for name, bare in self.bares.items():
-                    began = self._now()
-                    for _ in range(self.block):
-                        bare()
-                    self._note(name, began)
-                torch.use_deterministic_algorithms(self.deterministic, warn_only=True)
+                    self._note(name, *bare(self.block))
 
-    deterministic = True
-
-    def _now(self) -> tuple[float, float]:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter(), time.process_time()
-
-    def _note(self, name: str, began: tuple[float, float]) -> None:
-        wall, cpu = self._now()
-        self.wall[name].append((wall - began[0]) / self.block)
-        self.cpu[name].append((cpu - began[1]) / self.block)
+    def _note(self, name: str, wall: float, cpu: float) -> None:
+        self.wall[name].append(wall)
+        self.cpu[name].append(cpu)
 
 
 def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
-    """Trains with the engine and bare loops side by side; returns seconds per step and their ratios."""
-    settings = entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0}
+    """Trains with the engine and bare loops by turns; returns seconds per step and their ratios."""
+    settings = entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0, "clip_norm": 0.0}
     batch = settings["batch_size"]
     videos = 4 * batch
     data = store_clips(folder, videos, settings["frames"], settings["size"], copies=1)
-    names = [f"{number:05}" for number in range(videos)]
-    labels = {name: LABELS[int(name) % 2] for name in names}
-    fold = read_fold(write_fold(folder / "splits.parquet", labels, {"train": names, "val": names[:2]}), 0)
+    bares = {
+        "bare": Bare(entry, data, videos, usual_layout=False, keeps=False),
+        "bare, usual layout": Bare(entry, data, videos, usual_layout=True, keeps=False),
+        "bare, memory kept": Bare(entry, data, videos, usual_layout=False, keeps=True),
+    }
+    keep_freed_memory()
     device = choose_device(settings, threads=1)
-    clips = Clips(data, settings["frames"], settings["size"], settings["size"])
-    train, val = (
-        Source(clips, fold.ids(role), fold.targets(role), device, 2, copies=role == "train")
-        for role in ("train", "val")
-    )
+    train, val = _source(entry, data, videos, device), _source(entry, data, 2, device)
     torch.manual_seed(0)
     network = build(entry)
-    usual = copy.deepcopy(network).to(device)
     place(network, settings, device)
-    order = [(np.arange(i, i + batch), np.zeros(batch, np.int64)) for i in range(0, videos, batch)]
-    loaded = [(as_input(network, b.clips), b.targets[:, None].float()) for b in train.batches(order)]
-    contiguous = [(inputs.contiguous(), targets) for inputs, targets in loaded]
     recorder = SideBySide(settings, folder / "history.csv", folder, val, device, first=True)
-    recorder.deterministic = settings["deterministic"]
-    bares = {"bare": Bare(copy.deepcopy(network), entry, loaded), "bare, usual layout": Bare(usual, entry, contiguous)}
     recorder.watch(1 if device.type == "cpu" else videos // batch, bares)
     epochs = -(-steps // (videos // batch))
     settings |= {"epochs": epochs, "patience": epochs}
     state = folder / "checkpoint.pt"
     Loop(network, settings, train, val, 2, 0, batch, recorder, state, "", StopRequest(), Processes()).run()
+    for bare in bares.values():
+        bare.end()
     return compared(recorder)
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -70,7 +69,7 @@ def nameable(path):
 
 def shard_rows(wildcards):
     """The manifest's rows of a shard; for a file that cannot be an input also its time of modification."""
-    rows = [asdict(video) for video in SHARDS[wildcards.shard]]
+    rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in SHARDS[wildcards.shard]]
     for row in rows:
         if not nameable(row["path"]) and os.path.isfile(row["path"]):
             row["mtime_ns"] = os.stat(row["path"]).st_mtime_ns
@@ -85,6 +84,11 @@ def shard_files(wildcards):
 def code_of(script, *modules):
     """Fingerprint of a script and of modules with all that they import, or files."""
     return fingerprint(f"{workflow.basedir}/workflow/scripts/{script}.py", *modules)
+
+
+def codes():
+    """The fingerprints of all rules so far, by name."""
+    return {rule.name: rule.params.code for rule in workflow.rules if hasattr(rule.params, "code")}
 
 
 def growing(amount):
@@ -108,7 +112,8 @@ SUFFIX = {"features": "skops", "clips": "safetensors", "predictions": "json"}
 
 ENCODERS = {key_of(model.encoder): model.encoder for model in MODELS if model.encoder}
 
-PAGE = f"{SOURCE}/clipfold/evaluation/report.html"
+# What the report is made of besides Python.
+PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
 
 
 def of_each_fold(file):
@@ -116,19 +121,34 @@ def of_each_fold(file):
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in MODELS], fold=FOLDS)
 
 
+def clips_at(size, stored):
+    """The clips of a shard at a size, of the videos themselves ("frames") or their copies ("augmented")."""
+    at_hand = f"results/{stored}/{{shard}}/clips.npy"
+    return at_hand if size == DECODE.size else f"results/scaled/{size}/{{shard}}/{stored}.npy"
+
+
+def collection(model):
+    """What a model learns from, by the name of its collection; models of the same share it."""
+    if model.input == "features":
+        return "features", {"features": "results/features/{shard}.parquet"}
+    size = model.settings["size"]
+    clips, copies = (clips_at(size, stored) for stored in ("frames", "augmented"))
+    if model.encoder:
+        clips, copies = (f"results/embedded/{key_of(model.encoder)}/{{shard}}/{s}.npy" for s in ("frames", "augmented"))
+    return key_of(model.encoder) if model.encoder else f"clips_{size}", {
+        "clips": clips,
+        "index": "results/frames/{shard}/index.parquet",
+        "copies": copies,
+        "copies_index": "results/augmented/{shard}/index.parquet",
+    }
+
+
+COLLECTIONS = dict(collection(model) for model in MODELS if model.input != "predictions")
+
+
 def training_data(model):
-    """Files of all shards that a model learns from, by what they are."""
+    """The file that lists what a model learns from; of an ensemble, its members' predictions of the same fold."""
     if model.input == "predictions":
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
-    if model.input == "features":
-        return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
-    scaled = f"results/scaled/{model.settings['size']}/{{shard}}"
-    if model.encoder:
-        scaled = f"results/embedded/{key_of(model.encoder)}/{{shard}}"
-    return {
-        "clips": expand(f"{scaled}/frames.npy", shard=SHARDS),
-        "index": expand("results/frames/{shard}/index.parquet", shard=SHARDS),
-        "copies": expand(f"{scaled}/augmented.npy", shard=SHARDS),
-        "copies_index": expand("results/augmented/{shard}/index.parquet", shard=SHARDS),
-    }
+    return {"collection": f"results/collections/{collection(model)[0]}.json"}

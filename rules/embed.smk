@@ -5,13 +5,15 @@ for key, settings in ENCODERS.items():
             f"embed_{key}"
         input:
             **weights_file(settings),
-            clips=f"results/scaled/{settings['size']}/{{shard}}/{{stored}}.npy",
+            clips=clips_at(settings["size"], "{stored}"),
         output:
             f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
         log:
             f"logs/embed_{key}/{{shard}}/{{stored}}.log",
         benchmark:
             f"results/benchmarks/embed_{key}/{{shard}}/{{stored}}.tsv"
+        wildcard_constraints:
+            stored="frames|augmented",
         conda:
             "../envs/train.yaml"
         threads: 2

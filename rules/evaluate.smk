@@ -52,6 +52,8 @@ rule report:
         splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,
         audit=rules.splits.output.audit,
+        clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),
+        index=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),
         predictions=rules.evaluate.output.predictions,
@@ -83,10 +85,11 @@ rule report:
     params:
         models=[model.name for model in MODELS],
         folds=len(FOLDS),
-        seed=config["seed"],
+        config=config,
+        fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],
         benchmarks="results/benchmarks",
-        code=code_of("report", "clipfold.evaluation.report", PAGE),
+        code=code_of("report", "clipfold.report.write", *PAGE),
     script:
         "../workflow/scripts/report.py"

@@ -26,7 +26,6 @@ for model in MODELS:
         params:
             module=model.module,
             input=model.input,
-            data=list(training_data(model)),
             settings=model.settings,
             scratch=f"results/training/{model.name}/fold-{{fold}}",
             stored_size=DECODE.size,

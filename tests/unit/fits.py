@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.store import write_table
 from clipfold.training.on_clips import fit_here
+from clipfold.training.task import Task
 
 SIZE, FRAMES = 32, 4
 SMALL = {"size": SIZE, "frames": 3, "epochs": 2, "batch_size": 4, "workers": 0, "warmup": 0.0}
@@ -101,7 +102,7 @@ class Fitted:
 
 def fitted(data, folder, architecture, **changes):
     arguments = plan(data, folder, architecture, **changes)
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     return Fitted(arguments)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from fits import Fitted, plan, write_data
 
 from clipfold.training.on_clips import fit_here
+from clipfold.training.task import Task
 
 OFTEN = 0.05 / 60  # minutes: a state every few steps
 PLANS = {
@@ -39,7 +40,7 @@ def start(arguments):
     log = os.open(Path(arguments["scratch"]).parent / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(log, 2)
     try:
-        fit_here(**arguments)
+        fit_here(Task(**arguments))
     except BaseException as error:
         os.write(2, repr(error).encode())
         os._exit(1)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clipfold.models.catalog import plan_models
 from clipfold.store import read_json, read_table, write_table
 from clipfold.training.on_predictions import fit, fit_weights, log_loss
+from clipfold.training.task import Task
 
 PLAN = {"largest_size": 112, "most_frames": 16}
 
@@ -57,7 +58,19 @@ def write_fold(folder, test_values):
         paths.append(folder / f"{member}.parquet")
         write_table(paths[-1], pa.Table.from_pandas(table, preserve_index=False))
     outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
-    fit("", {"members": ["x", "y"]}, {"predictions": paths}, folder / "splits.parquet", 0, outputs, 0, 1)
+    task = Task(
+        module="",
+        settings={"members": ["x", "y"]},
+        data={"predictions": paths},
+        splits=folder / "splits.parquet",
+        fold=0,
+        outputs=outputs,
+        seed=0,
+        threads=1,
+        scratch=folder,
+        stored_size=112,
+    )
+    fit(task)
     return read_json(outputs["model"])["weights"], read_table(outputs["predictions"]).to_pandas()
 
 

@@ -17,6 +17,7 @@ from clipfold.training.on_clips import fit_here
 from clipfold.training.predict import predict
 from clipfold.training.source import Source
 from clipfold.training.step import Stepper
+from clipfold.training.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +126,14 @@ def test_a_fit_learns_what_can_be_learned_of_several_classes(tmp_path):
 
 def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data, tmp_path):
     whole = plan(data, tmp_path / "whole", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
-    fit_here(**whole)
+    fit_here(Task(**whole))
     files = dict(data["data"])
     for kind in ("clips", "copies"):
         files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
         for source, target in zip(data["data"][kind], files[kind], strict=True):
             embed_shard(source, target, whole["settings"], whole["seed"], 1)
     arguments = plan(data | {"data": files}, tmp_path / "part", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     whole, part = Fitted(whole), Fitted(arguments)
     pd.testing.assert_frame_equal(part.predictions, whole.predictions, rtol=0, atol=1e-5)
     assert set(part.weights) == {name for name in whole.weights if name.startswith("temporal.")}
@@ -144,5 +145,5 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(data, tmp_path):
     one, again = (fitted(data, tmp_path / f"{i}", "naive_cnn", workers=i) for i in range(2))
     one.assert_same(again)
     arguments = plan(data, tmp_path / "other", "naive_cnn") | {"seed": 8}
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert Fitted(arguments).bytes != one.bytes

@@ -10,6 +10,7 @@ import pytest
 from fits import Fitted, fitted, plan, write_data
 
 from clipfold.training.on_clips import launch
+from clipfold.training.task import Task
 
 
 def signal_when(path, number):
@@ -31,10 +32,10 @@ def test_two_processes_asked_to_stop_go_on_later_and_come_to_the_weights_of_one(
     arguments = plan(data, tmp_path / "two", "vit_gru", **changes)
     signal_when(Path(arguments["outputs"]["history"]), signal.SIGUSR1)
     with pytest.raises(SystemExit) as stopped:
-        launch(arguments, 2)
+        launch(Task(**arguments), 2)
     assert stopped.value.code == 128 + signal.SIGUSR1
     assert (tmp_path / "two/scratch/checkpoint.pt").exists()
-    launch(arguments, 2)
+    launch(Task(**arguments), 2)
     two = Fitted(arguments)
     two.assert_close(one)
     assert (one.record["processes"], two.record["processes"]) == (1, 2)

@@ -13,6 +13,7 @@ import torch
 from fits import Fitted, at_forward, fitted, plan, with_network, write_data
 
 from clipfold.training.on_clips import fit_here
+from clipfold.training.task import Task
 
 
 def test_killed_at_random_moments_a_fit_comes_to_the_same_bits(tmp_path):
@@ -50,11 +51,11 @@ def test_a_signal_ends_a_fit_with_a_checkpoint_to_go_on_from(data, whole, number
     with monkeypatch.context() as patch:
         with_network(patch, "naive_cnn", lambda net: at_forward(net, step, lambda: os.kill(os.getpid(), number)))
         with pytest.raises(SystemExit) as stopped:
-            fit_here(**arguments)
+            fit_here(Task(**arguments))
     assert stopped.value.code == 128 + number
     assert signal.getsignal(number) == before
     assert (tmp_path / "scratch/checkpoint.pt").exists()
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert f"going on at epoch {1 + step // 3}, step {1 + step % 3} of 3" in caplog.text
     Fitted(arguments).assert_same(whole)
     assert not (tmp_path / "scratch").exists()
@@ -68,7 +69,7 @@ def stop_at(data, folder, monkeypatch, step, **changes):
     with monkeypatch.context() as patch:
         with_network(patch, "naive_cnn", lambda net: at_forward(net, step, end))
         with pytest.raises(Stopped):
-            fit_here(**arguments)
+            fit_here(Task(**arguments))
     return arguments
 
 
@@ -76,11 +77,11 @@ def test_a_damaged_checkpoint_or_one_of_other_settings_is_not_taken_up(data, who
     arguments = stop_at(data, tmp_path, monkeypatch, 4)
     state = tmp_path / "scratch/checkpoint.pt"
     state.write_bytes(state.read_bytes()[:-1000])
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert "cannot be read" in caplog.text
     Fitted(arguments).assert_same(whole)
     stop_at(data, tmp_path, monkeypatch, 4, learning_rate=0.1)
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert "is of other settings or data: starting anew" in caplog.text
     Fitted(arguments).assert_same(whole)
 
@@ -89,11 +90,11 @@ def test_a_checkpoint_of_other_code_or_data_is_not_taken_up(data, whole, tmp_pat
     arguments = stop_at(data, tmp_path, monkeypatch, 4)
     with monkeypatch.context() as patch:
         patch.setattr("clipfold.training.on_clips.fingerprint", lambda *modules: "edited")
-        fit_here(**arguments)
+        fit_here(Task(**arguments))
     stop_at(data, tmp_path, monkeypatch, 4)
     index = Path(data["data"]["index"][0])
     os.utime(index, (1, 1))
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert caplog.text.count("is of other settings or data: starting anew") == 2
     Fitted(arguments).assert_same(whole)
 
@@ -101,7 +102,7 @@ def test_a_checkpoint_of_other_code_or_data_is_not_taken_up(data, whole, tmp_pat
 def test_the_history_is_complete_after_a_kill_and_does_not_repeat_epochs(data, whole, tmp_path, monkeypatch):
     arguments = stop_at(data, tmp_path, monkeypatch, 4)
     assert pd.read_csv(arguments["outputs"]["history"]).epoch.tolist() == [1]
-    fit_here(**arguments)
+    fit_here(Task(**arguments))
     assert Fitted(arguments).history.epoch.tolist() == [1, 2]
 
 
@@ -117,6 +118,6 @@ def test_what_ran_out_of_memory_before_a_kill_is_still_recorded(data, tmp_path, 
     with monkeypatch.context() as patch:
         with_network(patch, "naive_cnn", change)
         with pytest.raises(SystemExit):
-            fit_here(**arguments)
-    fit_here(**arguments)
+            fit_here(Task(**arguments))
+    fit_here(Task(**arguments))
     assert Fitted(arguments).record["out_of_memory"] == {"repeated": [1], "halved": []}

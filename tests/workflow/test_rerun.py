@@ -7,8 +7,9 @@ pytestmark = pytest.mark.workflow
 
 FOLDS = 2
 EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
-TRAINING = {"splits": 1, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
-SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
+COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
+TRAINING = {"splits": 1, "audit": 1, "gate": 1, **COLLECTED, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
+SHARD = {"probe": 1, "signatures": 1, "matches": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
 
 
 def test_nothing_changed_nothing_to_be_done(finished):
@@ -64,7 +65,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "features/noise.py",
             "_EPSILON = 1e-3",
             "_EPSILON = 2e-3",
-            {"features": 2, "train_svm": FOLDS, **EVALUATION},
+            {"features": 2, "collect_features": 1, "train_svm": FOLDS, **EVALUATION},
         ),
         ("models/svm.py", "probability=True", "probability=1", {"train_svm": FOLDS, **EVALUATION}),
         (
@@ -73,7 +74,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "total = 1 * torch.zeros_like",
             {"train_cnn": FOLDS, **EVALUATION},
         ),
-        ("evaluation/report.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
+        ("report/page/index.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
     ],
 )
 def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):

@@ -1,20 +1,20 @@
 """Rule report."""
 
 from clipfold import job
-from clipfold.evaluation.report import write_report
+from clipfold.report.write import write_report
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        source, models, folds = snakemake.input, snakemake.params.models, snakemake.params.folds
+        source, params = snakemake.input, snakemake.params
+        of_each = {model: slice(i * params.folds, (i + 1) * params.folds) for i, model in enumerate(params.models)}
         write_report(
-            evaluation={name: source[name] for name in snakemake.params.evaluation},
-            metadata=source.metadata,
-            splits=source.splits,
-            quarantine=source.quarantine,
-            audit=source.audit,
-            histories={m: source.histories[i * folds : (i + 1) * folds] for i, m in enumerate(models)},
-            records={m: source.records[i * folds : (i + 1) * folds] for i, m in enumerate(models)},
-            benchmarks=snakemake.params.benchmarks,
+            evaluation={name: source[name] for name in params.evaluation},
+            histories={model: source.histories[part] for model, part in of_each.items()},
+            records={model: source.records[part] for model, part in of_each.items()},
+            explanations={},
+            benchmarks=params.benchmarks,
             output=snakemake.output[0],
-            seed=snakemake.params.seed,
+            config=params.config,
+            fingerprints=params.fingerprints,
+            **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index")},
         )

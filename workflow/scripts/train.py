@@ -3,19 +3,19 @@
 from importlib import import_module
 
 from clipfold import job
+from clipfold.store import read_json
+from clipfold.training.task import Task
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        params = snakemake.params
-        clips_only = {name: params[name] for name in ("scratch", "stored_size", "gpus")}
-        import_module(f"clipfold.training.on_{params.input}").fit(
-            module=params.module,
-            settings=params.settings,
-            data={name: list(snakemake.input[name]) for name in params.data},
-            splits=snakemake.input.splits,
+        source, params = snakemake.input, snakemake.params
+        of_members = params.input == "predictions"
+        task = Task(
+            data={"predictions": list(source.predictions)} if of_members else read_json(source.collection),
+            splits=source.splits,
             fold=int(snakemake.wildcards.fold),
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
-            seed=params.seed,
             threads=snakemake.threads,
-            **(clips_only if params.input == "clips" else {}),
+            **{name: params[name] for name in ("module", "settings", "scratch", "stored_size", "gpus", "seed")},
         )
+        import_module(f"clipfold.training.on_{params.input}").fit(task)

@@ -6,7 +6,8 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from clipfold.job import keep_freed_memory
 from clipfold.models.frame_network import OnEmbeddings
 from clipfold.models.network import ClipNetwork
 from clipfold.provenance import fingerprint
-from clipfold.store import PathLike, replacing
+from clipfold.store import replacing
 from clipfold.training import checkpoint
 from clipfold.training.clips import Clips
 from clipfold.training.device import choose_device, place
@@ -32,58 +34,37 @@ from clipfold.training.processes import joined
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.source import Source
+from clipfold.training.task import Task
 
 logger = logging.getLogger(__name__)
 
 
-def fit(
-    module: str,
-    settings: Mapping[str, Any],
-    data: Mapping[str, Sequence[PathLike]],
-    splits: PathLike,
-    fold: int,
-    outputs: Mapping[str, PathLike],
-    seed: int,
-    threads: int,
-    scratch: PathLike,
-    stored_size: int,
-    gpus: int = 1,
-) -> None:
+def fit(task: Task) -> None:
     """Train one model on one fold.
 
     The epoch with the lowest validation loss is kept, and the test part predicted once, with that one, at the end. A
     fit that was killed goes on from its last checkpoint, and on a CPU comes to the same bits as one that was not.
 
     Args:
-        module: of the architecture; its `build(settings, classes)` gives a `ClipNetwork`.
-        settings: of the model.
-        data: `clips`, `index`, `copies`, `copies_index`: files of all shards, at the model's size; instead of clips
-            they may hold embeddings, for which `temporal(settings, width, classes)` of the module is trained.
-        splits: table of the folds.
-        fold: which of them.
-        outputs: `model`, `history`, `predictions`, `record`.
-        seed: of weights, order and everything drawn.
-        threads: of the CPU.
-        scratch: folder for the checkpoint, TensorBoard's files and the profiler's trace.
-        stored_size: edge in pixels that clips were first stored at.
-        gpus: graphics processors that train together, each in a process of its own.
+        task: its module's `build(settings, classes)` gives a `ClipNetwork`; its data are `clips`, `index`, `copies`,
+            `copies_index`, at the model's size. Instead of clips they may hold embeddings, for which
+            `temporal(settings, width, classes)` of the module is trained.
 
     Raises:
         NotFiniteError: the loss is no longer finite.
         RuntimeError: a single clip does not fit into memory.
         SystemExit: a signal asked to stop; run again to go on.
     """
-    arguments = {name: value for name, value in locals().items() if name != "gpus"}
-    several = min(gpus, torch.cuda.device_count())
+    several = min(task.gpus, torch.cuda.device_count())
     if several > 1:
-        launch(arguments, several)
+        launch(task, several)
     else:
-        fit_here(**arguments)
+        fit_here(task)
 
 
-def launch(arguments: Mapping[str, Any], processes: int) -> None:
+def launch(task: Task, processes: int) -> None:
     """Fit in several processes that `torchrun` starts, one per graphics processor."""
-    plain = json.dumps(arguments, default=str)
+    plain = json.dumps(asdict(task), default=str)
     signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
     command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
     with listening() as stop:
@@ -96,42 +77,34 @@ def launch(arguments: Mapping[str, Any], processes: int) -> None:
         raise SystemExit(code)
 
 
-def fit_here(
-    module: str,
-    settings: Mapping[str, Any],
-    data: Mapping[str, Sequence[PathLike]],
-    splits: PathLike,
-    fold: int,
-    outputs: Mapping[str, PathLike],
-    seed: int,
-    threads: int,
-    scratch: PathLike,
-    stored_size: int,
-) -> None:
+def fit_here(task: Task) -> None:
     """Fit in this process, which may be one of several; see `fit`."""
     started = time.monotonic()
-    files = [splits, *(path for paths in data.values() for path in paths)]
-    code = fingerprint("clipfold.training.on_clips", module)  # that wrote the state: another may not understand it
-    key = checkpoint.key_of([module, settings, fold, seed, stored_size, code, torch.__version__], files)
+    settings = task.settings
+    files = [task.splits, *(path for paths in task.data.values() for path in paths)]
+    code = fingerprint("clipfold.training.on_clips", task.module)  # that wrote the state: another may not understand it
+    key = checkpoint.key_of(
+        [task.module, settings, task.fold, task.seed, task.stored_size, code, torch.__version__], files
+    )
     with listening() as stop, joined() as processes:
-        device = choose_device(settings, threads, processes.rank)
+        device = choose_device(settings, task.threads, processes.rank)
         peaks = Peaks(device)
-        parts = read_fold(splits, fold)
-        clips = Clips(data, settings["frames"], stored_size, settings["size"])
+        parts = read_fold(task.splits, task.fold)
+        clips = Clips(task.data, settings["frames"], task.stored_size, settings["size"])
         source = partial(_source, clips, parts, device, settings["workers"])
         train, val = source("train"), source("val")
         peaks.note("reading")
-        torch.manual_seed(seed)
-        network = _build(module, settings, clips, len(parts.classes))
+        torch.manual_seed(task.seed)
+        network = _build(task.module, settings, clips, len(parts.classes))
         if settings.get("freeze") and not settings["weights"]:
             logger.warning("freeze keeps the backbone at random weights: name its weights, such as weights: pretrained")
         place(network, settings, device)
         micro = choose_micro_batch(network, settings, train, len(parts.classes))
         peaks.note("building")
-        recorder = Recorder(settings, outputs["history"], scratch, val, device, first=processes.rank == 0)
-        state = Path(scratch, "checkpoint.pt")
+        recorder = Recorder(settings, task.outputs["history"], task.scratch, val, device, first=processes.rank == 0)
+        state = Path(task.scratch, "checkpoint.pt")
         loop = Loop(
-            network, settings, train, val, len(parts.classes), seed, micro, recorder, state, key, stop, processes
+            network, settings, train, val, len(parts.classes), task.seed, micro, recorder, state, key, stop, processes
         )
         loop.run()
         peaks.note("training")
@@ -141,12 +114,12 @@ def fit_here(
         probabilities = {"val": predict(network, val, loop.precision, micro)}
         probabilities["test"] = predict(network, source("test"), loop.precision, micro)
         peaks.note("predicting")
-        with replacing(outputs["model"]) as file:
+        with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in loop.best.items()}))
         recorder.write(loop.progress.history)
-        write_predictions(outputs["predictions"], parts, probabilities)
+        write_predictions(task.outputs["predictions"], parts, probabilities)
         write_record(
-            outputs["record"],
+            task.outputs["record"],
             parts,
             settings,
             parameters=sum(p.numel() for p in network.parameters()),
@@ -192,4 +165,5 @@ def _detail(loop: Loop, train: Source) -> dict[str, Any]:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    fit_here(**json.loads(sys.argv[1]))
+    keep_freed_memory()
+    fit_here(Task(**json.loads(sys.argv[1])))

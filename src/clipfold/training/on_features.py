@@ -3,7 +3,6 @@
 import importlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,59 +11,46 @@ import skops.io
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from clipfold.store import Array, PathLike, read_table, replacing
+from clipfold.store import Array, read_table, replacing
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+from clipfold.training.task import Task
 
 logger = logging.getLogger(__name__)
 
 
-def fit(
-    module: str,
-    settings: Mapping[str, Any],
-    data: Mapping[str, Sequence[PathLike]],
-    splits: PathLike,
-    fold: int,
-    outputs: Mapping[str, PathLike],
-    seed: int,
-    threads: int,
-) -> None:
+def fit(task: Task) -> None:
     """Fit one model on one fold.
 
     Args:
-        module: of the architecture; its `build(settings, seed)` gives a scikit-learn classifier with `predict_proba`.
-        settings: of the model; `features` names the groups of columns it learns from.
-        data: `features`: the tables of all shards.
-        splits: table of the folds.
-        fold: which of them.
-        outputs: `model`, `history`, `predictions`, `record`.
-        seed: of the fit.
-        threads: of the CPU; only `gradient_boosting` makes use of several.
+        task: its module's `build(settings, seed)` gives a scikit-learn classifier with `predict_proba`; its data are
+            `features`, tables, and its setting `features` names the groups of their columns to learn from. Only
+            `gradient_boosting` makes use of several threads.
 
     Raises:
         ValueError: no columns of the groups asked for.
     """
     started = time.monotonic()
-    parts = read_fold(splits, fold)
-    table = read_table(data["features"]).to_pandas().set_index("id")
-    columns = [c for c in table.columns if c.split(".")[0] in settings["features"]]
+    parts = read_fold(task.splits, task.fold)
+    table = read_table(task.data["features"]).to_pandas().set_index("id")
+    columns = [c for c in table.columns if c.split(".")[0] in task.settings["features"]]
     if not columns:
         known = sorted({c.split(".")[0] for c in table.columns})
-        raise ValueError(f"features is {settings['features']!r}: use groups of {', '.join(known)}")
+        raise ValueError(f"features is {task.settings['features']!r}: use groups of {', '.join(known)}")
     x = {role: table.loc[parts.ids(role), columns].to_numpy() for role in ("train", "val", "test")}
-    model = importlib.import_module(module).build(settings, seed)
-    with threadpool_limits(threads):
+    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    with threadpool_limits(task.threads):
         model.fit(x["train"], parts.targets("train"))
     probabilities = {role: _full(model, x[role], parts) for role in ("val", "test")}
     losses = {
         r: log_loss(parts.targets(r), _full(model, x[r], parts), labels=range(len(parts.classes)))
         for r in ("train", "val")
     }
-    with replacing(outputs["model"]) as file:
+    with replacing(task.outputs["model"]) as file:
         file.write(skops.io.dumps(model))
-    with replacing(outputs["history"]) as file:
+    with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{r}_loss": v for r, v in losses.items()}]).to_csv(file, index=False)
-    write_predictions(outputs["predictions"], parts, probabilities)
-    write_record(outputs["record"], parts, settings, features=columns, seconds=time.monotonic() - started)
+    write_predictions(task.outputs["predictions"], parts, probabilities)
+    write_record(task.outputs["record"], parts, task.settings, features=columns, seconds=time.monotonic() - started)
     logger.info(
         "%d features, %d videos: %s", len(columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}
     )

@@ -2,55 +2,39 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from clipfold.store import Array, PathLike, read_table, replacing, write_json
+from clipfold.store import Array, read_table, replacing, write_json
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+from clipfold.training.task import Task
 
 logger = logging.getLogger(__name__)
 
 
-def fit(
-    module: str,
-    settings: Mapping[str, Any],
-    data: Mapping[str, Sequence[PathLike]],
-    splits: PathLike,
-    fold: int,
-    outputs: Mapping[str, PathLike],
-    seed: int,
-    threads: int,
-) -> None:
+def fit(task: Task) -> None:
     """Fit the weights on one fold.
 
     Args:
-        module: not used: there is no network.
-        settings: `members`, the names of the other models.
-        data: `predictions`: the members' tables of the same fold, in the order of `members`.
-        splits: table of the folds.
-        fold: which of them.
-        outputs: `model` (JSON: weight by member), `history`, `predictions`, `record`.
-        seed: not used: nothing is drawn.
-        threads: not used.
+        task: its setting `members` names the other models; its data are `predictions`, their tables of the same fold,
+            in that order. The model is written as JSON, weight by member. Nothing is drawn.
     """
     started = time.monotonic()
-    parts = read_fold(splits, fold)
-    tables = [read_table(path).to_pandas() for path in data["predictions"]]
+    parts = read_fold(task.splits, task.fold)
+    tables = [read_table(path).to_pandas() for path in task.data["predictions"]]
     val, test = (np.stack([_probabilities(table, parts, role) for table in tables]) for role in ("val", "test"))
     weights = fit_weights(val, parts.targets("val"))
-    by_member = dict(zip(settings["members"], map(float, weights), strict=True))
-    write_json(outputs["model"], {"weights": by_member})
+    by_member = dict(zip(task.settings["members"], map(float, weights), strict=True))
+    write_json(task.outputs["model"], {"weights": by_member})
     loss = log_loss(weights, val, parts.targets("val"))
-    with replacing(outputs["history"]) as file:
+    with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
     mixed = {role: np.tensordot(weights, values, 1) for role, values in (("val", val), ("test", test))}
-    write_predictions(outputs["predictions"], parts, mixed)
-    write_record(outputs["record"], parts, settings, weights=by_member, seconds=time.monotonic() - started)
+    write_predictions(task.outputs["predictions"], parts, mixed)
+    write_record(task.outputs["record"], parts, task.settings, weights=by_member, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
 
 

@@ -87,7 +87,9 @@ class Stepper:
 
     def attempt(self, batch: Batch, clips: int, step: int, seed: int) -> bool:
         """Make one step if there is memory enough; says whether. If not, only running statistics have moved."""
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` looks at every kind of device there is
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros_like(self.total)
         enough = True

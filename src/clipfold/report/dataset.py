@@ -1,5 +1,6 @@
 """What the report says of the data: where every video went, what the classes look like, how the folds are made."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -46,7 +47,8 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
     for label in [*sorted(probed.label.unique()), None]:
         mine = usable if label is None else usable[usable.label == label]
         ranges = {name: dict(mine[name].agg(["median", "min", "max"])) for name in ("duration", "frames", "fps")}
-        sizes = mine.width.astype(str) + "\N{MULTIPLICATION SIGN}" + mine.height.astype(str)
+        width, height = (mine[name].astype("Int64").astype(str) for name in ("width", "height"))
+        sizes = width + "\N{MULTIPLICATION SIGN}" + height
         summaries.append(
             {
                 "label": label,
@@ -61,6 +63,15 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
             }
         )
     return summaries
+
+
+def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit of the folds, with nothing where an audit did not look for it; see `leakage.audit`."""
+    groups: dict[str, Any] = {"source": "manifest"}
+    near: dict[str, Any] = {"pairs": None, "across_groups": 0, "other_labels": 0, "across_roles": []}
+    return {"mark": "", "kinds": {}, "tested": None, "leaking": None, "near_duplicates": near, "groups": groups} | dict(
+        audit
+    )
 
 
 def shares(values: pd.Series, most: int = 3) -> list[tuple[str, float]]:

@@ -1,0 +1,65 @@
+"""From facts to the page: the templates, styles and script of `page/` as one file that asks for nothing else."""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+PAGE = Path(__file__).parent / "page"
+
+
+def render(facts: Mapping[str, Any]) -> str:
+    """Fill in the templates; whatever came from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "signed": signed, "seconds": seconds, "share": share}
+    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+    environment.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
+    return environment.get_template("index.html").render(facts)
+
+
+def svg(figure: str) -> Markup:
+    """One of our own figures, which matplotlib has escaped, as part of a page."""
+    return Markup(re.sub(r"^.*?(?=<svg )", "", figure, flags=re.DOTALL))
+
+
+def number(value: float, digits: int = 3, sign: str = "") -> str:
+    r"""Write a number, a true minus sign and a dash for NaN included.
+
+    >>> number(1234.5), number(-0.25) == "\N{MINUS SIGN}0.250"
+    ('1,234.500', True)
+    """
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:{sign},.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+signed = partial(number, sign="+")
+"""Write a difference: as `number`, with a plus sign too."""
+
+
+def share(value: float) -> str:
+    r"""Write a share as per cent.
+
+    >>> share(0.256)
+    '26\xa0%'
+    """
+    return "\N{EN DASH}" if pd.isna(value) else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def seconds(value: float) -> str:
+    """Write a time span in the two units that matter.
+
+    >>> [seconds(v) for v in (2.34, 95, 7260)]
+    ['2.3 s', '1 min 35 s', '2 h 01 min']
+    """
+    if pd.isna(value):
+        return "\N{EN DASH}"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"

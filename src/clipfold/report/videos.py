@@ -1,0 +1,114 @@
+"""What the page says of single videos: a table of all, and pictures of those that the models got wrong."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clipfold.evaluation.errors import confident_errors, judged
+from clipfold.store import Array, PathLike, open_array
+from clipfold.strips import FRAMES, content, encode_strip
+from clipfold.training.clips import Clips
+
+PER_MODEL = 6
+MOST = 60
+
+
+def mean_over_repeats(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """One row per model and video, `judged`: a video that is tested in several repeats has their mean."""
+    columns = [f"p_{name}" for name in classes]
+    means = predictions.groupby(["model", "id"], sort=False)[columns].mean()
+    facts = predictions.drop_duplicates(["model", "id"]).set_index(["model", "id"])[["label", "group", "fold"]]
+    return judged(facts.join(means).reset_index(), classes)
+
+
+def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    """All videos, small enough for thousands: names as indices, probabilities in thousandths.
+
+    Args:
+        predictions: from `mean_over_repeats`.
+        models: in the order to show.
+        classes: sorted names.
+
+    Returns:
+        `models`, `classes`, `groups`; per video, sorted by id, `ids`, `label`, `group`, `fold`; and per model and video
+        the class `predicted` and what the label's own class was given (`own`).
+    """
+    wide = predictions.pivot_table(index="id", columns="model", values=["own"], sort=True)["own"][list(models)]
+    first = predictions.drop_duplicates("id").set_index("id").loc[wide.index]
+    index = {name: i for i, name in enumerate(classes)}
+    called = predictions.assign(called=predictions.predicted.map(index)).set_index(["model", "id"])["called"]
+    names, group = np.unique(first["group"].to_numpy(str), return_inverse=True)
+    return {
+        "models": list(models),
+        "classes": list(classes),
+        "groups": names.tolist(),
+        "ids": wide.index.tolist(),
+        "label": first.label.map(index).tolist(),
+        "group": group.tolist(),
+        "fold": first.fold.tolist(),
+        "predicted": [called[model].loc[wide.index].tolist() for model in models],
+        "own": [(1000 * wide[model]).round().astype(int).tolist() for model in models],
+    }
+
+
+def gallery(
+    predictions: pd.DataFrame, models: Sequence[str], clips: Sequence[PathLike], index: Sequence[PathLike]
+) -> list[dict[str, Any]]:
+    """The most confident errors of every model, each video once: first those that most models get wrong.
+
+    Args:
+        predictions: from `mean_over_repeats`.
+        models: in the order to show.
+        clips: arrays of stored clips.
+        index: their tables.
+
+    Returns:
+        At most `MOST` videos: `id`, `label`, `group`, `fold`; `models`, whose confident errors it is among; `scores`,
+        per model `model`, `own`, `predicted`, `wrong`; and the clip's `strip`, see `strip`.
+    """
+    mine = {model: confident_errors(predictions[predictions.model == model], PER_MODEL) for model in models}
+    chosen = sorted({video for errors in mine.values() for video in errors.id})
+    shown = predictions[predictions.id.isin(chosen)]
+    order = shown.groupby("id").agg(wrong=("wrong", "sum"), own=("own", "mean"))
+    best_first = order.sort_values(["wrong", "own"], ascending=[False, True]).index[:MOST]
+    by_video = {video: rows.set_index("model").loc[list(models)] for video, rows in shown.groupby("id")}
+    stored = stored_clips(clips, index)
+    cards = []
+    for video in best_first:
+        rows = by_video[video].reset_index()
+        facts = rows.iloc[0]
+        cards.append(
+            {"id": video, "label": facts.label, "group": facts["group"], "fold": int(facts.fold)}
+            | {"models": [model for model in models if video in set(mine[model].id)]}
+            | {"scores": rows[["model", "own", "predicted", "wrong"]].to_dict("records")}
+            | {"strip": strip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
+        )
+    return cards
+
+
+def stored_clips(clips: Sequence[PathLike], index: Sequence[PathLike]) -> Clips:
+    """Stored clips by video, as many frames as a strip shows, without copies."""
+    files = {"clips": clips, "index": index, "copies": (), "copies_index": ()}
+    _, frames, size, *_ = open_array(clips[0]).shape
+    return Clips(files, min(frames, FRAMES), stored_size=size, size=size)
+
+
+def strip(frames: Array) -> dict[str, Any]:
+    """A strip for the page.
+
+    Args:
+        frames: RGB, uint8 (frames, height, width, 3).
+
+    Returns:
+        `data`, an address that holds the picture itself; `frames`, `width` and `height` in pixels of one.
+    """
+    return embedded(encode_strip(frames), len(frames), frames.shape[2], frames.shape[1])
+
+
+def embedded(picture: bytes, frames: int, width: int, height: int) -> dict[str, Any]:
+    """As `strip`, of a strip that is encoded already."""
+    data = "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+    return {"data": data, "frames": frames, "width": width, "height": height}

@@ -1,0 +1,142 @@
+"""Gathers the facts of a run and writes the page; `page/` words them."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from clipfold.evaluation import figures
+from clipfold.evaluation.intervals import RESAMPLES
+from clipfold.evaluation.tables import NAMES
+from clipfold.report import costs, dataset, evidence, scores, videos
+from clipfold.report.render import render, svg
+from clipfold.store import PathLike, read_json, read_table, replacing
+
+FIGURES = ("roc", "precision_recall", "confusion", "reliability")
+
+
+def write_report(
+    evaluation: Mapping[str, PathLike],
+    metadata: Sequence[PathLike],
+    splits: PathLike,
+    quarantine: PathLike,
+    audit: PathLike,
+    clips: Sequence[PathLike],
+    index: Sequence[PathLike],
+    histories: Mapping[str, Sequence[PathLike]],
+    records: Mapping[str, Sequence[PathLike]],
+    explanations: Mapping[str, PathLike],
+    benchmarks: PathLike,
+    output: PathLike,
+    config: Mapping[str, Any],
+    fingerprints: Mapping[str, str],
+) -> None:
+    """Write the report, a page that needs no other file and no network.
+
+    Args:
+        evaluation: `predictions`, `metrics`, `comparison`, `pairs`, `calibration`, `slices` (tables), `roc`,
+            `precision_recall`, `confusion` and `reliability` (SVG), as `evaluate` wrote them.
+        metadata: tables that probing wrote; their rows are those of the manifest.
+        splits: table of the folds.
+        quarantine: table of the videos that are not used.
+        audit: JSON of what was checked of the folds.
+        clips: arrays of stored clips, of all shards.
+        index: their tables.
+        histories: model -> `history.csv` of every fold.
+        records: model -> `fit.json` of every fold.
+        explanations: model -> table of what it looked at; models without one are left out.
+        benchmarks: folder of Snakemake's benchmark files; may lack any of them, or be missing.
+        output: the page.
+        config: of the run, with all defaults; `seed` is in it.
+        fingerprints: stage -> hash of its code.
+    """
+    dealt = read_table(splits).to_pandas()
+    rejected = read_table(quarantine).to_pandas()
+    probed = read_table(metadata, (*dataset.COLUMNS, "group", "digest")).to_pandas()
+    classes = sorted(dealt.label.unique())
+    metrics = read_table(evaluation["metrics"]).to_pandas()
+    comparison = scores.comparison(read_table(evaluation["comparison"]).to_pandas(), metrics)
+    order = [row["model"] for row in comparison]
+    predictions = videos.mean_over_repeats(read_table(evaluation["predictions"]).to_pandas(), classes)
+    slices = read_table(evaluation["slices"]).to_pylist()
+    curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
+    models = {model: _model([read_json(path) for path in paths]) for model, paths in records.items()}
+    stages = costs.stages(benchmarks)
+    facts = {
+        "classes": classes,
+        "groups": dealt.group.nunique(),
+        "folds": dealt.fold.nunique(),
+        "accounting": dataset.account(probed.id, predictions, rejected.id),
+        "audit": dataset.audited(read_json(audit)),
+        "quarantine": scores.records(rejected.sort_values("id")),
+        "dataset": dataset.by_class(probed, dealt),
+        "splits": dataset.by_fold(dealt),
+        "comparison": comparison,
+        "axis": scores.axis(comparison),
+        "resamples": RESAMPLES,
+        "names": NAMES,
+        "metrics": scores.metrics(metrics, order, "argmax"),
+        "metrics_at_threshold": scores.metrics(metrics, order, "val"),
+        "per_class": scores.per_class(metrics, order),
+        "pairs": read_table(evaluation["pairs"]).to_pylist(),
+        "calibration": read_table(evaluation["calibration"]).to_pylist(),
+        "slices": [row for row in slices if row["worse"]],
+        "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
+        **{name: svg(Path(evaluation[name]).read_text("utf-8")) for name in FIGURES},
+        "gallery": videos.gallery(predictions, order, clips, index),
+        "videos": videos.table(predictions, order, classes),
+        "evidence": evidence.read(explanations, order),
+        "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
+        "stages": stages,
+        "total": costs.total(stages),
+        "seed": config["seed"],
+        "config": json.dumps(config, indent=2, ensure_ascii=False),
+        "data_fingerprint": _digest(probed),
+        "fingerprints": fingerprints,
+        "settings": list(dict.fromkeys(key for model in models.values() for key in model["settings"])),
+        "models": models,
+        "versions": _versions("clipfold", "snakemake", "torch", "scikit-learn", "numpy", "av"),
+    }
+    with replacing(output) as file:
+        file.write(render(facts).encode())
+
+
+def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
+    """Histories of a model that was trained over epochs; of others there is nothing to draw."""
+    tables = [pd.read_csv(path) for path in paths]
+    return tables if max(map(len, tables)) > 1 else []
+
+
+def _digest(probed: pd.DataFrame) -> str:
+    """Hash of the videos, in whatever order the manifest has them: ids, labels, groups, contents."""
+    rows = probed[["id", "label", "group", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
+    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
+
+
+def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a model's fits say of themselves; a fact that differs between folds is listed by fold."""
+    first = records[0]
+    facts = {
+        "features": len(first.get("features", [])) or None,
+        "parameters": first.get("parameters"),
+        "epochs": [r["best_epoch"] for r in records if "best_epoch" in r],
+        "devices": sorted({r["device"] for r in records if "device" in r}),
+        "seconds": [r["seconds"] for r in records if "seconds" in r],
+    }
+    return {"settings": first["settings"], **facts}
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    """Version of Python and of each package that is installed."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,155 @@
+"""Headless Chromium, driven through its DevTools protocol over a pipe: a real browser and no package for it.
+
+https://chromedevtools.github.io/devtools-protocol
+"""
+
+import base64
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+KEYS = {"Tab": 9, "Enter": 13, " ": 32}
+
+
+class Browser:
+    """One page in a browser; what it requests, logs and throws is kept.
+
+    Attributes:
+        requests: addresses, in order.
+        problems: exceptions, and what was written to the console as warning or error.
+    """
+
+    def __init__(self, timeout: float = 60.0) -> None:
+        self._timeout, self._number, self._buffer = timeout, 0, b""
+        self._session: dict[str, str] = {}
+        self._loaded = False
+        self.requests: list[str] = []
+        self.problems: list[str] = []
+
+    def __enter__(self) -> Self:
+        assert CHROMIUM is not None
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
+        command += ["--disable-dev-shm-usage", "--disable-background-networking", "--remote-debugging-pipe"]
+        ours, theirs = [os.pipe() for _ in range(2)], []
+        # Chromium reads from 3 and writes to 4: ours must not be there already when they are put in place.
+        for end in (ours[0][0], ours[1][1]):
+            theirs.append(fcntl.fcntl(end, fcntl.F_DUPFD, 20))
+            os.close(end)
+        self._write, self._read = ours[0][1], ours[1][0]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={self._profile.name}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=lambda: (os.dup2(theirs[0], 3), os.dup2(theirs[1], 4)),
+            pass_fds=(3, 4),
+            start_new_session=True,
+        )
+        for end in theirs:
+            os.close(end)
+        pages = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
+        attached = self.call("Target.attachToTarget", targetId=pages[0]["targetId"], flatten=True)
+        self._session = {"sessionId": attached["sessionId"]}
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._write)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        os.close(self._read)
+        self._profile.cleanup()
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        """Call a method of the protocol; returns its result."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters} | self._session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while (answer := self._next()).get("id") != self._number:
+            self._note(answer)
+        assert "error" not in answer, f"{method}: {answer['error']['message']}"
+        return answer["result"]
+
+    def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> float:
+        """Open a file; returns the seconds until it has loaded and been painted."""
+        self.requests.clear()
+        self.problems.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self._loaded = False
+        started = time.monotonic()
+        self.call("Page.navigate", url=path.resolve().as_uri())
+        while not self._loaded:
+            self._note(self._next())
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        return time.monotonic() - started
+
+    def run(self, script: str) -> Any:
+        """Evaluate JavaScript in the page; returns its value, of a promise what it comes to."""
+        found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def choose(self, select: str, value: str) -> None:
+        """Choose an option, by the selector of its list."""
+        script = f"const list = document.querySelector({json.dumps(select)}); list.value = {json.dumps(value)};"
+        self.run(f"{{ {script} list.dispatchEvent(new Event('input', {{ bubbles: true }})) }}")
+
+    def press(self, key: str) -> None:
+        """Press and let go a key."""
+        text = {"text": {"Enter": "\r"}.get(key, key)} if key != "Tab" else {}
+        common = {"key": key, "code": {" ": "Space"}.get(key, key), "windowsVirtualKeyCode": KEYS[key]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def picture(self, path: Path, whole: bool = False) -> None:
+        """Save what is seen, or the whole page, as PNG."""
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def print(self, path: Path) -> None:
+        """Save the page as paper gets it, as PDF."""
+        path.write_bytes(base64.b64decode(self.call("Page.printToPDF", printBackground=False)["data"]))
+
+    def _next(self) -> dict[str, Any]:
+        deadline = time.monotonic() + self._timeout
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._read], [], [], max(0, deadline - time.monotonic()))
+            part = os.read(self._read, 1 << 20) if ready else b""
+            if not part:
+                raise TimeoutError("the browser says nothing" if not ready else "the browser has ended")
+            self._buffer += part
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        return json.loads(message)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        kind, told = event.get("method"), event.get("params", {})
+        if kind == "Page.loadEventFired":
+            self._loaded = True
+        elif kind == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif kind == "Runtime.exceptionThrown":
+            details = told["exceptionDetails"]
+            self.problems.append(details.get("exception", {}).get("description", details["text"]))
+        elif kind == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning", "assert"):
+            self.problems.append(" ".join(str(argument.get("value")) for argument in told["args"]))
+        elif kind == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
+            self.problems.append(told["entry"]["text"])

@@ -1,0 +1,8 @@
+"""Rules collect_DATA."""
+
+from clipfold import job
+from clipfold.store import write_json
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        write_json(snakemake.output[0], {kind: list(snakemake.input[kind]) for kind in snakemake.params.kinds})

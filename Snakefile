@@ -25,4 +25,8 @@ include: "rules/cluster.smk"
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        rules.report.output,
+        rules.evaluate.output,
+        rules.splits.output,
+        of_each_fold("fit.json"),
+        MODEL_FILES,

@@ -4,11 +4,14 @@ import os
 import re
 import shlex
 import sys
+from itertools import chain
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import validate
 
+from clipfold.damage import damaged
 from clipfold.models.catalog import plan_models
 from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
 from clipfold.provenance import fingerprint
@@ -41,6 +44,13 @@ except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 FOLDS = range(SPLITS.folds)
+
+# What is cut short is no result: removed before anything is planned, it is made again.
+STAGES = ["metadata", "frames", "augmented", "scaled", "embedded", "features", "splits", "collections", "models"]
+if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+    for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
+        logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again")
+        path.unlink()
 
 # What fits ask for; only the run itself asks.
 NEEDS = {
@@ -115,6 +125,9 @@ PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
 def of_each_fold(file):
     """A file of every model and fold, ordered by model, then fold."""
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in MODELS], fold=FOLDS)
+
+
+MODEL_FILES = [f"results/models/{m.name}/fold-{fold}/model.{SUFFIX[m.input]}" for m in MODELS for fold in FOLDS]
 
 
 def clips_at(size, stored):

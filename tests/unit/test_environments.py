@@ -63,3 +63,11 @@ def test_an_environment_has_what_its_rules_import(environment, script):
 
 def test_every_script_is_tested_here():
     assert {script for _, script in RULES} == {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+
+
+def test_both_images_are_made_in_the_same_way_and_of_a_python_that_is_supported():
+    texts = [(ROOT / "envs" / name).read_text() for name in ("Dockerfile", "apptainer.def")]
+    (command,) = {re.search(r"uv pip install .*", text)[0] for text in texts}
+    assert command.endswith("--require-hashes --compile-bytecode --requirement /requirements.lock")
+    ((_, minor),) = {tuple(map(int, re.search(r"python:(\d+)\.(\d+)-", text).groups())) for text in texts}
+    assert 11 <= minor <= 13

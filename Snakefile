@@ -19,9 +19,11 @@ include: "rules/augment.smk"
 include: "rules/scale.smk"
 include: "rules/embed.smk"
 include: "rules/features.smk"
+include: "rules/leakage.smk"
 include: "rules/splits.smk"
 include: "rules/collect.smk"
 include: "rules/train.smk"
+include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/cluster.smk"
 
@@ -32,5 +34,6 @@ rule all:
         rules.report.output,
         rules.evaluate.output,
         rules.splits.output,
+        rules.gate.output,
         of_each_fold("fit.json"),
         MODEL_FILES,

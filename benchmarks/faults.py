@@ -35,6 +35,7 @@ CONFIG = {
     "decode": {"size": 32},
     "splits": {"folds": 2, "validation": 0.34},
     "augment": {"copies": 1},
+    "shortcuts": False,
     "models": [
         "logistic_regression",
         {"architecture": "naive_cnn", "size": 16, "width": 2, "frames": 4, "epochs": 3, "checkpoint_minutes": 0.001},

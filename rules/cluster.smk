@@ -14,6 +14,8 @@ if not workflow.is_main_process:
 # Short steps need no place in the queue.
 localrules:
     splits,
+    audit,
+    gate,
     report,
 
 

@@ -12,11 +12,19 @@ from snakemake.logging import logger
 from snakemake.utils import validate
 
 from clipfold.damage import damaged
-from clipfold.models.catalog import plan_models
-from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
+from clipfold.models.catalog import plan_models, plan_shortcuts
+from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
 from clipfold.requests import learn, read_records
-from clipfold.settings import AugmentSettings, DecodeSettings, PolicySettings, ProbeSettings, SplitSettings
+from clipfold.settings import (
+    AugmentSettings,
+    DecodeSettings,
+    ExplainSettings,
+    PolicySettings,
+    ProbeSettings,
+    SplitSettings,
+    check_allowed,
+)
 from clipfold.video.views import build_views
 
 # Jobs may run in a conda environment of their own: this is where they find the package.
@@ -32,21 +40,39 @@ try:
     ProbeSettings(**config["probe"])
     PolicySettings(**config["policy"])
     AugmentSettings(**config["augment"])
+    ExplainSettings(**config["explain"])
     SPLITS = SplitSettings(**config["splits"])
     DECODE = DecodeSettings(**config["decode"])
     VIEWS = build_views(DECODE.views, DECODE.size)
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
+    SHORTCUTS = plan_shortcuts() if config["shortcuts"] else []
+    MODELS += SHORTCUTS
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
-    check_enough(VIDEOS, SPLITS.folds)
+    check_allowed(config["allow_leakage"], SPLITS.scheme)
+    GIVEN_ROLES = read_roles(MANIFEST, config["columns"]) if SPLITS.scheme == "column" else {}
+    FOLDS = range(count_folds(VIDEOS, SPLITS.scheme, SPLITS.folds, SPLITS.repeats))
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
-FOLDS = range(SPLITS.folds)
+# What an ensemble looks at is what its members look at.
+EXPLAINED = [model for model in MODELS if model.input != "predictions" and model not in SHORTCUTS]
 
 # What is cut short is no result: removed before anything is planned, it is made again.
-STAGES = ["metadata", "frames", "augmented", "scaled", "embedded", "features", "splits", "collections", "models"]
+STAGES = [
+    "metadata",
+    "frames",
+    "augmented",
+    "scaled",
+    "embedded",
+    "features",
+    "splits",
+    "collections",
+    "models",
+    "signatures",
+    "explanations",
+]
 if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
     for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
         logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again")
@@ -97,6 +123,11 @@ def codes():
     return {rule.name: rule.params.code for rule in workflow.rules if hasattr(rule.params, "code")}
 
 
+def model_entry(model):
+    """A model as an entry of the config that has every setting, without what its jobs ask for."""
+    return {"name": model.name, "architecture": model.architecture, **model.settings}
+
+
 def growing(amount):
     """A resource that grows with each attempt at a job."""
     return lambda wildcards, attempt: amount * attempt
@@ -136,15 +167,16 @@ def clips_at(size, stored):
     return at_hand if size == DECODE.size else f"results/scaled/{size}/{{shard}}/{stored}.npy"
 
 
-def collection(model):
+def collection(model, encoded=True):
     """What a model learns from, by the name of its collection; models of the same share it."""
     if model.input == "features":
         return "features", {"features": "results/features/{shard}.parquet"}
-    size = model.settings["size"]
-    clips, copies = (clips_at(size, stored) for stored in ("frames", "augmented"))
-    if model.encoder:
-        clips, copies = (f"results/embedded/{key_of(model.encoder)}/{{shard}}/{s}.npy" for s in ("frames", "augmented"))
-    return key_of(model.encoder) if model.encoder else f"clips_{size}", {
+    name = f"clips_{model.settings['size']}"
+    clips, copies = (clips_at(model.settings["size"], stored) for stored in ("frames", "augmented"))
+    if encoded and model.encoder:
+        name = key_of(model.encoder)
+        clips, copies = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
+    return name, {
         "clips": clips,
         "index": "results/frames/{shard}/index.parquet",
         "copies": copies,
@@ -152,7 +184,8 @@ def collection(model):
     }
 
 
-COLLECTIONS = dict(collection(model) for model in MODELS if model.input != "predictions")
+# Explanations are of pictures, also where a model learns from embeddings.
+COLLECTIONS = dict(collection(m, encoded) for m in MODELS if m.input != "predictions" for encoded in (True, False))
 
 
 def training_data(model):

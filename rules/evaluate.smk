@@ -2,6 +2,7 @@ rule evaluate:
     input:
         predictions=of_each_fold("predictions.parquet"),
         splits="results/splits/splits.parquet",
+        audit="results/splits/audit.json",
         quarantine="results/splits/quarantine.parquet",
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
         features=expand("results/features/{shard}.parquet", shard=SHARDS),
@@ -36,6 +37,7 @@ rule evaluate:
         runtime=growing(60),
     params:
         models=[model.name for model in MODELS],
+        shortcuts=[model.name for model in SHORTCUTS],
         folds=len(FOLDS),
         extras=lambda wildcards: read_extras(MANIFEST, config["columns"]),
         seed=config["seed"],
@@ -47,13 +49,14 @@ rule evaluate:
 rule report:
     input:
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        splits=rules.splits.output.splits,
+        splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,
         audit=rules.splits.output.audit,
         clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),
         index=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),
+        explanations=expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),
         predictions=rules.evaluate.output.predictions,
         metrics=rules.evaluate.output.metrics,
         comparison=rules.evaluate.output.comparison,
@@ -82,8 +85,9 @@ rule report:
         runtime=growing(30),
     params:
         models=[model.name for model in MODELS],
+        explained=[model.name for model in EXPLAINED],
         folds=len(FOLDS),
-        config=config,
+        config=config | {"models": [model_entry(model) for model in MODELS]},
         fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STAGES = ("metadata", "frames", "augmented", "scaled", "embedded", "features", "splits", "collections", "training")
-STAGES += ("models", "evaluation", "report", "benchmarks")
+STAGES += ("models", "signatures", "explanations", "evaluation", "report", "benchmarks")
 KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
 
 

@@ -10,8 +10,10 @@ import pyarrow as pa
 from test_evaluate import OUTPUTS, write_facts
 
 from clipfold.evaluation.evaluate import evaluate
+from clipfold.explain import on_clips, on_features
 from clipfold.splits import QUARANTINE, SCHEMA
 from clipfold.store import ArrayWriter, write_json, write_table
+from clipfold.strips import encode_strip
 
 NASTY = '<script>alert(1)</script> & "q".mp4'
 TSV = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -38,7 +40,14 @@ def write_run(
     ]
     known = write_facts(folder, probed)
     splits = [
-        {"id": ids[i], "label": labels[i], "group": group[i], "fold": f, "role": roles[(i // 5 + f) % folds]}
+        {
+            "id": ids[i],
+            "label": labels[i],
+            "group": group[i],
+            "repeat": 0,
+            "fold": f,
+            "role": roles[(i // 5 + f) % folds],
+        }
         for f in range(folds)
         for i in used
     ]
@@ -95,7 +104,7 @@ def write_run(
         "histories": files["histories"],
         "records": files["records"],
         "benchmarks": benchmarks,
-        "explanations": {},
+        "explanations": write_explanations(folder, entries, ids, order),
         "output": folder / "index.html",
         "config": {"manifest": "videos.csv", "seed": 0},
         "fingerprints": {"probe": "0123456789abcdef"},
@@ -118,3 +127,24 @@ def write_clips(folder: Path, ids: list[str]) -> dict[str, list[Path]]:
     index = [{"id": name, "row": i % len(clips), "clips_box": box} for i, name in enumerate(ids)]
     write_table(folder / "index.parquet", pa.Table.from_pylist(index))
     return {"clips": [folder / "clips.npy"], "index": [folder / "index.parquet"]}
+
+
+def write_explanations(folder: Path, models: list[str], ids: list[str], classes: list[str]) -> dict[str, Path]:
+    """What the models looked at, of which every other two are networks."""
+    random = np.random.default_rng(0)
+    paths = {}
+    for number, model in enumerate(models):
+        paths[model] = folder / model / "explanation.parquet"
+        if number % 4 > 1:
+            facts = {"label": classes[0], "predicted": classes[1], "probability": 0.9, "share": 1.0, "fold": 0}
+            clips = np.repeat(np.repeat(random.integers(0, 255, (10, 8, 12, 8, 3)).astype(np.uint8), 14, 2), 14, 3)
+            rows = [
+                facts
+                | {"id": name, "wrong": i < 6, "frames": 8, "width": 112, "height": 168, "picture": encode_strip(clip)}
+                for i, (name, clip) in enumerate(zip(ids[-10:], clips, strict=True))
+            ]
+            write_table(paths[model], rows, on_clips.SCHEMA)
+        else:
+            rows = [{"feature": f"motion.f{i}", "value": 0.5 - i / 20, "sd": 0.1} for i in range(15)]
+            write_table(paths[model], rows, on_features.SCHEMA)
+    return paths

@@ -135,6 +135,14 @@ def test_shortcuts_and_allowed_leaks_are_on_the_first_screen(run, tmp_path):
     assert "tied with the best 2 of 2 other models" in text
 
 
+def test_what_models_looked_at(page, run):
+    text = text_of(page)
+    assert "✗ no_fight 0.90 is fight" in text
+    assert "motion.f0 +0.500 ± 0.100" in text
+    assert "3 further features matter less." in text
+    assert page.count("Evidence in ") == 20
+
+
 def test_same_input_gives_same_bytes(page, run, tmp_path):
     write_report(**run | {"output": tmp_path / "again.html"})
     assert (tmp_path / "again.html").read_text() == page

@@ -58,7 +58,11 @@ def test_one_embedding_per_shard_and_array_serves_all_folds_and_models(trained):
 def test_a_second_model_on_the_same_encoder_skips_it(trained):
     second = {"architecture": "vit_gru", "name": "vit_gru_wide", "hidden": 160, **FROZEN}
     trained.configure(models=[*MODELS, second])
-    assert trained.planned() == {"train_vit_gru_wide": CONFIG["splits"]["folds"], **EVALUATION}
+    assert trained.planned() == {
+        "train_vit_gru_wide": CONFIG["splits"]["folds"],
+        "explain_vit_gru_wide": 1,
+        **EVALUATION,
+    }
 
 
 def test_another_encoder_is_not_taken_for_the_same(trained):

@@ -7,9 +7,11 @@ pytestmark = pytest.mark.workflow
 
 FOLDS = 2
 EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
+SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
+CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
-TRAINING = {"splits": 1, **COLLECTED, "train_svm": FOLDS, "train_cnn": FOLDS, **EVALUATION}
-SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
+TRAINING = {"splits": 1, "audit": 1, "gate": 1, **COLLECTED, **SVM, **CNN}
+SHARD = {"probe": 1, "signatures": 1, "matches": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
 
 
 def test_nothing_changed_nothing_to_be_done(finished):
@@ -43,7 +45,7 @@ def test_a_missing_video_that_turns_up_runs_its_shard(workflow):
 def test_one_models_settings_edited_runs_that_model(workflow):
     models = ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 3}]
     workflow.configure(models=models)
-    assert workflow.planned() == {"train_cnn": FOLDS, **EVALUATION}
+    assert workflow.planned() == CNN
 
 
 def test_more_memory_for_a_model_runs_nothing(workflow):
@@ -55,7 +57,7 @@ def test_more_memory_for_a_model_runs_nothing(workflow):
 def test_a_variant_added_runs_the_variant(workflow):
     variant = {"architecture": "svm", "name": "svm_c10", "C": 10}
     workflow.configure(models=[*CONFIG["models"], variant])
-    assert workflow.planned() == {"train_svm_c10": FOLDS, **EVALUATION}
+    assert workflow.planned() == {"train_svm_c10": FOLDS, "explain_svm_c10": 1, **EVALUATION}
 
 
 @pytest.mark.parametrize(
@@ -65,15 +67,16 @@ def test_a_variant_added_runs_the_variant(workflow):
             "features/noise.py",
             "_EPSILON = 1e-3",
             "_EPSILON = 2e-3",
-            {"features": 2, "collect_features": 1, "train_svm": FOLDS, **EVALUATION},
+            {"features": 2, "collect_features": 1, **SVM},
         ),
-        ("models/svm.py", "probability=True", "probability=1", {"train_svm": FOLDS, **EVALUATION}),
+        ("models/svm.py", "probability=True", "probability=1", SVM),
         (
             "training/step.py",
             "total = torch.zeros_like",
             "total = 1 * torch.zeros_like",
-            {"train_cnn": FOLDS, **EVALUATION},
+            CNN,
         ),
+        ("explain/attribution.py", "STEPS = 32", "STEPS = 16", {"explain_cnn": 1, "report": 1, "all": 1}),
         ("report/page/index.html", "<html", "<!-- edited --><html", {"report": 1, "all": 1}),
     ],
 )

@@ -11,7 +11,7 @@ if __name__ == "__main__":
             evaluation={name: source[name] for name in params.evaluation},
             histories={model: source.histories[part] for model, part in of_each.items()},
             records={model: source.records[part] for model, part in of_each.items()},
-            explanations={},
+            explanations=dict(zip(params.explained, source.explanations, strict=True)),
             benchmarks=params.benchmarks,
             output=snakemake.output[0],
             config=params.config,

@@ -1,0 +1,35 @@
+for model in EXPLAINED:
+
+    rule:
+        name:
+            f"explain_{model.name}"
+        input:
+            **weights_file(model.settings),
+            collection=f"results/collections/{collection(model, encoded=False)[0]}.json",
+            models=expand(f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}", fold=FOLDS),
+            predictions=expand(f"results/models/{model.name}/fold-{{fold}}/predictions.parquet", fold=FOLDS),
+            records=expand(f"results/models/{model.name}/fold-{{fold}}/fit.json", fold=FOLDS),
+        output:
+            f"results/explanations/{model.name}.parquet",
+        log:
+            f"logs/explain/{model.name}.log",
+        benchmark:
+            f"results/benchmarks/explain/{model.name}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: model.needs.threads
+        resources:
+            mem_mb=growing(model.needs.memory_mb),
+            gpu=min(1, model.needs.gpus),
+            runtime=growing(60),
+        params:
+            module=model.module,
+            input=model.input,
+            data={"features": ["features"], "clips": ["clips", "index"]}[model.input],
+            settings=model.settings,
+            shown=config["explain"],
+            stored_size=DECODE.size,
+            seed=config["seed"],
+            code=code_of("explain", f"clipfold.explain.on_{model.input}", model.module),
+        script:
+            "../workflow/scripts/explain.py"

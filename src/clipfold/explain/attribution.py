@@ -1,0 +1,65 @@
+"""Where in a clip a network's evidence lies: integrated gradients (Sundararajan et al. 2017).
+
+One method for every architecture: it needs gradients alone, no layer of some kind.
+"""
+
+import torch
+from torch import Tensor
+
+from clipfold.models.network import ClipNetwork
+from clipfold.training.inputs import as_input, forward
+from clipfold.training.losses import class_logits
+
+STEPS = 32
+
+
+def attribute(
+    network: ClipNetwork, clip: Tensor, box: Tensor, target: int, steps: int = STEPS, batch: int = 8
+) -> tuple[Tensor, float]:
+    """Share out a network's evidence for a class over the pixels of a clip.
+
+    The path starts at a clip that has the mean colour of the content all over it, so that neither what is dark nor what
+    is bright goes unseen, and ends at the clip; the padding never changes and gets nothing.
+
+    Args:
+        network: in evaluation mode, on the device of the clip.
+        clip: as it is stored, `uint8` (frames, size, size, 3).
+        box: top, left, height and width of the content in pixels, int64 (4,).
+        target: the class.
+        steps: points on the path.
+        batch: points at once.
+
+    Returns:
+        Attributions, float (frames, size, size), whose sum comes near to the rise of the evidence along the path; and
+        that rise.
+    """
+    stored, boxes = clip[None], box[None]
+    end = as_input(network, stored).float()
+    start = as_input(network, _blank(clip, box)[None]).float()
+    total = torch.zeros_like(end)
+    # cuDNN has no gradients of recurrent layers in evaluation mode.
+    with torch.backends.cudnn.flags(enabled=False):
+        middles = (torch.arange(steps, device=clip.device) + 0.5) / steps
+        for points in (middles[i : i + batch] for i in range(0, steps, batch)):
+            inputs = (start + points[:, None, None, None, None] * (end - start)).requires_grad_()
+            score = evidence(network, inputs, boxes.expand(len(points), 4), target).sum()
+            (gradient,) = torch.autograd.grad(score, inputs)
+            total += gradient.sum(dim=0, keepdim=True) / steps
+    with torch.no_grad():
+        rise = evidence(network, torch.cat([start, end]), boxes.expand(2, 4), target).diff().item()
+    return (total * (end - start))[0].sum(dim=0), rise
+
+
+def evidence(network: ClipNetwork, inputs: Tensor, boxes: Tensor, target: int) -> Tensor:
+    """Log odds of a class against all others, float (batch,): unlike a probability, it does not saturate."""
+    logits = class_logits(forward(network, inputs, boxes).float())
+    others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
+    return logits[:, target] - others.logsumexp(dim=1)
+
+
+def _blank(clip: Tensor, box: Tensor) -> Tensor:
+    top, left, height, width = box.tolist()
+    blank = clip.clone()
+    content = (slice(None), slice(top, top + height), slice(left, left + width))
+    blank[content] = clip[content].float().mean(dim=(0, 1, 2)).round().to(torch.uint8)
+    return blank

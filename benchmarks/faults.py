@@ -41,7 +41,7 @@ CONFIG = {
         {"architecture": "naive_cnn", "size": 16, "width": 2, "frames": 4, "epochs": 3, "checkpoint_minutes": 0.001},
     ],
 }
-COMPARED = ("models/*/*/predictions.parquet", "models/*/*/model.*", "evaluation/*.parquet")
+COMPARED = ("models/*/*/predictions.parquet", "models/*/*/model.safetensors", "evaluation/*.parquet")
 STAGES = ("metadata", "frames", "augmented", "scaled", "features", "splits", "models", "evaluation", "report")
 MOST_STARTS = 6
 

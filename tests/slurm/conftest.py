@@ -74,7 +74,7 @@ class Run:
     def results(self) -> dict[str, bytes]:
         """Bytes of everything that a run must come to: weights, predictions, tables."""
         folder = self.directory / "results"
-        kinds = ("models/*/*/predictions.parquet", "models/*/*/model.*", "evaluation/*.parquet")
+        kinds = ("models/*/*/predictions.parquet", "models/*/*/model.safetensors", "evaluation/*.parquet")
         return {str(p.relative_to(folder)): p.read_bytes() for kind in kinds for p in sorted(folder.glob(kind))}
 
 

@@ -22,7 +22,6 @@ CONFIG = {
     "manifest": "videos.csv",
     "shard_size": 16,
     "splits": {"folds": 2, "validation": 0.34},
-    "shortcuts": False,
     "augment": {"copies": 1},
     "decode": {"size": 32},
     "shortcuts": False,

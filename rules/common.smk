@@ -56,6 +56,16 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+# Files that nothing more is made of once their consumers are done. What models learn from is named in a collection, of
+# which Snakemake does not know that it needs them.
+LEARNT_AS_STORED = any(model.settings.get("size") == DECODE.size for model in MODELS if model.input == "clips")
+
+
+def passing(path, needed=False):
+    """An output that need not stay, unless the config or a collection wants it."""
+    return path if needed or config["keep_intermediate"] else temp(path)
+
+
 # What an ensemble looks at is what its members look at.
 EXPLAINED = [model for model in MODELS if model.input != "predictions" and model not in SHORTCUTS]
 

@@ -1,9 +1,9 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
-RESULTS ?= demo/results
+FOLDER ?= demo
 
-.PHONY: help setup demo test test-slurm lint lock dag costs clean-demo
+.PHONY: help setup demo test test-slurm lint lock dag costs clean clean-results clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
@@ -13,7 +13,9 @@ help:
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        choose versions anew and write requirements.lock"
 	@echo "make dag         draw the graph of rules, as in README.md"
-	@echo "make costs       what jobs asked for and what they used; RESULTS=folder/results (demo/results)"
+	@echo "make costs       what jobs asked for and what they used, in FOLDER (demo)"
+	@echo "make clean-results  remove what runs made in FOLDER (demo); asks first, says what stays, never takes videos"
+	@echo "make clean       the same and Snakemake's records of them"
 	@echo "make clean-demo  remove the demo's videos and results"
 
 setup: .venv/complete
@@ -55,7 +57,13 @@ dag: setup
 	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
 
 costs: setup
-	@$(BIN)/python -m clipfold.costs $(RESULTS)
+	@$(BIN)/python -m clipfold.costs $(FOLDER)/results
+
+clean-results:
+	@$(PYTHON) workflow/clean.py $(FOLDER)
+
+clean:
+	@$(PYTHON) workflow/clean.py --all $(FOLDER)
 
 clean-demo:
 	rm -rf demo

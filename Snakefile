@@ -8,6 +8,10 @@ min_version("9.27")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
+# Only looked for with --sdm apptainer; envs/apptainer.def makes it.
+container: f"{workflow.basedir}/clipfold.sif"
+
+
 include: "rules/common.smk"
 include: "rules/probe.smk"
 include: "rules/decode.smk"
@@ -27,4 +31,9 @@ include: "rules/cluster.smk"
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        rules.report.output,
+        rules.evaluate.output,
+        rules.splits.output,
+        rules.gate.output,
+        of_each_fold("fit.json"),
+        MODEL_FILES,

@@ -22,7 +22,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 MODELS = ["logistic_regression", "svm", "feature_mlp", "gradient_boosting", "naive_cnn", "variable_ar_cnn"]
 MODELS += ["slowfast", "x3d", "vit_gru", "vit_transformer", "cnn_lstm", "r3d_18"]
-DATA = ("probe", "decode", "augment", "scale", "features")
+DATA = ("probe", "decode", "augment", "scale", "features", "signatures")
 
 
 def make_videos(folder: Path, videos: int) -> None:

@@ -1,6 +1,7 @@
 # What runs on a cluster need besides their profile; what a run will cost.
 import atexit
 import signal
+import time
 
 from clipfold.costs import Request, forecast, note_requests, read_uses
 
@@ -43,8 +44,26 @@ if workflow.is_main_process:
     atexit.register(lambda: say_forecast() if workflow.dryrun and workflow.dag else None)
 
 
+def check_results_folder():
+    """A run that cannot write its results should say so before its first job does."""
+    try:
+        note_requests(Path("results/requests.json"), planned_requests())
+    except OSError as error:
+        raise WorkflowError(f"results cannot be written to {Path('results').resolve()}: {error.strerror}") from None
+
+
+def check_clock():
+    """A file from the future is newer than whatever is made of it."""
+    late = [v.path for v in VIDEOS if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
+    if late:
+        logger.warning(
+            f"{len(late)} videos were changed in the future, such as {late[0]}: they are run each time; touch them"
+        )
+
+
 onstart:
     if workflow.executor_plugin.name == "slurm":
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
-    note_requests(Path("results/requests.json"), planned_requests())
+    check_results_folder()
+    check_clock()
     say_forecast()

@@ -4,11 +4,14 @@ import os
 import re
 import shlex
 import sys
+from itertools import chain
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.utils import validate
 
+from clipfold.damage import damaged
 from clipfold.models.catalog import plan_models, plan_shortcuts
 from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
@@ -53,8 +56,37 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
+# Files that nothing more is made of once their consumers are done. What models learn from is named in a collection, of
+# which Snakemake does not know that it needs them.
+LEARNT_AS_STORED = any(model.settings.get("size") == DECODE.size for model in MODELS if model.input == "clips")
+
+
+def passing(path, needed=False):
+    """An output that need not stay, unless the config or a collection wants it."""
+    return path if needed or config["keep_intermediate"] else temp(path)
+
+
 # What an ensemble looks at is what its members look at.
 EXPLAINED = [model for model in MODELS if model.input != "predictions" and model not in SHORTCUTS]
+
+# What is cut short is no result: removed before anything is planned, it is made again.
+STAGES = [
+    "metadata",
+    "frames",
+    "augmented",
+    "scaled",
+    "embedded",
+    "features",
+    "splits",
+    "collections",
+    "models",
+    "signatures",
+    "explanations",
+]
+if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+    for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
+        logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again")
+        path.unlink()
 
 # What fits ask for; only the run itself asks.
 NEEDS = {
@@ -136,21 +168,25 @@ def of_each_fold(file):
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in MODELS], fold=FOLDS)
 
 
+MODEL_FILES = [f"results/models/{m.name}/fold-{fold}/model.{SUFFIX[m.input]}" for m in MODELS for fold in FOLDS]
+
+
 def clips_at(size, stored):
     """The clips of a shard at a size, of the videos themselves ("frames") or their copies ("augmented")."""
     at_hand = f"results/{stored}/{{shard}}/clips.npy"
     return at_hand if size == DECODE.size else f"results/scaled/{size}/{{shard}}/{stored}.npy"
 
 
-def collection(model):
+def collection(model, encoded=True):
     """What a model learns from, by the name of its collection; models of the same share it."""
     if model.input == "features":
         return "features", {"features": "results/features/{shard}.parquet"}
-    size = model.settings["size"]
-    clips, copies = (clips_at(size, stored) for stored in ("frames", "augmented"))
-    if model.encoder:
-        clips, copies = (f"results/embedded/{key_of(model.encoder)}/{{shard}}/{s}.npy" for s in ("frames", "augmented"))
-    return key_of(model.encoder) if model.encoder else f"clips_{size}", {
+    name = f"clips_{model.settings['size']}"
+    clips, copies = (clips_at(model.settings["size"], stored) for stored in ("frames", "augmented"))
+    if encoded and model.encoder:
+        name = key_of(model.encoder)
+        clips, copies = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
+    return name, {
         "clips": clips,
         "index": "results/frames/{shard}/index.parquet",
         "copies": copies,
@@ -158,7 +194,8 @@ def collection(model):
     }
 
 
-COLLECTIONS = dict(collection(model) for model in MODELS if model.input != "predictions")
+# Explanations are of pictures, also where a model learns from embeddings.
+COLLECTIONS = dict(collection(m, encoded) for m in MODELS if m.input != "predictions" for encoded in (True, False))
 
 
 def training_data(model):
@@ -167,13 +204,3 @@ def training_data(model):
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
     return {"collection": f"results/collections/{collection(model)[0]}.json"}
-
-
-def explained_data(model):
-    """Files of all shards that an explanation of a model needs: of clips those that are predicted, without copies."""
-    if model.input == "features":
-        return {"features": expand("results/features/{shard}.parquet", shard=SHARDS)}
-    return {
-        "clips": expand(f"results/scaled/{model.settings['size']}/{{shard}}/frames.npy", shard=SHARDS),
-        "index": expand("results/frames/{shard}/index.parquet", shard=SHARDS),
-    }

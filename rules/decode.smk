@@ -2,7 +2,7 @@ rule decode:
     input:
         metadata="results/metadata/{shard}.parquet",
     output:
-        **{view: f"results/frames/{{shard}}/{view}.npy" for view in VIEWS},
+        **{view: passing(f"results/frames/{{shard}}/{view}.npy", needed=view == "clips") for view in VIEWS},
         index="results/frames/{shard}/index.parquet",
     log:
         "logs/decode/{shard}.log",

@@ -4,8 +4,8 @@ for model in EXPLAINED:
         name:
             f"explain_{model.name}"
         input:
-            **explained_data(model),
             **weights_file(model.settings),
+            collection=f"results/collections/{collection(model, encoded=False)[0]}.json",
             models=expand(f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}", fold=FOLDS),
             predictions=expand(f"results/models/{model.name}/fold-{{fold}}/predictions.parquet", fold=FOLDS),
             records=expand(f"results/models/{model.name}/fold-{{fold}}/fit.json", fold=FOLDS),
@@ -25,7 +25,7 @@ for model in EXPLAINED:
         params:
             module=model.module,
             input=model.input,
-            data=list(explained_data(model)),
+            data={"features": ["features"], "clips": ["clips", "index"]}[model.input],
             settings=model.settings,
             shown=config["explain"],
             stored_size=DECODE.size,

@@ -22,9 +22,9 @@ CONFIG = {
     "manifest": "videos.csv",
     "shard_size": 16,
     "splits": {"folds": 2, "validation": 0.34},
-    "shortcuts": False,
     "augment": {"copies": 1},
     "decode": {"size": 32},
+    "shortcuts": False,
     "models": ["logistic_regression", {"architecture": "svm", "memory_mb": 1200, "runtime": 7}, LIGHT],
 }
 
@@ -73,7 +73,7 @@ class Run:
     def results(self) -> dict[str, bytes]:
         """Bytes of everything that a run must come to: weights, predictions, tables."""
         folder = self.directory / "results"
-        kinds = ("models/*/*/predictions.parquet", "models/*/*/model.*", "evaluation/*.parquet")
+        kinds = ("models/*/*/predictions.parquet", "models/*/*/model.safetensors", "evaluation/*.parquet")
         return {str(p.relative_to(folder)): p.read_bytes() for kind in kinds for p in sorted(folder.glob(kind))}
 
 

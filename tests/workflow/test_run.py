@@ -140,3 +140,14 @@ def test_readme_shows_the_graph_of_rules_as_it_is(finished):
     drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", "models=[logistic_regression, svm, naive_cnn]"))
     assert len(drawn) > 20
     assert edges((PROJECT / "README.md").read_text()) == drawn
+
+
+def test_intermediate_files_can_go_and_the_results_stay(finished, workflow):
+    subprocess.run(["rm", "-rf", workflow.directory / "results", workflow.directory / ".snakemake"], check=True)
+    workflow.configure(keep_intermediate=False)
+    workflow.run()
+    assert workflow.results() == finished.results()
+    left = {path.name for path in (workflow.directory / "results/frames").rglob("*.npy")}
+    assert left == {"clips.npy"}
+    assert not list((workflow.directory / "results/augmented").rglob("*.npy"))
+    assert workflow.planned() == {}

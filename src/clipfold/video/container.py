@@ -44,6 +44,22 @@ class Unusable(Exception):
         return {"status": self.status, "reason": self.reason}
 
 
+def check_unchanged(path: str, size_bytes: int | None, mtime_ns: int | None) -> None:
+    """Make sure that a file is the one that was looked at before; None: it was not to be had, and nothing is said.
+
+    Raises:
+        RuntimeError: it is another now.
+    """
+    file = Path(path)
+    if mtime_ns is not None and not (file.is_file() and _signs(file) == (size_bytes, mtime_ns)):
+        raise RuntimeError(f"{path} was replaced while it was read: touch it and run again")
+
+
+def _signs(file: Path) -> tuple[int, int]:
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 @contextmanager
 def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a local file and choose its video stream; nothing but the file itself is ever opened.

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from clipfold.status import DECODABLE, Status
 from clipfold.store import ArrayWriter, PathLike, read_table, write_table
-from clipfold.video.container import Unusable
+from clipfold.video.container import Unusable, check_unchanged
 from clipfold.video.decode import Decoded, Stream, decode_video
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
@@ -25,7 +25,7 @@ Video = Mapping[str, Any]
 
 _PROBED = (
     *("id", "path", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns"),
 )
 
 
@@ -43,6 +43,9 @@ def decode_shard(
             without frames.
         settings: the views.
         workers: processes.
+
+    Raises:
+        RuntimeError: a video was replaced since it was probed.
     """
     views = build_views(settings.views, settings.size)
     table = read_table(metadata, _PROBED)
@@ -75,6 +78,8 @@ def _decodable(video: Video) -> bool:
 def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[str, ArrayWriter]) -> dict[str, Any]:
     """The video's row of the index; what was kept of it goes to the arrays."""
     facts: dict[str, Any] = {}
+    if decoded is not None:
+        check_unchanged(video["path"], video["size_bytes"], video["mtime_ns"])
     if isinstance(decoded, Decoded):
         for name, writer in writers.items():
             facts["row"] = writer.append(decoded.arrays[name])

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clipfold.status import Status
 from clipfold.store import PathLike, write_table
-from clipfold.video.container import Unusable
+from clipfold.video.container import Unusable, check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
 
@@ -26,10 +26,19 @@ def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings:
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
         settings: limits.
         workers: processes.
+
+    Raises:
+        RuntimeError: a video was replaced meanwhile.
     """
     work = partial(_probe, settings)
     results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
-    write_table(output, reported("probed", (dict(video) | _facts(result) for video, result in results)), SCHEMA)
+    write_table(output, reported("probed", (_row(video, result) for video, result in results)), SCHEMA)
+
+
+def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
+    facts = _facts(result)
+    check_unchanged(video["path"], facts.get("size_bytes"), facts.get("mtime_ns"))
+    return dict(video) | facts
 
 
 def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""What disks, clocks and people do to a run: a clear message, or the same results once more."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from clipfold.settings import DecodeSettings, ProbeSettings
+from clipfold.video.decode_shard import decode_shard
+from clipfold.video.probe_shard import probe_shard
+
+pytestmark = pytest.mark.workflow
+
+
+@contextmanager
+def mounted(folder: Path, options: str):
+    """A file system of its own in the place of a folder."""
+    folder.mkdir(exist_ok=True)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mount.returncode:
+        pytest.skip(f"mounting takes root: {mount.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def clean(workflow, answer, *arguments):
+    command = [sys.executable, str(workflow.project / "workflow/clean.py"), str(workflow.directory), *arguments]
+    return subprocess.run(command, input=answer, capture_output=True, text=True)
+
+
+def test_cleaning_asks_says_what_stays_and_takes_only_what_was_made(workflow):
+    results = workflow.directory / "results"
+    mine = [results / "metadata/my clip.mp4", results / "mine.csv", workflow.directory / "logs/notes.txt"]
+    for path in mine:
+        path.write_bytes(b"mine")
+    (results / "evaluation/linked.parquet").symlink_to(workflow.directory / "videos.csv")
+    before = workflow.results()
+    kept = {path for path in workflow.directory.iterdir() if path.name not in ("results", "logs", ".snakemake")}
+    assert clean(workflow, "\n").stderr == "nothing was removed\n"
+    assert workflow.results() == before
+    done = clean(workflow, "y\n", "--all")
+    assert done.returncode == 0, done.stderr
+    assert all(str(path) in done.stdout for path in [*mine, *kept])
+    left = {path for path in workflow.directory.rglob("*") if not path.is_dir() and path.parent.name != "videos"}
+    files = {path for path in kept if path.is_file()}
+    assert left == {*mine, results / "evaluation/linked.parquet", *files}
+    assert not (workflow.directory / ".snakemake").exists()
+    assert clean(workflow, "y\n").stderr.endswith("holds nothing that the workflow made\n")
+
+
+def test_cleaning_leaves_a_folder_at_work_alone(workflow):
+    locks = workflow.directory / ".snakemake/locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").touch()
+    assert "is locked" in clean(workflow, "y\n").stderr
+    assert workflow.results()
+
+
+CUT = ["metadata/*.parquet", "frames/*/motion.npy", "splits/audit.json", "models/svm/fold-0/model.skops"]
+CUT += ["models/cnn/fold-1/model.safetensors", "evaluation/metrics.parquet", "evaluation/roc.svg", "report/index.html"]
+
+
+@pytest.mark.parametrize("pattern", CUT)
+def test_a_file_cut_short_is_found_and_made_again(workflow, pattern):
+    before = workflow.results()
+    path = next((workflow.directory / "results").glob(pattern))
+    whole = path.read_bytes()
+    times = path.stat()
+    os.truncate(path, len(whole) // 2)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # a failing disk changes no time
+    said = workflow.run()
+    assert f"{path.relative_to(workflow.directory)} is cut short" in said
+    assert workflow.results() == before
+    if path.exists() or pattern not in ("metadata/*.parquet", "frames/*/motion.npy"):  # nothing hangs on these any more
+        assert path.name in ("index.html", "model.skops") or path.read_bytes() == whole  # those two hold the time
+    assert workflow.planned() == {}
+
+
+def test_a_full_disk_is_named_and_the_next_run_completes(workflow):
+    expected = workflow.results()
+    results = workflow.directory / "results"
+    results.rename(workflow.directory / "aside")
+    with mounted(results, "size=300k"):
+        said = workflow.run(check=False)
+        assert "No space left on device" in said
+    workflow.run()
+    assert workflow.results() == expected
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_clear_message(workflow):
+    results = workflow.directory / "results"
+    results.rename(workflow.directory / "aside")
+    with mounted(results, "ro"):
+        said = workflow.run(check=False)
+    assert f"results cannot be written to {results}: Read-only file system" in said
+    assert "Traceback" not in said
+
+
+def test_a_video_from_the_future_is_named(workflow):
+    before = workflow.results()
+    os.utime(workflow.directory / "a b.mp4", (time.time() + 86400,) * 2)
+    assert "1 videos were changed in the future, such as a b.mp4" in workflow.run()
+    assert workflow.results() == before
+    os.utime(workflow.directory / "a b.mp4")
+    workflow.run()
+    assert workflow.planned() == {}
+    assert workflow.results() == before
+
+
+def test_a_clock_that_went_back_between_two_stages_ends_in_the_same_results(workflow):
+    """Everything after decoding looks older than what it was made from."""
+    before = workflow.results()
+    past = time.time() - 86400
+    for path in (workflow.directory / "results").rglob("*"):
+        if path.is_file() and path.parent.parent.name not in ("frames", "metadata"):
+            os.utime(path, (past, past))
+    workflow.run()
+    assert workflow.results() == before
+    assert workflow.planned() == {}
+
+
+def test_a_lock_left_behind_is_named_with_its_remedy(workflow):
+    expected = workflow.results()
+    subprocess.run(["rm", "-rf", workflow.directory / "results"], check=True)
+    process = subprocess.Popen(workflow.command(), env=workflow.environment, stdout=subprocess.PIPE, text=True)
+    while not any((workflow.directory / ".snakemake/locks").glob("*")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    said = workflow.run(check=False)
+    assert "--unlock" in said
+    workflow.run("--unlock")
+    workflow.run()
+    assert workflow.results() == expected
+
+
+def test_a_video_replaced_between_probing_and_decoding_is_named(workflow, tmp_path, monkeypatch):
+    monkeypatch.chdir(workflow.directory)
+    rows = [{"id": name, "path": name, "label": "real", "group": name} for name in ("a b.mp4", "c,d.mp4")]
+    probe_shard(rows, tmp_path / "metadata.parquet", ProbeSettings(), workers=1)
+    times = os.stat("a b.mp4")
+    Path("a b.mp4").write_bytes(Path("c,d.mp4").read_bytes())
+    os.utime("a b.mp4", ns=(times.st_atime_ns, times.st_mtime_ns))
+    arrays = {view: tmp_path / f"{view}.npy" for view in DecodeSettings().views}
+    with pytest.raises(RuntimeError, match=r"a b\.mp4 was replaced while it was read: touch it and run again"):
+        decode_shard(tmp_path / "metadata.parquet", arrays, tmp_path / "index.parquet", DecodeSettings(), 1)
+    assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["metadata.parquet"]
+    assert not any(path.exists() for path in arrays.values())

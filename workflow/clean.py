@@ -1,0 +1,64 @@
+"""Remove what the workflow made in a folder: `python workflow/clean.py FOLDER [--all]`.
+
+Asks first and says what stays. Only files of the kinds and in the places that the workflow writes are removed, so that
+a video or a table that someone put among the results survives; links are not followed. `--all` takes Snakemake's own
+records too, after which everything is run again.
+"""
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+STAGES = ("metadata", "frames", "augmented", "scaled", "embedded", "features", "splits", "collections", "training")
+STAGES += ("models", "signatures", "explanations", "evaluation", "report", "benchmarks")
+KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
+
+
+def made(folder: Path) -> Iterator[Path]:
+    """Files that the workflow made below a folder."""
+    yield from (path for path in [folder / "results/requests.json"] if path.is_file())
+    for place in [*(folder / "results" / stage for stage in STAGES), folder / "logs"]:
+        kinds = KINDS if place.name != "logs" else {".log"}
+        for path, _, names in os.walk(place) if not place.is_symlink() else ():
+            for file in (Path(path, name) for name in names):
+                ours = file.suffix in kinds or file.name == "history.csv" or file.name.startswith("events.out.tfevents")
+                if ours and not file.is_symlink():
+                    yield file
+
+
+def main() -> None:
+    """Ask and remove."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="the working directory of the runs")
+    parser.add_argument("--all", action="store_true", help="remove Snakemake's records (.snakemake) too")
+    args = parser.parse_args()
+    if any((args.folder / ".snakemake/locks").glob("*")):
+        raise SystemExit(f"{args.folder} is locked: a run is at work there, or was killed (then: snakemake --unlock)")
+    files = sorted(made(args.folder))
+    records = [path for path in [args.folder / ".snakemake"] if args.all and path.is_dir()]
+    if not files and not records:
+        raise SystemExit(f"{args.folder} holds nothing that the workflow made")
+    gone = {*files}
+    inside = [
+        p for top in ("results", "logs") for p in (args.folder / top).rglob("*") if not p.is_dir() and p not in gone
+    ]
+    beside = [p for p in args.folder.iterdir() if p.name not in ("results", "logs", *(r.name for r in records))]
+    print(f"keeps: {', '.join(str(path) for path in sorted([*beside, *inside])) or 'nothing else is there'}")
+    size = sum(path.stat().st_size for path in files) / 1e6
+    print(f"removes: {len(files)} files, {size:.1f} MB, below {args.folder}/results and logs", *records, sep=", ")
+    if input("Remove them? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise SystemExit("nothing was removed")
+    for path in files:
+        path.unlink()
+    for top in ("results", "logs"):
+        for path, _, _ in os.walk(args.folder / top, topdown=False):
+            if not os.listdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+    for path in records:
+        shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    main()

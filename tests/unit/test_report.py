@@ -143,6 +143,22 @@ def test_what_models_looked_at(page, run):
     assert page.count("Evidence in ") == 20
 
 
+def test_pairs_that_show_the_same_and_proposed_groups_are_named(run, tmp_path):
+    pair = {"first": "a.mp4", "second": "<b>.mp4", "change": "mirrored copy", "score": 0.987, "folds": [0, 2]}
+    pair |= {"groups": ["x", "y"], "labels": ["fight", "no_fight"]}
+    near = {"pairs": 12, "across_groups": 3, "other_labels": 1, "across_roles": [pair]}
+    groups = {"source": "proposed", "count": 9, "joined": 40, "by_name": 30, "by_picture": 15, "pattern": "camera-N"}
+    groups |= {"pairs_within": 0.75, "by_chance": 0.125}
+    audit = json.loads(run["audit"].read_text()) | {"near_duplicates": near, "groups": groups, "leaks": 1}
+    write_json(tmp_path / "audit.json", audit)
+    write_report(**run | {"audit": tmp_path / "audit.json", "output": tmp_path / "index.html"})
+    text = text_of((tmp_path / "index.html").read_text())
+    assert "12 pairs of videos show the same" in text
+    assert "a.mp4 <b>.mp4 mirrored copy 0.987 fight, no_fight x, y 0, 2" in text
+    assert "Groups were proposed, for the manifest names none: 40 videos" in text
+    assert "75 % lie within one pattern" in text
+
+
 def test_same_input_gives_same_bytes(page, run, tmp_path):
     write_report(**run | {"output": tmp_path / "again.html"})
     assert (tmp_path / "again.html").read_text() == page

@@ -1,8 +1,9 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
+RESULTS ?= demo/results
 
-.PHONY: help setup demo test test-slurm lint lock dag clean-demo
+.PHONY: help setup demo test test-slurm lint lock dag costs clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
@@ -12,6 +13,7 @@ help:
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        choose versions anew and write requirements.lock"
 	@echo "make dag         draw the graph of rules, as in README.md"
+	@echo "make costs       what jobs asked for and what they used; RESULTS=folder/results (demo/results)"
 	@echo "make clean-demo  remove the demo's videos and results"
 
 setup: .venv/complete
@@ -51,6 +53,9 @@ lock: setup
 
 dag: setup
 	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
+
+costs: setup
+	@$(BIN)/python -m clipfold.costs $(RESULTS)
 
 clean-demo:
 	rm -rf demo

@@ -1,5 +1,8 @@
-# What runs on a cluster need besides their profile.
+# What runs on a cluster need besides their profile; what a run will cost.
+import atexit
 import signal
+
+from clipfold.costs import Request, forecast, note_requests, read_uses
 
 # SLURM's warning before a time limit goes to all processes of a job. Training writes a checkpoint and ends; the Snakemake
 # around it has to live until then.
@@ -10,9 +13,38 @@ if not workflow.is_main_process:
 # Short steps need no place in the queue.
 localrules:
     splits,
+    audit,
+    gate,
     report,
+
+
+def planned_requests():
+    """Rule and request of each job that is to run."""
+    for job in workflow.dag.jobs:
+        asked = job.resources
+        if workflow.dag.needrun(job) and job.rule.name != "all":
+            yield job.rule.name, Request(
+                memory_mb=asked.get("mem_mb", 0),
+                runtime=asked.get("runtime", 0),
+                threads=job.threads,
+                gpus=asked.get("gpu", 0),
+            )
+
+
+def say_forecast():
+    jobs = list(planned_requests())
+    if jobs:
+        limits = workflow.resource_settings
+        print(forecast(jobs, read_uses(Path("results/benchmarks")), limits.cores, limits.nodes or 1), file=sys.stderr)
+
+
+# A dry run has no hook of its own.
+if workflow.is_main_process:
+    atexit.register(lambda: say_forecast() if workflow.dryrun and workflow.dag else None)
 
 
 onstart:
     if workflow.executor_plugin.name == "slurm":
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
+    note_requests(Path("results/requests.json"), planned_requests())
+    say_forecast()

@@ -9,10 +9,19 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from clipfold.models.catalog import plan_models
-from clipfold.plan import check_enough, find_manifest, read_extras, read_manifest, shard_videos
+from clipfold.models.catalog import plan_models, plan_shortcuts
+from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
-from clipfold.settings import AugmentSettings, DecodeSettings, ExplainSettings, PolicySettings, ProbeSettings, SplitSettings
+from clipfold.requests import learn, read_records
+from clipfold.settings import (
+    AugmentSettings,
+    DecodeSettings,
+    ExplainSettings,
+    PolicySettings,
+    ProbeSettings,
+    SplitSettings,
+    check_allowed,
+)
 from clipfold.video.views import build_views
 
 # Jobs may run in a conda environment of their own: this is where they find the package.
@@ -33,18 +42,24 @@ try:
     DECODE = DecodeSettings(**config["decode"])
     VIEWS = build_views(DECODE.views, DECODE.size)
     MODELS = plan_models(config["models"], largest_size=DECODE.size, most_frames=VIEWS["clips"].shape[0])
+    SHORTCUTS = plan_shortcuts() if config["shortcuts"] else []
+    MODELS += SHORTCUTS
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
-    EXTRAS = read_extras(MANIFEST, config["columns"])
-    check_enough(VIDEOS, SPLITS.folds)
+    check_allowed(config["allow_leakage"], SPLITS.scheme)
+    GIVEN_ROLES = read_roles(MANIFEST, config["columns"]) if SPLITS.scheme == "column" else {}
+    FOLDS = range(count_folds(VIDEOS, SPLITS.scheme, SPLITS.folds, SPLITS.repeats))
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
 # What an ensemble looks at is what its members look at.
-EXPLAINED = [model for model in MODELS if model.input != "predictions"]
+EXPLAINED = [model for model in MODELS if model.input != "predictions" and model not in SHORTCUTS]
 
-FOLDS = range(SPLITS.folds)
+# What fits ask for; only the run itself asks.
+NEEDS = {
+    m.name: learn(m, read_records(Path("results/models", m.name).glob("fold-*/fit.json")), len(VIDEOS)) for m in MODELS
+}
 
 # Processes of a data job. On one machine with more shards than cores, jobs side by side waste less than processes in one.
 LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None

@@ -2,6 +2,7 @@ rule evaluate:
     input:
         predictions=of_each_fold("predictions.parquet"),
         splits="results/splits/splits.parquet",
+        audit="results/splits/audit.json",
         quarantine="results/splits/quarantine.parquet",
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
         features=expand("results/features/{shard}.parquet", shard=SHARDS),
@@ -36,8 +37,9 @@ rule evaluate:
         runtime=growing(60),
     params:
         models=[model.name for model in MODELS],
+        shortcuts=[model.name for model in SHORTCUTS],
         folds=len(FOLDS),
-        extras=EXTRAS,
+        extras=lambda wildcards: read_extras(MANIFEST, config["columns"]),
         seed=config["seed"],
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:
@@ -47,7 +49,7 @@ rule evaluate:
 rule report:
     input:
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        splits=rules.splits.output.splits,
+        splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,
         audit=rules.splits.output.audit,
         clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),

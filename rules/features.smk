@@ -2,6 +2,7 @@ rule features:
     input:
         metadata="results/metadata/{shard}.parquet",
         index="results/frames/{shard}/index.parquet",
+        clips="results/frames/{shard}/clips.npy",
         motion="results/frames/{shard}/motion.npy",
         native="results/frames/{shard}/native.npy",
     output:

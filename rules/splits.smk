@@ -2,8 +2,9 @@ rule splits:
     input:
         metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
         indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        matches="results/splits/matches.parquet",
     output:
-        splits="results/splits/splits.parquet",
+        dealt="results/splits/dealt.parquet",
         quarantine="results/splits/quarantine.parquet",
         audit="results/splits/audit.json",
     log:
@@ -18,7 +19,10 @@ rule splits:
         runtime=growing(30),
     params:
         settings=config["splits"],
+        folds=len(FOLDS),
+        given=GIVEN_ROLES,
         policy=config["policy"],
+        allowed=config["allow_leakage"],
         seed=config["seed"],
         code=code_of("splits", "clipfold.splits"),
     script:

@@ -20,9 +20,9 @@ for model in MODELS:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            mem_mb=growing(model.needs.memory_mb),
+            mem_mb=growing(NEEDS[model.name].memory_mb),
             gpu=model.needs.gpus,
-            runtime=growing(model.needs.runtime),
+            runtime=growing(NEEDS[model.name].runtime),
         params:
             module=model.module,
             input=model.input,

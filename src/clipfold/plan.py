@@ -7,8 +7,8 @@ also each cluster job's, runs this.
 import csv
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipfold.checks import require
@@ -63,6 +63,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             message names the row or the column and the remedy.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+    folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
     videos: list[Video] = []
     first_row: dict[str, int] = {}
     for number, row in _rows(manifest):
@@ -70,10 +71,11 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             _check_header(manifest, row, names, asked=columns or {})
         cell = {column: row.get(names[column]) or "" for column in COLUMNS}
         for column in REQUIRED:
-            require(bool(cell[column]), f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
+            if not cell[column]:
+                require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
         video = Video(
             id=cell["id"] or cell["path"],
-            path=str(manifest.parent / cell["path"]),
+            path=_join(folder, cell["path"]),
             label=cell["label"],
             group=cell["group"] or cell["id"] or cell["path"],
         )
@@ -107,6 +109,66 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     return {"id": [each for each, _ in rows]} | {name: [row.get(name) or "" for _, row in rows] for name in others}
 
 
+ROLES = ("train", "val", "test")
+
+
+def read_roles(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Read the manifest's column `split`, for the scheme `column`.
+
+    Args:
+        manifest: as in `read_manifest`, and checked by it.
+        columns: as in `read_manifest`; may also say how `split` is called.
+
+    Returns:
+        Id -> `train`, `val` or `test`.
+
+    Raises:
+        ValueError: there is no such column, a cell is none of the three, or a class is not in `train` or in `test`.
+    """
+    names = {name: name for name in (*COLUMNS, "split")} | dict(columns or {})
+    roles: dict[str, str] = {}
+    labels: dict[str, set[str]] = {role: set() for role in ROLES}
+    for number, row in _rows(manifest):
+        if not roles:
+            _check_header(manifest, row, names, asked={"split": ""}, why=" (splits.scheme is column)")
+        role = row[names["split"]]
+        require(role in ROLES, f"{manifest}, row {number}, {names['split']}", role, f"use one of {', '.join(ROLES)}")
+        roles[row.get(names["id"]) or row[names["path"]]] = role
+        labels[role].add(row[names["label"]])
+    _check_classes(set().union(*labels.values()))
+    for role in ("train", "test"):
+        missing = sorted(set().union(*labels.values()) - labels[role])
+        if missing:
+            raise ValueError(
+                f"{manifest}: no row with label {', '.join(map(repr, missing))} has {role!r} in {names['split']}: "
+                "each class must be trained on and tested"
+            )
+    return roles
+
+
+def count_folds(videos: Sequence[Video], scheme: str, folds: int, repeats: int) -> int:
+    """How many test parts a scheme comes to; fold numbers run on over repeats.
+
+    Raises:
+        ValueError: the videos cannot be dealt so.
+    """
+    if scheme == "column":
+        return 1
+    if scheme == "random":
+        videos = [replace(video, group=video.id) for video in videos]
+    groups = len({video.group for video in videos})
+    if scheme == "leave_one_group_out":
+        require(
+            groups < len(videos),
+            "splits.scheme",
+            scheme,
+            "it needs a column group in the manifest, with groups of more than one video",
+        )
+        folds = groups
+    check_enough(videos, folds)
+    return folds * repeats
+
+
 def check_enough(videos: Sequence[Video], folds: int) -> None:
     """Make sure that the videos can be dealt into folds at all.
 
@@ -117,8 +179,7 @@ def check_enough(videos: Sequence[Video], folds: int) -> None:
     groups: dict[str, set[str]] = defaultdict(set)
     for video in videos:
         groups[video.label].add(video.group)
-    if len(groups) < 2:
-        raise ValueError(f"label is {next(iter(groups))!r} in every row: a classifier needs at least two classes")
+    _check_classes(groups)
     total = len(set().union(*groups.values()))
     if total < folds:
         raise ValueError(f"splits.folds is {folds}, but there are only {total} groups: use at most {total} folds")
@@ -128,6 +189,11 @@ def check_enough(videos: Sequence[Video], folds: int) -> None:
                 f"label {label!r} is in {len(members)} group(s) only ({', '.join(sorted(members))}): it takes at least "
                 "3, to train, to choose and to test with; add videos of other groups or merge the class with another"
             )
+
+
+def _check_classes(labels: Collection[str]) -> None:
+    if len(labels) < 2:
+        raise ValueError(f"label is {next(iter(labels))!r} in every row: a classifier needs at least two classes")
 
 
 def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
@@ -166,11 +232,23 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def _check_header(manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str]) -> None:
+def _join(folder: str, path: str) -> str:
+    """What `str(Path(folder, path))` gives; for a hundred thousand paths that would take a second.
+
+    >>> _join("data/", "a/b.mp4"), _join("data/", "./a//b.mp4"), _join("data/", "/c.mp4")
+    ('data/a/b.mp4', 'data/a/b.mp4', '/c.mp4')
+    """
+    plain = path[0] not in "./" and path[-1] != "/" and "//" not in path and "/." not in path
+    return folder + path if plain else str(Path(folder, path))
+
+
+def _check_header(
+    manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str], why: str = ""
+) -> None:
     for column in (*REQUIRED, *(c for c in asked if c not in REQUIRED and asked[c] != c)):
         if names[column] not in row:
             raise ValueError(
-                f"{manifest} has no column {names[column]!r} for {column}, only {', '.join(row)}: "
+                f"{manifest} has no column {names[column]!r} for {column}{why}, only {', '.join(row)}: "
                 f"add it, or say in the config how it is called (columns: {{{column}: NAME}})"
             )
 

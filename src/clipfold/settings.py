@@ -4,7 +4,7 @@ The keys and defaults are those of `config/schema.yaml` (a test holds the two to
 `ValueError` that names the field, the value and the remedy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -124,19 +124,57 @@ class AugmentSettings:
             require(0 <= value <= 1, f"augment.{name}", value, "use 0 to 1")
 
 
+SCHEMES = ("grouped", "stable", "leave_one_group_out", "column", "random")
+LEAKS = ("groups", "copies", "near_duplicates", "random")
+"""What `allow_leakage` can name; `random` stands for all that the scheme `random` tears apart."""
+
+
+def check_allowed(allowed: Sequence[str], scheme: str) -> None:
+    """Make sure that `allow_leakage` names kinds of leak, and the scheme `random` where it is used.
+
+    Raises:
+        ValueError: an unknown kind; the scheme `random` is not named.
+    """
+    for kind in allowed:
+        require(kind in LEAKS, "allow_leakage", kind, f"use any of {', '.join(LEAKS)}")
+    require(
+        scheme != "random" or "random" in allowed,
+        "splits.scheme",
+        scheme,
+        "it tears groups apart, so that its results are for comparison only; use grouped, or say that you want this "
+        "with allow_leakage: [random]",
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitSettings:
     """How videos are dealt into folds.
 
     Args:
-        folds: number of folds; each group is tested in exactly one.
+        scheme: one of `SCHEMES`. `grouped`: stratified, each group whole (scikit-learn's StratifiedGroupKFold);
+            `stable`: the same, dealt such that an added video moves few others; `leave_one_group_out`: a fold per group
+            of the manifest; `column`: as the manifest's column `split` says; `random`: stratified, groups torn apart.
+        folds: number of folds; each group is tested in exactly one. `leave_one_group_out` and `column` have their own.
+        repeats: how often all videos are dealt, with another seed each time.
         validation: share of each fold's training part kept for choices (epoch, threshold), in (0, 0.5].
+        merge_near_duplicates: whether groups of the manifest that show the same recording are put together.
     """
 
+    scheme: str = "grouped"
     folds: int = 5
+    repeats: int = 1
     validation: float = 0.2
+    merge_near_duplicates: bool = False
 
     def __post_init__(self) -> None:
+        require(self.scheme in SCHEMES, "splits.scheme", self.scheme, f"use one of {', '.join(SCHEMES)}")
+        require(1 <= self.repeats <= 100, "splits.repeats", self.repeats, "use 1 to 100")
+        require(
+            self.repeats == 1 or self.scheme not in ("leave_one_group_out", "column"),
+            "splits.repeats",
+            self.repeats,
+            f"use 1: {self.scheme} tests the same videos each time",
+        )
         require(2 <= self.folds <= 100, "splits.folds", self.folds, "use 2 to 100")
         require(0 < self.validation <= 0.5, "splits.validation", self.validation, "use a share above 0, at most 0.5")
 

@@ -1,18 +1,17 @@
-"""Dealing videos into folds such that no group, and no copy of a video, is on both sides; and proof that it is so."""
+"""From what was probed, decoded and found alike to folds: who is used, what stays together, who is dealt where."""
 
 from __future__ import annotations
 
 import logging
-import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-from sklearn.model_selection import StratifiedGroupKFold
 
-from clipfold.quarantine import identical, judge
+from clipfold.dealing import deal
+from clipfold.leakage.audit import audit_folds
+from clipfold.leakage.groups import settle
+from clipfold.quarantine import judge
 from clipfold.status import Status
 from clipfold.store import PathLike, read_table, write_json, write_table
 
@@ -22,7 +21,14 @@ if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code
 logger = logging.getLogger(__name__)
 
 SCHEMA = pa.schema(
-    {"id": pa.string(), "label": pa.string(), "group": pa.string(), "fold": pa.int16(), "role": pa.string()}
+    {
+        "id": pa.string(),
+        "label": pa.string(),
+        "group": pa.string(),
+        "repeat": pa.int16(),
+        "fold": pa.int16(),  # numbers run on over repeats
+        "role": pa.string(),  # `train`, `val` or `test`
+    }
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
 _PROBED = ("id", "path", "label", "group", "size_bytes", "digest", "status", "reason")
@@ -31,11 +37,15 @@ _PROBED = ("id", "path", "label", "group", "size_bytes", "digest", "status", "re
 def split(
     metadata: Sequence[PathLike],
     indices: Sequence[PathLike],
+    matches: PathLike,
     output: PathLike,
     quarantine: PathLike,
     audit: PathLike,
     settings: SplitSettings,
+    folds: int,
+    given: Mapping[str, str],
     policy: PolicySettings,
+    allowed: Sequence[str],
     seed: int,
 ) -> None:
     """Deal the usable videos of all shards into folds.
@@ -43,11 +53,15 @@ def split(
     Args:
         metadata: tables that probing wrote.
         indices: indices of the decoded shards.
+        matches: table of the pairs of videos that show the same.
         output: table of `SCHEMA`, a row per usable video and fold, sorted by fold and id.
         quarantine: table of `QUARANTINE`, a row per video that is not used.
-        audit: JSON of what was checked and found.
-        settings: number of folds and share of the validation part.
+        audit: JSON of what was checked and found, see `clipfold.leakage.audit`.
+        settings: how to deal.
+        folds: how many there must be in all, for jobs are planned before it is known which videos are usable.
+        given: id -> role, for the scheme `column`.
         policy: what to do with videos that are not `ok`.
+        allowed: `allow_leakage`; is noted in the audit, by which the gate judges.
         seed: of the dealing.
 
     Raises:
@@ -59,20 +73,28 @@ def split(
         for row in read_table(metadata, _PROBED).to_pylist()
     ]
     videos, rejected = judge(candidates, policy)
-    groups = merge_copies([v["group"] for v in videos], [v["digest"] for v in videos])
-    roles = deal([v["label"] for v in videos], groups, settings, seed)
+    pairs = read_table(matches).to_pylist()
+    same = [(pair["first"], pair["second"]) for pair in pairs]
+    merge = settings.merge_near_duplicates
+    groups, evidence = settle(videos, same, merge=merge, least=2 * settings.folds)
+    given_roles = [given[v["id"]] for v in videos] if given else None
+    roles = deal([v["label"] for v in videos], groups, settings, seed, given_roles)
+    if len(roles) != folds:
+        gone = sorted({row["group"] for row in candidates} - set(groups))
+        raise ValueError(
+            f"splits.scheme is {settings.scheme!r}, a fold per group of the manifest: of {len(gone)} of {folds} groups "
+            f"no usable video is left, or they were put together with others: {', '.join(map(repr, gone[:20]))}. "
+            "Take their rows out of the manifest (results/splits/quarantine.parquet says why), or use scheme grouped"
+        )
+    each = folds // settings.repeats
     rows = [
-        {"id": video["id"], "label": video["label"], "group": group, "fold": fold, "role": role}
+        {"id": video["id"], "label": video["label"], "group": group, "repeat": fold // each, "fold": fold, "role": role}
         for fold, fold_roles in enumerate(roles)
         for video, group, role in zip(videos, groups, fold_roles, strict=True)
     ]
     write_table(output, rows, SCHEMA)
     write_table(quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)
-    report = check(candidates, rows) | {
-        "manifest": len(candidates),
-        "usable": len(videos),
-        "quarantined": len(rejected),
-    }
+    report = audit_folds(candidates, rows, pairs, evidence, settings.scheme, allowed)
     write_json(audit, report)
     logger.info(
         "%d videos in %d groups, %d quarantined: %d leaks",
@@ -81,120 +103,3 @@ def split(
         len(rejected),
         report["leaks"],
     )
-
-
-def merge_copies(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """Put groups that share a file of identical content into one, named as the first of them in the alphabet.
-
-    >>> merge_copies(["a", "b", "c"], ["1", "2", "1"])
-    ['a', 'b', 'a']
-    """
-    leader = {group: group for group in groups}
-
-    def find(group: str) -> str:
-        while leader[group] != group:
-            group = leader[group]
-        return group
-
-    holder: dict[str, str] = {}
-    for group, digest in zip(groups, digests, strict=True):
-        first, second = sorted((find(group), find(holder.setdefault(digest, group))))
-        leader[second] = first
-    return [find(group) for group in groups]
-
-
-def deal(labels: Sequence[str], groups: Sequence[str], settings: SplitSettings, seed: int) -> list[list[str]]:
-    """Give each video a role in each fold.
-
-    Folds are stratified by label as far as whole groups allow (`sklearn.model_selection.StratifiedGroupKFold`). Inside
-    the training part of each, the validation part is dealt in the same way.
-
-    Args:
-        labels: class of each video.
-        groups: group of each video.
-        settings: number of folds and share of the validation part.
-        seed: of the shuffling.
-
-    Returns:
-        Per fold, the role of each video: `train`, `val` or `test`. Each video is in `test` in exactly one fold.
-
-    Raises:
-        ValueError: fewer groups than folds, or a fold whose training part lacks a class.
-    """
-    if len(set(groups)) < settings.folds:
-        raise ValueError(
-            f"splits.folds is {settings.folds}, but usable videos are left in {len(set(groups))} groups only: "
-            "use fewer folds, or see results/splits/quarantine.parquet for what was lost and why"
-        )
-    y, g = np.asarray(labels), np.asarray(groups)
-    folds = []
-    for fold, (rest, test) in enumerate(_stratified(y, g, settings.folds, seed)):
-        roles = np.full(len(y), "train", dtype=object)
-        roles[test] = "test"
-        roles[rest[_validation(y[rest], g[rest], settings.validation, seed + fold)]] = "val"
-        lacking = set(labels) - set(y[roles == "train"])
-        if lacking:
-            raise ValueError(
-                f"fold {fold} has no {', '.join(map(repr, sorted(lacking)))} to train with: "
-                "the class is in too few groups; add groups, or use another number of folds (splits.folds)"
-            )
-        folds.append(list(roles))
-    return folds
-
-
-def _validation(y: Any, g: Any, share: float, seed: int) -> Any:
-    """Indices of the validation part: of the possible ones, that whose size and mix of classes is nearest to asked."""
-    parts = max(2, min(round(1 / share), len(set(g))))
-    wanted = np.array([share * count for _, count in sorted(Counter(y).items())])
-    classes = sorted(set(y))
-
-    def distance(part: Any) -> float:
-        have = np.array([(y[part] == c).sum() for c in classes])
-        left = np.array([(y == c).sum() for c in classes]) - have
-        # Rather no video of a class to choose by than none to learn from.
-        return float(np.abs(have - wanted).sum() + len(y) * (have == 0).sum() + len(y) ** 2 * (left == 0).sum())
-
-    return min((part for _, part in _stratified(y, g, parts, seed)), key=distance)
-
-
-def _stratified(y: Any, g: Any, parts: int, seed: int) -> Iterable[tuple[Any, Any]]:
-    splitter = StratifiedGroupKFold(n_splits=parts, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # it warns of classes with fewer members than parts, which `deal` checks
-        warnings.simplefilter("ignore", UserWarning)
-        return list(splitter.split(np.zeros(len(y)), y, g))
-
-
-def check(videos: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Look for leaks in the dealt table itself.
-
-    Args:
-        videos: every video of the manifest, used or not.
-        rows: the dealt table.
-
-    Returns:
-        `groups_across_roles` and `copies_across_roles`: per fold, what is in more than one role; `copies`: sets of ids
-        with identical content; `conflicting_labels`: those of them with different labels; `leaks`: how many of the
-        first two there are.
-    """
-    digest = {video["id"]: video["digest"] for video in videos}
-    copies = identical(video for video in videos if video["digest"] and video["size_bytes"])
-    conflicting = [same for same in copies if len({video["label"] for video in same}) > 1]
-    for same in conflicting:
-        logger.error(
-            "identical files carry different labels, one of which must be wrong: %s",
-            ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same),
-        )
-    return {
-        "groups_across_roles": (torn := _across_roles(rows, lambda row: row["group"])),
-        "copies_across_roles": (copied := _across_roles(rows, lambda row: digest[row["id"]])),
-        "copies": [[video["id"] for video in same] for same in copies],
-        "conflicting_labels": [[video["id"] for video in same] for same in conflicting],
-        "leaks": len(torn) + len(copied),
-    }
-
-
-def _across_roles(rows: Sequence[Mapping[str, Any]], key: Any) -> list[dict[str, Any]]:
-    roles: dict[tuple[int, str], set[str]] = defaultdict(set)
-    for row in rows:
-        roles[row["fold"], key(row)].add(row["role"])
-    return [{"fold": f, "value": v, "roles": sorted(r)} for (f, v), r in sorted(roles.items()) if len(r) > 1]

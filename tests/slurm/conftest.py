@@ -22,6 +22,7 @@ CONFIG = {
     "manifest": "videos.csv",
     "shard_size": 16,
     "splits": {"folds": 2, "validation": 0.34},
+    "shortcuts": False,
     "augment": {"copies": 1},
     "decode": {"size": 32},
     "models": ["logistic_regression", {"architecture": "svm", "memory_mb": 1200, "runtime": 7}, LIGHT],

@@ -86,12 +86,16 @@ def test_a_cancelled_training_goes_on_to_the_same_bits(trained, cluster, undistu
     assert trained.results() == undisturbed
 
 
-def test_at_its_time_limit_a_training_writes_a_checkpoint_and_goes_on(trained, cluster, undisturbed):
-    """SLURM sends its warning up to a minute early, so that a limit of three minutes is one of seconds."""
-    resources = ["--set-resources", "train_long:runtime='3 * attempt'"]
-    extra = ["--default-resources", "slurm_partition=cpu", "slurm_extra='--signal=USR1@150'"]
-    trained.finish(FOLD, *resources, *extra, models=[LONG | {"epochs": 20000, "patience": 20000}])
-    assert going_on(trained)
+def test_near_its_time_limit_a_training_writes_a_checkpoint_and_goes_on(trained, cluster, undisturbed):
+    driver = trained.start(FOLD, models=[LONG])
+    job = started(trained, cluster)
+    cluster.do("scontrol", "update", f"JobId={job}", "TimeLimit=2")
+    assert driver.wait(timeout=300) == 0, trained.said()[-4000:]
+    states = {job["JobIDRaw"]: job["State"] for job in cluster.jobs("State")}
+    assert states[job] == "FAILED"  # it ended by itself; a job that is caught by its limit is a TIMEOUT
+    assert "asked to stop by signal 10" in trained.said()
+    assert int(going_on(trained)[1]) >= 20
+    assert trained.results() == undisturbed
 
 
 def test_a_preempted_training_is_queued_again_and_goes_on(trained, cluster, undisturbed):

@@ -40,7 +40,14 @@ def write_run(
     ]
     known = write_facts(folder, probed)
     splits = [
-        {"id": ids[i], "label": labels[i], "group": group[i], "fold": f, "role": roles[(i // 5 + f) % folds]}
+        {
+            "id": ids[i],
+            "label": labels[i],
+            "group": group[i],
+            "repeat": 0,
+            "fold": f,
+            "role": roles[(i // 5 + f) % folds],
+        }
         for f in range(folds)
         for i in used
     ]

@@ -50,12 +50,11 @@ def run(
     roles = ("test", "val", "train")
     splits = [
         {"id": ids[i], "label": labels[i], "group": f"g{i // 3}", "fold": fold, "role": roles[(i // 3 + fold) % 3]}
-        | ({"repeat": fold // 3} if repeats > 1 else {})
+        | {"repeat": fold // 3}
         for fold in range(3 * repeats)
         for i in range(90)
     ]
-    schema = SCHEMA.append(pa.field("repeat", pa.int16())) if repeats > 1 else SCHEMA
-    write_table(folder / "splits.parquet", splits, schema)
+    write_table(folder / "splits.parquet", splits, SCHEMA)
     write_table(folder / "quarantine.parquet", [dict.fromkeys(QUARANTINE.names, "bad")], QUARANTINE)
     order = sorted(names)
     truth = np.eye(classes)[[order.index(label) for label in labels]]

@@ -11,7 +11,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/clipfold"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PARSE_TIME = ["checks", "settings", "plan", "provenance", "status", "models.catalog", "video.views"]
+PARSE_TIME = [
+    "checks",
+    "settings",
+    "plan",
+    "provenance",
+    "status",
+    "models.catalog",
+    "video.views",
+    "requests",
+    "costs",
+]
 
 
 def imported(path, lazy=True):

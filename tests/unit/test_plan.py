@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfold.plan import Video, check_enough, find_manifest, read_extras, read_manifest, shard_videos
+from clipfold.plan import (
+    Video,
+    check_enough,
+    count_folds,
+    find_manifest,
+    read_extras,
+    read_manifest,
+    read_roles,
+    shard_videos,
+)
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
 
@@ -129,3 +138,37 @@ def test_extra_columns_are_sorted_by_the_same_ids_as_the_videos(tmp_path):
 
 def test_a_manifest_without_extra_columns_has_no_extras(tmp_path):
     assert read_extras(write_csv(tmp_path / "videos.csv", [["path", "label", "group"], ["a", "x", "g"]])) == {}
+
+
+def test_roles_of_the_manifest_are_read_by_id(tmp_path):
+    rows = [["path", "label", "part"], *([f"{c}{r}", c, r] for c in "ab" for r in ("train", "test"))]
+    roles = read_roles(write_csv(tmp_path / "m.csv", rows), {"split": "part"})
+    assert roles == {"atrain": "train", "atest": "test", "btrain": "train", "btest": "test"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["path", "label"], ["a", "x"]], r"no column 'split' for split \(splits.scheme is column\), only path, label"),
+        ([["path", "label", "split"], ["a", "x", "dev"]], "row 2, split is 'dev': use one of train, val, test"),
+        (
+            [["path", "label", "split"], ["a", "x", "train"], ["b", "y", "train"], ["c", "x", "test"]],
+            "no row with label 'y' has 'test' in split",
+        ),
+        ([["path", "label", "split"], ["a", "x", "train"], ["b", "x", "test"]], "label is 'x' in every row"),
+    ],
+)
+def test_a_wrong_split_column_is_named(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        read_roles(write_csv(tmp_path / "m.csv", rows))
+
+
+def test_the_number_of_folds_follows_from_the_scheme():
+    rows = [Video(f"v{i}", f"v{i}", "ab"[i % 2], f"g{i % 7}") for i in range(28)]
+    counts = {s: count_folds(rows, s, 3, 2) for s in ("grouped", "stable", "random", "leave_one_group_out", "column")}
+    assert counts == {"grouped": 6, "stable": 6, "random": 6, "leave_one_group_out": 14, "column": 1}
+    with pytest.raises(ValueError, match=r"splits.folds is 8, but there are only 7 groups"):
+        count_folds(rows, "grouped", 8, 1)
+    assert count_folds(rows, "random", 8, 1) == 8
+    with pytest.raises(ValueError, match="it needs a column group in the manifest"):
+        count_folds([Video(v.id, v.path, v.label, v.id) for v in rows], "leave_one_group_out", 3, 1)

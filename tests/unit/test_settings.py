@@ -11,6 +11,7 @@ from clipfold.settings import (
     PolicySettings,
     ProbeSettings,
     SplitSettings,
+    check_allowed,
 )
 from clipfold.video.views import build_views
 
@@ -50,6 +51,11 @@ def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
         (lambda: AugmentSettings(flip=1.5), "augment.flip is 1.5: use 0 to 1"),
         (lambda: AugmentSettings(crop=0), "augment.crop is 0"),
         (lambda: SplitSettings(folds=1), "splits.folds is 1: use 2 to 100"),
+        (lambda: SplitSettings(scheme="kfold"), "splits.scheme is 'kfold': use one of grouped, stable"),
+        (lambda: SplitSettings(repeats=0), "splits.repeats is 0"),
+        (lambda: SplitSettings(scheme="column", repeats=2), "splits.repeats is 2: use 1: column tests the same"),
+        (lambda: check_allowed(["group"], "grouped"), "allow_leakage is 'group': use any of groups, copies, near"),
+        (lambda: check_allowed(["groups"], "random"), r"splits.scheme is 'random': .* allow_leakage: \[random\]"),
         (lambda: SplitSettings(validation=0.6), "splits.validation is 0.6"),
         (lambda: PolicySettings(corrupt="drop"), "policy.corrupt is 'drop': use one of quarantine, fail, use"),
         (lambda: PolicySettings(missing="use"), "policy.missing is 'use': use one of quarantine, fail$"),

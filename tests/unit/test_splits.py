@@ -1,14 +1,12 @@
-"""Who is used, who is not, and that no group is on both sides."""
-
-from collections import defaultdict
+"""Who is used, who is not, and what the audit says of copies."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipfold.leakage.audit import audit_folds
 from clipfold.quarantine import judge
-from clipfold.settings import PolicySettings, SplitSettings
-from clipfold.splits import check, deal, merge_copies
+from clipfold.settings import PolicySettings
 
 
 def video(id, *, status="ok", row=0, digest=None, label="a"):
@@ -55,7 +53,7 @@ def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplo
     used, rejected = judge(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["c"], ["a", "b"])
     assert {v["reason"] for v in rejected} == {"the same content under different labels: 'a' is 'a', 'b' is 'b'"}
-    assert check(videos, [])["conflicting_labels"] == [["a", "b"]]
+    assert audit_folds(videos, [], [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
     assert "ERROR" in caplog.text
     assert "'a' is 'a', 'b' is 'b'" in caplog.text
 
@@ -73,30 +71,3 @@ def test_rows_in_are_rows_used_and_rejected(facts):
     assert sorted(ids(used) + ids(rejected)) == ids(videos)
     assert all(v["status"] != "ok" and v["reason"] for v in rejected)
     assert len({v["digest"] for v in used}) == len(used)
-
-
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=12, max_size=60), st.integers(0, 9))
-def test_no_group_is_torn_and_every_video_is_tested_once(videos, seed):
-    labels, groups = [label for label, _ in videos], [f"g{group}" for _, group in videos]
-    try:
-        folds = deal(labels, groups, SplitSettings(folds=3), seed)
-    except ValueError:
-        return  # a class or the groups are too few
-    for roles in folds:
-        parts = defaultdict(set)
-        for group, role in zip(groups, roles, strict=True):
-            parts[group].add(role)
-        assert all(len(part) == 1 for part in parts.values())
-        assert {label for label, role in zip(labels, roles, strict=True) if role == "train"} == set(labels)
-    assert all(roles.count("test") == 1 for roles in zip(*folds, strict=True))
-
-
-def test_a_class_of_two_keeps_one_to_train_with():
-    labels, groups = list("aaabbb"), [f"g{i}" for i in range(6)]
-    for seed in range(20):
-        for roles in deal(labels, groups, SplitSettings(folds=2, validation=0.5), seed):
-            assert {label for label, role in zip(labels, roles, strict=True) if role == "train"} == {"a", "b"}
-
-
-def test_copies_join_their_groups():
-    assert merge_copies(list("dcba"), ["1", "1", "2", "1"]) == ["a", "a", "b", "a"]

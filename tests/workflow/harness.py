@@ -20,6 +20,7 @@ CONFIG = {
     "shard_size": 12,
     "splits": {"folds": 2, "validation": 0.34},
     "augment": {"copies": 1},
+    "shortcuts": False,
     "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2}],
 }
 

@@ -10,8 +10,8 @@ EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
-TRAINING = {"splits": 1, **COLLECTED, **SVM, **CNN}
-SHARD = {"probe": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
+TRAINING = {"splits": 1, "audit": 1, "gate": 1, **COLLECTED, **SVM, **CNN}
+SHARD = {"probe": 1, "signatures": 1, "matches": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
 
 
 def test_nothing_changed_nothing_to_be_done(finished):

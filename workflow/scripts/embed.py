@@ -1,9 +1,10 @@
 """Rules embed_ENCODER."""
 
 from clipfold import job
+from clipfold.devices import own_devices
 from clipfold.embed import embed_shard
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]):
+    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         params = snakemake.params
         embed_shard(snakemake.input.clips, snakemake.output[0], params.settings, params.seed, snakemake.threads)

@@ -9,9 +9,11 @@ if __name__ == "__main__":
         evaluate(
             predictions={m: files[i * folds : (i + 1) * folds] for i, m in enumerate(snakemake.params.models)},
             splits=snakemake.input.splits,
+            audit=snakemake.input.audit,
             quarantine=snakemake.input.quarantine,
             metadata=snakemake.input.metadata,
             features=snakemake.input.features,
+            shortcuts=snakemake.params.shortcuts,
             extras=snakemake.params.extras,
             outputs=dict(snakemake.output.items()),
             seed=snakemake.params.seed,

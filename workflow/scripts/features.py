@@ -8,6 +8,6 @@ if __name__ == "__main__":
         extract_shard(
             metadata=snakemake.input.metadata,
             index=snakemake.input.index,
-            arrays={"motion": snakemake.input.motion, "native": snakemake.input.native},
+            arrays={view: snakemake.input[view] for view in ("clips", "motion", "native")},
             output=snakemake.output[0],
         )

@@ -9,10 +9,14 @@ if __name__ == "__main__":
         split(
             metadata=snakemake.input.metadata,
             indices=snakemake.input.indices,
-            output=snakemake.output.splits,
+            matches=snakemake.input.matches,
+            output=snakemake.output.dealt,
             quarantine=snakemake.output.quarantine,
             audit=snakemake.output.audit,
             settings=SplitSettings(**snakemake.params.settings),
+            folds=snakemake.params.folds,
+            given=snakemake.params.given,
             policy=PolicySettings(**snakemake.params.policy),
+            allowed=snakemake.params.allowed,
             seed=snakemake.params.seed,
         )

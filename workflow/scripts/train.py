@@ -3,11 +3,12 @@
 from importlib import import_module
 
 from clipfold import job
+from clipfold.devices import own_devices
 from clipfold.store import read_json
 from clipfold.training.task import Task
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]):
+    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
         of_members = params.input == "predictions"
         task = Task(

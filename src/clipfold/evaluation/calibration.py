@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         "difference": pa.float64(),  # after less before: negative is better
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
+        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
     }
 )
 BINS = pa.schema(
@@ -37,6 +38,7 @@ BINS = pa.schema(
         "frequency": pa.float64(),  # how often it was so
         "low": pa.float64(),
         "high": pa.float64(),
+        "leakage": pa.string(),
     }
 )
 

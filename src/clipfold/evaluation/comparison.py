@@ -30,11 +30,17 @@ COMPARISON = pa.schema(
         "value": pa.float64(),
         "low": pa.float64(),
         "high": pa.float64(),
-        "difference": pa.float64(),  # to the best model, at most 0
+        "difference": pa.float64(),  # to the best model; above 0 only for baselines
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
         "p_holm": pa.float64(),  # of the pair with the best model, from `PAIRS`; NaN for the best
         "tied": pa.bool_(),  # it cannot be told from the best: `p_holm` is not below 0.05
+        "shortcut": pa.bool_(),  # it is a baseline: after all models, never best, never tied, not in `PAIRS`
+        "better_shortcut": pa.string(),  # the better of the baselines; "" without any, and for the baselines
+        "over_shortcut": pa.float64(),  # how much the model is better than that
+        "over_shortcut_low": pa.float64(),
+        "over_shortcut_high": pa.float64(),
+        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
     }
 )
 PAIRS = pa.schema(
@@ -52,14 +58,15 @@ PAIRS = pa.schema(
         "accuracy_difference": pa.float64(),
         "p_sign_flip": pa.float64(),  # of equal accuracy, by groups
         "p_mcnemar": pa.float64(),  # of equal accuracy, videos taken for independent
+        "leakage": pa.string(),
     }
 )
 
 
 def compare(
-    measured: Mapping[str, Measured], ratio: float, seed: int
+    measured: Mapping[str, Measured], ratio: float, seed: int, shortcuts: Sequence[str] = ()
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Compare all pairs of models.
+    """Compare all pairs of models, and each model with the better of the baselines.
 
     Holm's correction is for all pairs, not for those with the best alone. The best is found on the same videos, as the
     luckiest of several: of twelve equal models it would else leave some behind in one run of nine.
@@ -68,27 +75,46 @@ def compare(
         measured: model -> its metrics; all on the same videos and draws.
         ratio: videos of a test part per video of its training part.
         seed: of the signs.
+        shortcuts: those of them that are baselines; at least one is none.
 
     Returns:
-        Rows of `COMPARISON`, best first (equally good models by name), and rows of `PAIRS` in the same order.
+        Rows of `COMPARISON`, best first (equally good models by name), then the baselines, and rows of `PAIRS` in the
+        same order, without the baselines; without `leakage`.
     """
     first = next(iter(measured.values())).pooled
     metric, groups = metrics.headline(first.probabilities.shape[1]), int(first.groups.max()) + 1
     key = ("", "" if metric == "roc_auc" else "argmax", metric)
     value = {model: own.values[key] for model, own in measured.items()}
-    order = sorted(measured, key=lambda model: (-np.nan_to_num(value[model], nan=-np.inf), model))
+    order = sorted(measured, key=lambda model: (model in shortcuts, -np.nan_to_num(value[model], nan=-np.inf), model))
+    baselines = [model for model in order if model in shortcuts]
     degrees = degrees_of_freedom(first.targets, first.groups)
-    pairs = _pairs({model: measured[model] for model in order}, key, degrees, ratio, seed)
+    pairs = _pairs({model: measured[model] for model in order if model not in shortcuts}, key, degrees, ratio, seed)
     with_best = {row["other"]: row for row in pairs if row["model"] == order[0]}
+
+    def apart(model: str, other: str) -> tuple[float, float, float]:
+        error = standard_error(measured[model].resamples[key] - measured[other].resamples[key], groups)
+        by = value[model] - value[other]
+        return (by, *difference(by, error, degrees)[:2])
+
     rows = []
     for model in order:
         draws = measured[model].resamples[key]
         low, high = interval_of(metric, value[model], draws, groups, degrees, first.probabilities.shape[1])
-        apart = {"difference": 0.0, "difference_low": 0.0, "difference_high": 0.0, "p_holm": np.nan, "tied": True}
+        to_best: Sequence[float] = (0.0, 0.0, 0.0)
+        p_holm, tied = np.nan, model == order[0]
         if pair := with_best.get(model):
-            apart = {"difference": -pair["difference"], "p_holm": pair["p_holm"], "tied": pair["p_holm"] >= LEVEL}
-            apart |= {"difference_low": -pair["high"], "difference_high": -pair["low"]}
-        rows.append({"model": model, "metric": metric, "value": value[model], "low": low, "high": high} | apart)
+            to_best = -pair["difference"], -pair["high"], -pair["low"]
+            p_holm, tied = pair["p_holm"], pair["p_holm"] >= LEVEL
+        elif model in baselines:
+            to_best = apart(model, order[0])
+        over = apart(model, baselines[0]) if baselines and model not in baselines else (np.nan,) * 3
+        rows.append(
+            {"model": model, "metric": metric, "value": value[model], "low": low, "high": high}
+            | dict(zip(("difference", "difference_low", "difference_high"), to_best, strict=True))
+            | {"p_holm": p_holm, "tied": tied, "shortcut": model in baselines}
+            | {"better_shortcut": baselines[0] if baselines and model not in baselines else ""}
+            | dict(zip(("over_shortcut", "over_shortcut_low", "over_shortcut_high"), over, strict=True))
+        )
     return rows, pairs
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
-from clipfold.evaluation.pooling import Pooled, pool, read_videos
-from clipfold.store import Array, PathLike, read_table, replacing, write_table
+from clipfold.evaluation.pooling import Pooled, pool
+from clipfold.store import Array, PathLike, read_json, read_table, replacing, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ def evaluate(
     extras: Mapping[str, Sequence[str]],
     outputs: Mapping[str, PathLike],
     seed: int,
+    audit: PathLike | None = None,
+    shortcuts: Sequence[str] = (),
 ) -> None:
     """Compare models on the pooled predictions for videos that they were not trained on.
 
@@ -40,11 +42,13 @@ def evaluate(
             schemas; LaTeX tables `comparison_tex` and `per_class_tex`; figures `roc`, `precision_recall`, `confusion`
             and `reliability` (SVG), and the same with `_pdf`.
         seed: of the resampling for intervals and tests.
+        audit: what was found in the folds, see `clipfold.leakage.audit`; its `mark` is in every table. None: no mark.
+        shortcuts: the models that are baselines: never best, and not in `pairs`.
 
     Raises:
         ValueError: a video without exactly one prediction, or one both used and quarantined.
     """
-    videos = read_videos(splits)
+    videos = read_table(splits).to_pandas()
     classes = sorted(videos.label.unique())
     both = sorted({*videos.id} & {*read_table(quarantine, ["id"]).column("id").to_pylist()})
     if both:
@@ -53,12 +57,13 @@ def evaluate(
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, seed)
     measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
     ratio = float((videos.role == "test").sum() / max(1, (videos.role == "train").sum()))
-    compared, pairs = comparison.compare(measured, ratio, seed)
+    compared, pairs = comparison.compare(measured, ratio, seed, shortcuts)
+    mark = {"leakage": read_json(audit)["mark"] if audit else ""}
     pooled = {row["model"]: gathered[row["model"]] for row in compared}
     scores = [row for model in pooled for row in measure.table(model, measured[model], classes)]
 
     def of_each(rows: Callable[[Pooled], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        return [{"model": model} | row for model, own in pooled.items() for row in rows(own)]
+        return [{"model": model} | mark | row for model, own in pooled.items() for row in rows(own)]
 
     calibrated = of_each(
         lambda own: calibration.compare(own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts)
@@ -68,6 +73,7 @@ def evaluate(
     choices = pd.concat([own.choices.assign(model=model) for model, own in pooled.items()], ignore_index=True)
     _write_frame(outputs["predictions"], everything)
     _write_frame(outputs["choices"], choices[["model", *choices.columns.drop("model")]])
+    scores, compared, pairs = ([row | mark for row in rows] for rows in (scores, compared, pairs))
     write_table(outputs["metrics"], scores, measure.SCHEMA)
     write_table(outputs["comparison"], compared, comparison.COMPARISON)
     write_table(outputs["pairs"], pairs, comparison.PAIRS)

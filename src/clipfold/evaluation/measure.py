@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         "value": pa.float64(),
         "low": pa.float64(),  # 95 % interval; NaN where there is none
         "high": pa.float64(),
+        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
     }
 )
 _DECIDED = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc")

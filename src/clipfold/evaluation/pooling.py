@@ -49,12 +49,6 @@ class Pooled:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def read_videos(splits: PathLike) -> pd.DataFrame:
-    """The table of the folds; splits that were made once are repeat 0."""
-    videos: pd.DataFrame = read_table(splits).to_pandas()
-    return videos if "repeat" in videos else videos.assign(repeat=0)
-
-
 def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
     """Gather the test rows of all folds, and choose on the validation rows of each.
 

@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         "p": pa.float64(),
         "p_holm": pa.float64(),  # corrected for all slices of the model
         "worse": pa.bool_(),  # than the rest, beyond chance
+        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
     }
 )
 LEAST_VIDEOS = 10

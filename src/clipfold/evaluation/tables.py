@@ -21,6 +21,7 @@ NAMES = {
     "f1": "F1",
 }
 """What metrics are called where people read them."""
+SHORTCUT = "shortcut"
 _BESIDE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
 
 
@@ -41,11 +42,18 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
         if other != metric:
             values = pooled[pooled.metric == other].set_index("model").loc[compared.model]
             table[NAMES[other]] = _with_interval(values).to_numpy()
-    best = compared.p_holm.isna() & (compared.difference == 0)
+    best = np.arange(len(compared)) == 0
     shown = [f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in compared.p_holm]
     table["p (Holm)"] = np.where(best, "", shown)
     table["Verdict"] = np.where(best, "best", np.where(compared.tied, "tied", "behind"))
-    return _latex(table)
+    if compared.shortcut.any():
+        table[f"Over {SHORTCUT}"] = _with_interval(
+            compared[["over_shortcut", "over_shortcut_low", "over_shortcut_high"]].set_axis(
+                ["value", "low", "high"], axis=1
+            )
+        )
+        table.loc[compared.shortcut.to_numpy(), ["p (Holm)", "Verdict"]] = "", SHORTCUT
+    return _latex(table, compared["leakage"].iloc[0])
 
 
 def per_class(scores: pd.DataFrame) -> str:
@@ -63,7 +71,7 @@ def per_class(scores: pd.DataFrame) -> str:
     support = own[own.metric == "support"].set_index(["model", "class"])["value"]
     table = wide[["precision", "recall", "f1", "roc_auc"]].rename(columns=NAMES)
     table.insert(0, "Videos", support.map("{:.0f}".format))
-    return _latex(table.reset_index().rename(columns={"model": "Model", "class": "Class"}))
+    return _latex(table.reset_index().rename(columns={"model": "Model", "class": "Class"}), scores["leakage"].iloc[0])
 
 
 def _with_interval(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -74,8 +82,11 @@ def _with_interval(rows: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series(texts, index=rows.index, dtype=object)
 
 
-def _latex(table: pd.DataFrame) -> str:
+def _latex(table: pd.DataFrame, leakage: str) -> str:
     style = table.style.format(escape="latex").format_index(escape="latex", axis=1).hide(axis="index")
     # Outside of math, TeX's old fonts have other signs at these places.
     text = str(style.to_latex(hrules=True, column_format="l" * len(table.columns)))
+    if leakage:
+        note = f"\\multicolumn{{{len(table.columns)}}}{{l}}{{Leaks: {leakage}.}} \\\\\n\\bottomrule"
+        text = text.replace("\\bottomrule", "\\midrule\n" + note)
     return text.replace("<", r"\textless{}").replace(">", r"\textgreater{}")

@@ -202,6 +202,15 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     ),
 }
 
+SHORTCUTS: Mapping[str, tuple[str, Settings]] = {
+    "shortcut_container": ("gradient_boosting", {"features": ["container"], "max_leaf_nodes": 7}),
+    "shortcut_frame": ("logistic_regression", {"features": ["frame"], "C": 0.01}),
+}
+"""Baselines that know nothing of what happens in a video: name -> architecture and settings.
+
+One sees what the container says (size, rates, duration, codec, encoder, sound), the other a blurred mean frame.
+"""
+
 _NEEDS = ("memory_mb", "gpus", "threads", "runtime")
 
 
@@ -227,6 +236,7 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
     for model in models:
         if model.input == "predictions":
             _check_members(model, models)
+        require(model.name not in SHORTCUTS, "models: name", model.name, "use another: a baseline is called so")
         require(names.count(model.name) == 1, "models: name", model.name, "give each entry a name of its own")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
@@ -240,6 +250,11 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
                 "use 1 up to decode.views.clips.frames, or raise it",
             )
     return models
+
+
+def plan_shortcuts() -> list[Model]:
+    """The baselines, which are trained like models."""
+    return [_complete({"architecture": a, "name": name, **own}) for name, (a, own) in SHORTCUTS.items()]
 
 
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:

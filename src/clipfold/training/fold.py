@@ -1,5 +1,7 @@
 """What every fit needs of its fold, and leaves behind."""
 
+import resource
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +66,8 @@ def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Ar
 
 
 def write_record(path: PathLike, fold: Fold, settings: Mapping[str, Any], **facts: Any) -> None:
-    """Write `fit.json`: what was fitted on what, and how it went."""
+    """Write `fit.json`: what was fitted on what, and how it went; `peak_mb` is the memory of this process."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    facts = {"peak_mb": round(peak, 1)} | facts
     parts = {f"{role}_videos": len(fold.ids(role)) for role in ("train", "val", "test")}
     write_json(path, {"fold": fold.number, "classes": fold.classes, **parts, "settings": dict(settings), **facts})

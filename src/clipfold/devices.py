@@ -1,0 +1,85 @@
+"""Graphics processors of a workstation, shared by jobs that know nothing of each other. Standard library only."""
+
+import fcntl
+import logging
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def devices_here() -> list[str]:
+    """The graphics processors that may be used: those of `CUDA_VISIBLE_DEVICES`, or all."""
+    named = os.environ.get(VISIBLE)
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    folder = Path("/dev")
+    return sorted(match[1] for path in folder.glob("nvidia*") if (match := re.fullmatch(r"nvidia(\d+)", path.name)))
+
+
+@contextmanager
+def own_devices(count: int, locks: Path | None = None) -> Iterator[list[str]]:
+    """Have graphics processors that no other job of clipfold on this machine uses; wait until there are enough.
+
+    Nothing is done on a cluster, which hands them out itself. A slot is a locked file: the system frees it with the
+    process, however that ends.
+
+    Args:
+        count: wanted; where the machine has fewer, all of them.
+        locks: folder of the lock files, shared by all jobs; the system's temporary one by default.
+
+    Returns:
+        Their names, which `CUDA_VISIBLE_DEVICES` holds within the block.
+    """
+    here = devices_here()
+    count = min(count, len(here))
+    if not count or "SLURM_JOB_ID" in os.environ:
+        yield []
+        return
+    before, waiting = os.environ.get(VISIBLE), False
+    with ExitStack() as held:
+        while len(mine := _take(here, count, locks or Path(tempfile.gettempdir()), held)) < count:
+            held.close()  # two jobs that each hold what the other wants would wait for ever
+            if not waiting:
+                logger.info("waiting for %d of the graphics processors %s", count, ", ".join(here))
+            waiting = True
+            time.sleep(random.uniform(0.2, 1))
+        os.environ[VISIBLE] = ",".join(mine)
+        logger.info("on the graphics processors %s", ", ".join(mine))
+        try:
+            yield mine
+        finally:
+            os.environ.pop(VISIBLE)
+            os.environ |= {} if before is None else {VISIBLE: before}
+
+
+def _take(devices: Sequence[str], count: int, locks: Path, held: ExitStack) -> list[str]:
+    """Lock devices that are free, at most `count`."""
+    mine: list[str] = []
+    for device in devices:
+        if len(mine) == count:
+            break
+        file = _open(locks / f"clipfold-gpu-{re.sub(r'[^A-Za-z0-9-]', '_', device)}.lock")
+        held.callback(os.close, file)
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine.append(device)
+    return mine
+
+
+def _open(path: Path) -> int:
+    """Open a lock file that jobs of other people lock too."""
+    with suppress(FileNotFoundError):
+        return os.open(path, os.O_RDWR)  # some systems refuse to "create" another's file that is there
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+    with suppress(PermissionError):
+        os.fchmod(file, 0o666)
+    return file

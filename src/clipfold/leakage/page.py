@@ -1,0 +1,104 @@
+"""The audit as a page: what leaks, side by side, and what speaks for the groups."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from clipfold.store import PathLike, open_array, read_json, read_table, replacing
+
+SHOWN = 60
+"""Pairs of each kind that the page shows at most; all are in `matches.parquet`."""
+
+Row = Mapping[str, Any]
+
+
+def write_page(
+    audit: PathLike,
+    dealt: PathLike,
+    matches: PathLike,
+    clips: Sequence[PathLike],
+    indices: Sequence[PathLike],
+    output: PathLike,
+) -> None:
+    """Write the page; it needs no other file and no network.
+
+    Args:
+        audit: what was found, see `clipfold.leakage.audit`.
+        dealt: table of the folds.
+        matches: table of the pairs of videos that show the same.
+        clips: the decoded view `clips` of all shards.
+        indices: of the same shards.
+        output: the page.
+    """
+    facts = read_json(audit)
+    group = {row["id"]: row["group"] for row in read_table(dealt, ["id", "group"]).to_pylist()}
+    label = {row["id"]: row["label"] for row in read_table(dealt, ["id", "label"]).to_pylist()}
+    pairs = [row for row in read_table(matches).to_pylist() if row["first"] in group and row["second"] in group]
+    leaks = facts["near_duplicates"]["across_roles"]
+    known = {(row["first"], row["second"]) for row in leaks}
+    apart = [row for row in pairs if (row["first"], row["second"]) not in known]
+    harmless = [row for row in apart if group[row["first"]] != group[row["second"]]]
+    together = [row for row in apart if group[row["first"]] == group[row["second"]]]
+    stills = Stills(clips, indices)
+    sections = {
+        name: {"count": len(rows), "pairs": [_shown(row, stills, group, label) for row in _spread(rows)]}
+        for name, rows in (("leaks", leaks), ("harmless", harmless), ("together", together))
+    }
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html").render(facts | {"sections": sections, "shown": SHOWN})
+    with replacing(output) as file:
+        file.write(page.encode())
+
+
+class Stills:
+    """Single frames of the decoded clips, without padding, as data URLs.
+
+    Args:
+        clips: arrays by shard.
+        indices: of the same shards.
+    """
+
+    def __init__(self, clips: Sequence[PathLike], indices: Sequence[PathLike]) -> None:
+        self._arrays = [open_array(path) for path in clips]
+        self._place = {
+            row["id"]: (shard, row["row"], row["clips_box"])
+            for shard, path in enumerate(indices)
+            for row in read_table(path, ["id", "row", "clips_box"]).to_pylist()
+            if row["row"] is not None
+        }
+
+    def url(self, video: str, frame: int) -> str:
+        """A frame as a JPEG picture in an address of its own."""
+        shard, row, (top, left, height, width) = self._place[video]
+        picture = self._arrays[shard][row, frame, top : top + height, left : left + width]
+        done, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 80])
+        assert done
+        return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def _shown(pair: Row, stills: Stills, group: Mapping[str, str], label: Mapping[str, str]) -> dict[str, Any]:
+    sides = [
+        {"id": pair[side], "group": group[pair[side]], "label": label[pair[side]]}
+        | {"still": stills.url(pair[side], pair[f"{side}_frame"])}
+        for side in ("first", "second")
+    ]
+    return {"change": pair["change"], "score": pair["score"], "folds": pair.get("folds"), "sides": sides}
+
+
+def _spread(rows: Sequence[Row]) -> list[Row]:
+    """Some of the rows, from the strongest to the weakest: the weakest are those to look at."""
+    ordered = sorted(rows, key=lambda row: (-row["score"], row["first"], row["second"]))
+    if len(ordered) <= SHOWN:
+        return ordered
+    return [ordered[round(i * (len(ordered) - 1) / (SHOWN - 1))] for i in range(SHOWN)]

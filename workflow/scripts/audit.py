@@ -1,0 +1,9 @@
+"""Rule audit."""
+
+from clipfold import job
+from clipfold.leakage.page import write_page
+
+if __name__ == "__main__":
+    with job.logged(snakemake.log[0]):
+        source = snakemake.input
+        write_page(source.audit, source.dealt, source.matches, source.clips, source.indices, snakemake.output[0])

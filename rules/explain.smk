@@ -19,7 +19,7 @@ for model in EXPLAINED:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            mem_mb=growing(model.needs.memory_mb),
+            mem_mb=growing(NEEDS[model.name].memory_mb),
             gpu=min(1, model.needs.gpus),
             runtime=growing(60),
         params:

@@ -12,9 +12,9 @@ for model in EXPLAINED:
         output:
             f"results/explanations/{model.name}.parquet",
         log:
-            f"logs/explain/{model.name}.log",
+            f"logs/explain_{model.name}.log",
         benchmark:
-            f"results/benchmarks/explain/{model.name}.tsv"
+            f"results/benchmarks/explain_{model.name}.tsv"
         conda:
             "../envs/train.yaml"
         threads: model.needs.threads

@@ -63,6 +63,7 @@ def write_report(
     metrics = read_table(evaluation["metrics"]).to_pandas()
     comparison = scores.comparison(read_table(evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
+    rivals = [row["model"] for row in comparison if not row["shortcut"]]
     predictions = videos.mean_over_repeats(read_table(evaluation["predictions"]).to_pandas(), classes)
     slices = read_table(evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
@@ -90,9 +91,9 @@ def write_report(
         "slices": [row for row in slices if row["worse"]],
         "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
         **{name: svg(Path(evaluation[name]).read_text("utf-8")) for name in FIGURES},
-        "gallery": videos.gallery(predictions, order, clips, index),
+        "gallery": videos.gallery(predictions, rivals, clips, index),
         "videos": videos.table(predictions, order, classes),
-        "evidence": evidence.read(explanations, order),
+        "evidence": evidence.read(explanations, rivals),
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},

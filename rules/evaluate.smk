@@ -87,7 +87,7 @@ rule report:
         models=[model.name for model in MODELS],
         explained=[model.name for model in EXPLAINED],
         folds=len(FOLDS),
-        config=config | {"models": [model_entry(model) for model in MODELS]},
+        config=config | {"models": [model_entry(model) for model in MODELS if model not in SHORTCUTS]},
         fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],

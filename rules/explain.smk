@@ -12,14 +12,14 @@ for model in EXPLAINED:
         output:
             f"results/explanations/{model.name}.parquet",
         log:
-            f"logs/explain/{model.name}.log",
+            f"logs/explain_{model.name}.log",
         benchmark:
-            f"results/benchmarks/explain/{model.name}.tsv"
+            f"results/benchmarks/explain_{model.name}.tsv"
         conda:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            mem_mb=growing(model.needs.memory_mb),
+            mem_mb=growing(NEEDS[model.name].memory_mb),
             gpu=min(1, model.needs.gpus),
             runtime=growing(60),
         params:

@@ -10,7 +10,6 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -40,21 +39,15 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"]
         command += ["--disable-dev-shm-usage", "--disable-background-networking", "--remote-debugging-pipe"]
-        ours, theirs = [os.pipe() for _ in range(2)], []
-        # Chromium reads from 3 and writes to 4: ours must not be there already when they are put in place.
-        for end in (ours[0][0], ours[1][1]):
-            theirs.append(fcntl.fcntl(end, fcntl.F_DUPFD, 20))
-            os.close(end)
-        self._write, self._read = ours[0][1], ours[1][0]
-        self._process = subprocess.Popen(
-            [*command, f"--user-data-dir={self._profile.name}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: (os.dup2(theirs[0], 3), os.dup2(theirs[1], 4)),
-            pass_fds=(3, 4),
-            start_new_session=True,
-        )
-        for end in theirs:
+        theirs_to_read, self._write = os.pipe()
+        self._read, theirs_to_write = os.pipe()
+        # Chromium reads from 3 and writes to 4. They come from above, lest one takes the place of the other.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 64) for end in (theirs_to_read, theirs_to_write)]
+        actions = [(os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)]
+        actions += [(os.POSIX_SPAWN_DUP2, end, place) for place, end in enumerate(ends, 3)]
+        command += [f"--user-data-dir={self._profile.name}", "about:blank"]
+        self._process = os.posix_spawn(CHROMIUM, command, os.environ, file_actions=actions, setsid=True)
+        for end in (theirs_to_read, theirs_to_write, *ends):
             os.close(end)
         pages = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
         attached = self.call("Target.attachToTarget", targetId=pages[0]["targetId"], flatten=True)
@@ -64,12 +57,14 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._write)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        os.close(self._write)  # which ends it
+        for _ in range(100):
+            if os.waitpid(self._process, os.WNOHANG)[0]:
+                break
+            time.sleep(0.1)
+        else:
+            os.killpg(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
         os.close(self._read)
         self._profile.cleanup()
 

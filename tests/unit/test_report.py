@@ -143,6 +143,22 @@ def test_what_models_looked_at(page, run):
     assert page.count("Evidence in ") == 20
 
 
+def test_pairs_that_show_the_same_and_proposed_groups_are_named(run, tmp_path):
+    pair = {"first": "a.mp4", "second": "<b>.mp4", "change": "mirrored copy", "score": 0.987, "folds": [0, 2]}
+    pair |= {"groups": ["x", "y"], "labels": ["fight", "no_fight"]}
+    near = {"pairs": 12, "across_groups": 3, "other_labels": 1, "across_roles": [pair]}
+    groups = {"source": "proposed", "count": 9, "joined": 40, "by_name": 30, "by_picture": 15, "pattern": "camera-N"}
+    groups |= {"pairs_within": 0.75, "by_chance": 0.125}
+    audit = json.loads(run["audit"].read_text()) | {"near_duplicates": near, "groups": groups, "leaks": 1}
+    write_json(tmp_path / "audit.json", audit)
+    write_report(**run | {"audit": tmp_path / "audit.json", "output": tmp_path / "index.html"})
+    text = text_of((tmp_path / "index.html").read_text())
+    assert "12 pairs of videos show the same" in text
+    assert "a.mp4 <b>.mp4 mirrored copy 0.987 fight, no_fight x, y 0, 2" in text
+    assert "Groups were proposed, for the manifest names none: 40 videos" in text
+    assert "75 % lie within one pattern" in text
+
+
 def test_same_input_gives_same_bytes(page, run, tmp_path):
     write_report(**run | {"output": tmp_path / "again.html"})
     assert (tmp_path / "again.html").read_text() == page
@@ -162,18 +178,17 @@ def test_one_model_several_classes_and_nothing_measured(tmp_path):
 
 
 def test_stages_are_added_up(run):
-    rows = {row["stage"]: row for row in stages(run["benchmarks"])}
+    rows = {row["stage"]: row for row in stages(run["benchmarks"], {"decode": 36.0})}
     assert list(rows) == ["decode", "splits"]
     decode = {"stage": "decode", "jobs": 2, "seconds": 100.5, "cpu_seconds": 180.0, "memory_mb": 300.0}
-    joules = 180 * 12 + (60.5 * 250.5 + 40 * 300) / 1024 * 0.3725
-    assert rows["decode"] == decode | {"energy_wh": pytest.approx(joules / 3600)}
+    assert rows["decode"] == decode | {"energy_wh": pytest.approx((180 * 10 + 36 * 300) / 3600)}
     assert rows["splits"]["jobs"] == 1
     assert np.isnan(rows["splits"]["memory_mb"])
 
 
 def test_accounting_wants_every_model_and_no_strangers():
     predictions = pd.DataFrame({"id": ["a", "b", "a"], "model": ["m", "m", "n"]})
-    found = dataset.account(pd.Series(["a", "b", "c"]), predictions, pd.Series(["c", "x"]))
+    found = dataset.account(pd.Series(["a", "b", "c", "d"]), predictions, pd.Series(["c", "x"]), pd.Series(["d"]))
     assert not found["adds_up"]
     assert found["lost"] == ["b"]  # model n did not predict it
     assert found["surplus"] == ["x"]

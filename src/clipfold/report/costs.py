@@ -6,26 +6,21 @@ from typing import Any
 
 import pandas as pd
 
+from clipfold.costs import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.store import PathLike
 
-CORE_WATTS = 12.0
-"""Of a core at full load, whatever the processor (Lannelongue et al. 2021, "Green Algorithms")."""
-MEMORY_WATTS_PER_GB = 0.3725
-"""The same source."""
 
-
-def stages(benchmarks: PathLike) -> list[dict[str, Any]]:
+def stages(benchmarks: PathLike, gpu_seconds: Mapping[str, float]) -> list[dict[str, Any]]:
     """Add up Snakemake's benchmark files by stage: the first folder, or the file's own name without one.
-
-    Energy is estimated after Green Algorithms, from the time that cores worked and the memory held; graphics processors
-    and cooling are not in it.
 
     Args:
         benchmarks: folder of `.tsv` files, at any depth; may be missing.
+        gpu_seconds: stage -> seconds of graphics processors, for those that used any.
 
     Returns:
-        Per stage `stage`, `jobs`, `seconds`, `cpu_seconds`, `memory_mb` (the largest of any job) and `energy_wh`,
-        longest first. What was not measured is NaN.
+        Per stage `stage`, `jobs`, `seconds`, `cpu_seconds`, `memory_mb` (the largest of any job) and `energy_wh`, a
+        rough figure from the time that cores and graphics processors worked; longest first. What was not measured is
+        NaN.
     """
     root = Path(benchmarks)
     parts = []
@@ -36,8 +31,7 @@ def stages(benchmarks: PathLike) -> list[dict[str, Any]]:
             parts.append(table.reindex(columns=["s", "cpu_time", "max_rss"]).assign(stage=stage))
     if not parts:
         return []
-    jobs = pd.concat(parts).astype({"s": float, "cpu_time": float, "max_rss": float})
-    joules = jobs["cpu_time"] * CORE_WATTS + jobs["s"] * jobs["max_rss"] / 1024 * MEMORY_WATTS_PER_GB
+    jobs = pd.concat(parts).astype({"s": float, "cpu_time": float, "max_rss": float}).groupby("stage")
     rows = [
         {
             "stage": stage,
@@ -45,9 +39,9 @@ def stages(benchmarks: PathLike) -> list[dict[str, Any]]:
             "seconds": table["s"].sum(min_count=1),
             "cpu_seconds": table["cpu_time"].sum(min_count=1),
             "memory_mb": table["max_rss"].max(),
-            "energy_wh": table["joules"].sum(min_count=1) / 3600,
+            "energy_wh": _energy(table["cpu_time"].sum(min_count=1), gpu_seconds.get(str(stage), 0.0)),
         }
-        for stage, table in jobs.assign(joules=joules).groupby("stage")
+        for stage, table in jobs
     ]
     return sorted(rows, key=lambda row: row["seconds"], reverse=True)
 
@@ -56,3 +50,7 @@ def total(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """All stages as one: sums, and the largest memory of any job; NaN where nothing was measured."""
     table = pd.DataFrame(stages, columns=["seconds", "cpu_seconds", "memory_mb", "energy_wh"], dtype=float)
     return {str(name): table[name].max() if name == "memory_mb" else table[name].sum(min_count=1) for name in table}
+
+
+def _energy(cpu_seconds: float, gpu_seconds: float) -> float:
+    return (cpu_seconds * WATTS_PER_CORE + gpu_seconds * WATTS_PER_GPU) / 3600

@@ -9,24 +9,29 @@ COLUMNS = ("id", "label", "status", "frames", "duration", "fps", "vfr", "width",
 ROLES = ("train", "val", "test")
 
 
-def account(manifest: pd.Series, predictions: pd.DataFrame, quarantine: pd.Series) -> dict[str, Any]:
-    """Check that every row of the manifest was either predicted by each model or quarantined.
+def account(
+    manifest: pd.Series, predictions: pd.DataFrame, quarantine: pd.Series, untested: pd.Series
+) -> dict[str, Any]:
+    """Check that every row of the manifest was predicted by each model, quarantined, or in no test part.
 
     Args:
         manifest: ids.
         predictions: `id` and `model`, a row per prediction.
         quarantine: ids.
+        untested: ids that were dealt into no test part.
 
     Returns:
-        `rows`, `predicted` and `quarantined`, which add up if it is so (`adds_up`); else the ids that are in neither
-        (`lost`) and those that are in both or in no manifest (`surplus`).
+        `rows`, `predicted`, `quarantined` and `untested`, which add up if it is so (`adds_up`); else the ids that are
+        in none of them (`lost`) and those that are in two or in no manifest (`surplus`).
     """
     by_model = predictions.groupby("model")["id"].agg(set)
-    predicted, out = set.intersection(*by_model), set(quarantine)
-    rows = set(manifest)
-    lost, surplus = sorted(rows - predicted - out), sorted((predicted & out) | (set.union(out, *by_model) - rows))
-    adds_up = not lost and not surplus and len(manifest) == len(predicted) + len(quarantine)
-    counts = {"rows": len(manifest), "predicted": len(predicted), "quarantined": len(quarantine)}
+    predicted, out, kept = set.intersection(*by_model), set(quarantine), set(untested)
+    rows, every = set(manifest), set.union(*by_model)
+    lost = sorted(rows - predicted - out - kept)
+    twice = (every & out) | (every & kept) | (out & kept)
+    surplus = sorted(twice | ((every | out | kept) - rows))
+    counts = {"rows": len(manifest), "predicted": len(predicted), "quarantined": len(quarantine), "untested": len(kept)}
+    adds_up = not lost and not surplus and len(manifest) == len(predicted) + len(quarantine) + len(kept)
     return counts | {"adds_up": adds_up, "lost": lost, "surplus": surplus}
 
 
@@ -69,9 +74,15 @@ def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
     """The audit of the folds, with nothing where an audit did not look for it; see `leakage.audit`."""
     groups: dict[str, Any] = {"source": "manifest"}
     near: dict[str, Any] = {"pairs": None, "across_groups": 0, "other_labels": 0, "across_roles": []}
-    return {"mark": "", "kinds": {}, "tested": None, "leaking": None, "near_duplicates": near, "groups": groups} | dict(
-        audit
-    )
+    return {
+        "mark": "",
+        "scheme": "grouped",
+        "kinds": {},
+        "tested": None,
+        "leaking": None,
+        "near_duplicates": near,
+        "groups": groups,
+    } | dict(audit)
 
 
 def shares(values: pd.Series, most: int = 3) -> list[tuple[str, float]]:

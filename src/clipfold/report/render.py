@@ -18,7 +18,7 @@ def render(facts: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "signed": signed, "seconds": seconds, "share": share}
+    environment.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return environment.get_template("index.html").render(facts)
@@ -40,6 +40,15 @@ def number(value: float, digits: int = 3, sign: str = "") -> str:
 
 signed = partial(number, sign="+")
 """Write a difference: as `number`, with a plus sign too."""
+
+
+def chance(p: float) -> str:
+    """Write a p-value.
+
+    >>> chance(0.0421), chance(0.0002)
+    ('0.042', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else number(p)
 
 
 def share(value: float) -> str:

@@ -71,7 +71,7 @@ def gallery(
     """
     mine = {model: confident_errors(predictions[predictions.model == model], PER_MODEL) for model in models}
     chosen = sorted({video for errors in mine.values() for video in errors.id})
-    shown = predictions[predictions.id.isin(chosen)]
+    shown = predictions[predictions.id.isin(chosen) & predictions.model.isin(models)]
     order = shown.groupby("id").agg(wrong=("wrong", "sum"), own=("own", "mean"))
     best_first = order.sort_values(["wrong", "own"], ascending=[False, True]).index[:MOST]
     by_video = {video: rows.set_index("model").loc[list(models)] for video, rows in shown.groupby("id")}

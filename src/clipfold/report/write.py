@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from clipfold.costs import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
@@ -62,16 +63,18 @@ def write_report(
     metrics = read_table(evaluation["metrics"]).to_pandas()
     comparison = scores.comparison(read_table(evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
+    rivals = [row["model"] for row in comparison if not row["shortcut"]]
     predictions = videos.mean_over_repeats(read_table(evaluation["predictions"]).to_pandas(), classes)
     slices = read_table(evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
-    models = {model: _model([read_json(path) for path in paths]) for model, paths in records.items()}
-    stages = costs.stages(benchmarks)
+    fits = {model: [read_json(path) for path in paths] for model, paths in records.items()}
+    models = {model: _model(own) for model, own in fits.items()}
+    stages = costs.stages(benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
     facts = {
         "classes": classes,
         "groups": dealt.group.nunique(),
         "folds": dealt.fold.nunique(),
-        "accounting": dataset.account(probed.id, predictions, rejected.id),
+        "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(dealt)),
         "audit": dataset.audited(read_json(audit)),
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": dataset.by_class(probed, dealt),
@@ -88,11 +91,12 @@ def write_report(
         "slices": [row for row in slices if row["worse"]],
         "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
         **{name: svg(Path(evaluation[name]).read_text("utf-8")) for name in FIGURES},
-        "gallery": videos.gallery(predictions, order, clips, index),
+        "gallery": videos.gallery(predictions, rivals, clips, index),
         "videos": videos.table(predictions, order, classes),
-        "evidence": evidence.read(explanations, order),
+        "evidence": evidence.read(explanations, rivals),
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
+        "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},
         "total": costs.total(stages),
         "seed": config["seed"],
         "config": json.dumps(config, indent=2, ensure_ascii=False),
@@ -110,6 +114,16 @@ def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
     """Histories of a model that was trained over epochs; of others there is nothing to draw."""
     tables = [pd.read_csv(path) for path in paths]
     return tables if max(map(len, tables)) > 1 else []
+
+
+def _never_tested(dealt: pd.DataFrame) -> pd.Series:
+    """Ids of videos that are in no test part, as a manifest's own split may have it."""
+    return pd.Series(sorted(set(dealt.id) - set(dealt.id[dealt.role == "test"])), dtype=str)
+
+
+def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds of graphics processors that the fits of a model took."""
+    return sum(float(r["seconds"] * r.get("processes", 1)) for r in records if r.get("device", "cpu") != "cpu")
 
 
 def _digest(probed: pd.DataFrame) -> str:

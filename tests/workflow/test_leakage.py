@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from harness import CONFIG, PROJECT, Workflow, make_data
+from harness import CONFIG, ODD_NAMES, PROJECT, Workflow, make_data
 
 from clipfold.demo.copies import Copy, mirrored
 from clipfold.demo.encode import Take, decode, encode
@@ -27,9 +27,7 @@ def leaking(tmp_path_factory) -> Workflow:
     make_data(directory)
     workflow = Workflow(PROJECT, directory)
     header, *rows = workflow.rows()
-    original = next(
-        row for row in rows if row[0].endswith(".mp4") and (directory / row[0]).is_file() and row[1] == "real"
-    )
+    original = next(row for row in rows if row[0] in ODD_NAMES and row[1] == "real")
     frames = decode((directory / original[0]).read_bytes())
     copy = mirrored(Copy(frames, 25.0), np.random.default_rng(0))
     take = Take("h264", ".mp4", Fraction(25), len(frames))
@@ -52,7 +50,7 @@ def test_a_leak_stops_the_run_before_training_and_shows_itself(leaking):
 
 def test_groups_put_together_pass(leaking):
     leaking.configure(**LIGHT, splits=CONFIG["splits"] | {"merge_near_duplicates": True})
-    leaking.run("results/splits/splits.parquet")
+    leaking.run("--", "results/splits/splits.parquet")
     groups = dict(
         read_table(leaking.directory / "results/splits/splits.parquet", ["id", "group"]).to_pandas().to_numpy()
     )

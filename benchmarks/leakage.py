@@ -1,8 +1,8 @@
 """What the leakage audit finds, what it makes up, and what random folds make of a data set.
 
 Copies of a manifest's videos are made (smaller, stretched, recompressed, slower, mirrored, cropped, cut) and put
-through the workflow's own decoding, signatures and matching, together with all videos of the manifest. A pair is
-false where the groups differ. Then light models are trained under grouped and under random folds.
+through the workflow's own decoding, signatures and matching, together with all videos of the manifest. A pair is false
+where the groups differ. Then light models are trained under grouped and under random folds.
 """
 
 import argparse

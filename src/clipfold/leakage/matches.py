@@ -160,7 +160,8 @@ def near_backgrounds(hashes: Array, first: int) -> Iterator[Candidate]:
         both = np.concatenate([others, others ^ MIRROR])
         bits = np.bitwise_count(windows.reshape(-1, 1) ^ both)
         near = bits <= NEAR
-        near[:: len(WINDOWS), : len(others)] = bits[:: len(WINDOWS), : len(others)] <= NEAR_WHOLE
+        later = np.arange(first, first + len(windows))[:, None] < np.arange(start, start + len(others))
+        near[:: len(WINDOWS), : len(others)] = later & (bits[:: len(WINDOWS), : len(others)] <= NEAR_WHOLE)
         at, other = np.nonzero(near)
         if not len(at):
             continue

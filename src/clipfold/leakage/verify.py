@@ -19,7 +19,7 @@ LEAST_SHARE = 0.35
 
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
 _LEAST_DETAIL = 1.0  # grey levels; below, a picture is empty
-_SAME_ACTION = 0.85
+_SAME_ACTION = 0.7
 _STILL = 0.4
 _TILES = 8  # along an edge
 _SAME_TILE = 0.7  # correlation

@@ -108,6 +108,8 @@ def test_a_results_folder_that_cannot_be_written_is_one_clear_message(workflow):
 def test_a_video_from_the_future_is_named(workflow):
     before = workflow.results()
     os.utime(workflow.directory / "a b.mp4", (time.time() + 86400,) * 2)
+    # Snakemake compares the contents of files this small, and would have nothing to do.
+    (workflow.directory / "results/report/index.html").unlink()
     assert "1 videos were changed in the future, such as a b.mp4" in workflow.run()
     assert workflow.results() == before
     os.utime(workflow.directory / "a b.mp4")

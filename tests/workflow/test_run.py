@@ -128,7 +128,11 @@ def test_slurm_profile_shows_what_each_model_asks_for(finished):
     assert {name for name, _ in jobs} == {"train_svm", "train_cnn"}
     for name, resources in jobs:
         assert f"gpu={int(name == 'train_cnn')}" in resources
-        assert ("mem_mb=4000" if name == "train_cnn" else "mem_mb=2000") in resources
+        peak = max(
+            read_json(path)["peak_mb"]
+            for path in (finished.directory / "results/models").glob(f"{name.removeprefix('train_')}/fold-*/fit.json")
+        )
+        assert 400 + 1.25 * peak <= int(re.search(r"mem_mb=(\d+)", resources)[1]) <= 500 + 1.25 * peak
         assert "slurm_partition=" in resources
 
 
@@ -137,7 +141,8 @@ def test_readme_shows_the_graph_of_rules_as_it_is(finished):
         names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
         return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", text)}
 
-    drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", "models=[logistic_regression, svm, naive_cnn]"))
+    defaults = ["models=[logistic_regression, svm, naive_cnn]", "shortcuts=True"]
+    drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", *defaults))
     assert len(drawn) > 20
     assert edges((PROJECT / "README.md").read_text()) == drawn
 

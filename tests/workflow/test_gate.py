@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import yaml
 from harness import CONFIG, ODD_NAMES, PROJECT, Workflow, make_data
 
 from clipfold.demo.copies import Copy, mirrored
@@ -105,7 +106,7 @@ def ancestors(inputs: dict[str, set[str]], file: str) -> set[str]:
     return found
 
 
-def test_no_test_prediction_reaches_training_or_selection(finished):
+def test_no_test_prediction_reaches_training_or_selection(finished, tmp_path):
     """Whatever is learned, dealt or chosen is made from files in which no prediction for a test part can be.
 
     The ensemble's members write validation and test rows into one file; that it fits on the former alone is shown in
@@ -113,9 +114,9 @@ def test_no_test_prediction_reaches_training_or_selection(finished):
     """
     members = ["logistic_regression", "svm", "naive_cnn"]
     models = [*members, "vit_gru", "ensemble"]
-    entries = "models=[logistic_regression, svm, naive_cnn, {architecture: vit_gru, freeze: true}, "
-    entries += "{architecture: ensemble, members: [logistic_regression, svm, naive_cnn]}]"
-    output = finished.run("--detailed-summary", "--config", entries, "shortcuts=true")
+    entries = [*members, {"architecture": "vit_gru", "freeze": True}, {"architecture": "ensemble", "members": members}]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"models": entries, "shortcuts": True}))
+    output = finished.run("--detailed-summary", "--configfile", str(tmp_path / "config.yaml"))
     table = output[output.index("output_file\t") :]
     inputs = {
         row["output_file"]: set(filter(None, row["input-file(s)"].split(",")))

@@ -13,7 +13,7 @@ from snakemake.utils import validate
 
 from clipfold.damage import damaged
 from clipfold.models.catalog import plan_models, plan_shortcuts
-from clipfold.plan import count_folds, find_manifest, read_extras, read_manifest, read_roles, shard_videos
+from clipfold.plan import count_folds, find_manifest, is_address, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
 from clipfold.requests import learn, read_records
 from clipfold.settings import (
@@ -109,18 +109,35 @@ def nameable(path):
     return not re.search(r"[{}]|<[a-z][a-z0-9_]*>|^~", path)
 
 
+# Whether a storage plugin keeps the results: jobs then find only what they name as inputs.
+STORING = workflow.storage_settings.default_storage_provider is not None
+
+
+def given(path):
+    """A file of the user's as an input: from storage if it has an address there, else as it lies here."""
+    return storage(path) if is_address(path) else local(path)
+
+
 def shard_rows(wildcards):
     """The manifest's rows of a shard; for a file that cannot be an input also its time of modification."""
     rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in SHARDS[wildcards.shard]]
     for row in rows:
-        if not nameable(row["path"]) and os.path.isfile(row["path"]):
+        if is_address(row["path"]):
+            row |= {"path": str(given(row["path"])), "fetched": True}
+        elif not nameable(row["path"]) and os.path.isfile(row["path"]):
             row["mtime_ns"] = os.stat(row["path"]).st_mtime_ns
     return rows
 
 
 def shard_files(wildcards):
     """The files of a shard that are there; probing says what is the matter with the others."""
-    return [v.path for v in SHARDS[wildcards.shard] if nameable(v.path) and os.path.isfile(v.path)]
+    paths = (v.path for v in SHARDS[wildcards.shard] if nameable(v.path))
+    return [given(path) for path in paths if is_address(path) or os.path.isfile(path)]
+
+
+def shard_addresses(wildcards):
+    """The videos of a shard that are in storage: what decodes them has them fetched, too."""
+    return [given(v.path) for v in SHARDS[wildcards.shard] if is_address(v.path) and nameable(v.path)]
 
 
 def code_of(script, *modules):
@@ -151,7 +168,7 @@ def key_of(encoder):
 def weights_file(settings):
     """The file of pre-trained weights as an input, where the settings name one: a changed file is another model."""
     weights = settings.get("weights")
-    return {"weights": weights} if weights not in (None, "", "pretrained") else {}
+    return {"weights": given(weights)} if weights not in (None, "", "pretrained") else {}
 
 
 # What the fitted model is stored as.
@@ -198,9 +215,17 @@ def collection(model, encoded=True):
 COLLECTIONS = dict(collection(m, encoded) for m in MODELS if m.input != "predictions" for encoded in (True, False))
 
 
+def data_of(model, encoded=True):
+    """A model's data as inputs: a list of the files, or the files themselves where they must be fetched from storage."""
+    name, files = collection(model, encoded)
+    if STORING:
+        return {kind: expand(file, shard=SHARDS) for kind, file in files.items()}
+    return {"collection": f"results/collections/{name}.json"}
+
+
 def training_data(model):
-    """The file that lists what a model learns from; of an ensemble, its members' predictions of the same fold."""
+    """What a model learns from; an ensemble from its members' predictions of the same fold."""
     if model.input == "predictions":
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
-    return {"collection": f"results/collections/{collection(model)[0]}.json"}
+    return data_of(model)

@@ -1,5 +1,6 @@
 rule decode:
     input:
+        shard_addresses,
         metadata="results/metadata/{shard}.parquet",
     output:
         **{view: passing(f"results/frames/{{shard}}/{view}.npy", needed=view == "clips") for view in VIEWS},

@@ -5,7 +5,7 @@ for model in EXPLAINED:
             f"explain_{model.name}"
         input:
             **weights_file(model.settings),
-            collection=f"results/collections/{collection(model, encoded=False)[0]}.json",
+            **data_of(model, encoded=False),
             models=expand(f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}", fold=FOLDS),
             predictions=expand(f"results/models/{model.name}/fold-{{fold}}/predictions.parquet", fold=FOLDS),
             records=expand(f"results/models/{model.name}/fold-{{fold}}/fit.json", fold=FOLDS),

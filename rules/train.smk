@@ -26,6 +26,7 @@ for model in MODELS:
         params:
             module=model.module,
             input=model.input,
+            data=["predictions"] if model.input == "predictions" else list(collection(model)[1]),
             settings=model.settings,
             scratch=f"results/training/{model.name}/fold-{{fold}}",
             stored_size=DECODE.size,

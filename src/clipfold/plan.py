@@ -232,12 +232,19 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def is_address(path: str) -> bool:
+    """Whether a path is the address of a file in storage, such as `s3://bucket/clip.mp4`."""
+    return "://" in path and path.partition("://")[0].isalnum()
+
+
 def _join(folder: str, path: str) -> str:
     """What `str(Path(folder, path))` gives; for a hundred thousand paths that would take a second.
 
     >>> _join("data/", "a/b.mp4"), _join("data/", "./a//b.mp4"), _join("data/", "/c.mp4")
     ('data/a/b.mp4', 'data/a/b.mp4', '/c.mp4')
     """
+    if is_address(path):
+        return path
     plain = path[0] not in "./" and path[-1] != "/" and "//" not in path and "/." not in path
     return folder + path if plain else str(Path(folder, path))
 

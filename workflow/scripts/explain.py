@@ -8,14 +8,15 @@ from clipfold.store import read_json
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
-        params, stored = snakemake.params, read_json(snakemake.input.collection)
+        source, params = snakemake.input, snakemake.params
+        stored = read_json(source.collection) if "collection" in source.keys() else source
         clips_only = {name: params[name] for name in ("module", "stored_size")} | params.shown
         import_module(f"clipfold.explain.on_{params.input}").explain(
             settings=params.settings,
-            data={name: stored[name] for name in params.data},
-            models=snakemake.input.models,
-            predictions=snakemake.input.predictions,
-            records=snakemake.input.records,
+            data={kind: list(stored[kind]) for kind in params.data},
+            models=source.models,
+            predictions=source.predictions,
+            records=source.records,
             output=snakemake.output[0],
             seed=params.seed,
             threads=snakemake.threads,

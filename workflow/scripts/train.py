@@ -10,9 +10,9 @@ from clipfold.training.task import Task
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
-        of_members = params.input == "predictions"
+        stored = read_json(source.collection) if "collection" in source.keys() else source
         task = Task(
-            data={"predictions": list(source.predictions)} if of_members else read_json(source.collection),
+            data={kind: list(stored[kind]) for kind in params.data},
             splits=source.splits,
             fold=int(snakemake.wildcards.fold),
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},

@@ -22,7 +22,8 @@ def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings:
     """Probe videos and write a row for each, good or bad.
 
     Args:
-        videos: rows of the manifest with `id`, `path`, `label`, `group`.
+        videos: rows of the manifest with `id`, `path`, `label`, `group`; `fetched` where the file is a copy from
+            storage, whose time says nothing, as it may be fetched again to be decoded.
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
         settings: limits.
         workers: processes.
@@ -38,6 +39,8 @@ def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings:
 def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
     facts = _facts(result)
     check_unchanged(video["path"], facts.get("size_bytes"), facts.get("mtime_ns"))
+    if video.get("fetched"):
+        facts |= {"mtime_ns": None}
     return dict(video) | facts
 
 

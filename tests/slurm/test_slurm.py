@@ -122,3 +122,12 @@ def test_a_killed_drivers_jobs_are_cancelled_before_the_next_run(trained, cluste
     assert jobs[orphan].startswith("CANCELLED")
     assert int(going_on(trained)[1]) >= 20
     assert trained.results() == undisturbed
+
+
+def test_jobs_may_work_on_their_nodes_own_disk(run, undisturbed, tmp_path):
+    """The block of the profile for a scratch folder, switched on."""
+    shared = ["persistence", "software-deployment", "sources", "source-cache"]
+    scratch = ["--default-storage-provider", "fs", "--local-storage-prefix", str(tmp_path / "scratch")]
+    run.finish(FOLD, *scratch, "--shared-fs-usage", *shared, models=[LONG])
+    assert run.results() == undisturbed
+    assert (tmp_path / "scratch/fs").is_dir()

@@ -9,7 +9,7 @@ from clipfold.store import read_json
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
-        stored = read_json(source.collection) if "collection" in source.keys() else source
+        stored = read_json(source.collection) if hasattr(source, "collection") else source
         clips_only = {name: params[name] for name in ("module", "stored_size")} | params.shown
         import_module(f"clipfold.explain.on_{params.input}").explain(
             settings=params.settings,

@@ -10,7 +10,7 @@ from clipfold.training.task import Task
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
-        stored = read_json(source.collection) if "collection" in source.keys() else source
+        stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = Task(
             data={kind: list(stored[kind]) for kind in params.data},
             splits=source.splits,

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.utils import validate
 
-from clipfold.damage import damaged
+from clipfold.damage import damaged, incomplete
 from clipfold.models.catalog import plan_models, plan_shortcuts
 from clipfold.plan import count_folds, find_manifest, is_address, read_extras, read_manifest, read_roles, shard_videos
 from clipfold.provenance import fingerprint
@@ -86,6 +86,10 @@ STAGES = [
 if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
     for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
         logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again")
+        path.unlink()
+    # Snakemake sees the list of a model's files, not the files: without the list it makes those that a model still needs.
+    for path in incomplete(Path("results/collections")):
+        logger.warning(f"{path} lists files that are gone: removed, to be made again with what is needed of them")
         path.unlink()
 
 # What fits ask for; only the run itself asks.

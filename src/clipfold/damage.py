@@ -9,6 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from itertools import chain
 from math import prod
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def damaged(folder: Path) -> Iterator[Path]:
                 and not whole(path)
             ):
                 yield path
+
+
+def incomplete(folder: Path) -> Iterator[Path]:
+    """Lists of files (JSON, kind -> paths) in a folder, all of them whole, that name a file which is not there."""
+    for path in sorted(folder.glob("*.json")):
+        files: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        if not all(map(os.path.exists, chain.from_iterable(files.values()))):
+            yield path
 
 
 def whole(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """What disks, clocks and people do to a run: a clear message, or the same results once more."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +84,20 @@ def test_a_file_cut_short_is_found_and_made_again(workflow, pattern):
     if path.exists() or pattern not in ("metadata/*.parquet", "frames/*/motion.npy"):  # nothing hangs on these any more
         assert path.name in ("index.html", "model.skops") or path.read_bytes() == whole  # those two hold the time
     assert workflow.planned() == {}
+
+
+def test_what_a_model_learns_from_is_made_again_only_where_a_model_needs_it(workflow):
+    before = workflow.results()
+    results = workflow.directory / "results"
+    learnt = next(results.glob("scaled/32/*/frames.npy"))
+    learnt.unlink()
+    said = workflow.run()
+    assert "results/collections/clips_32.json lists files that are gone" in said
+    assert "Nothing to be done" in said
+    shutil.rmtree(results / "models/cnn/fold-0")
+    workflow.run()
+    assert learnt.exists()
+    assert workflow.results() == before
 
 
 def test_a_full_disk_is_named_and_the_next_run_completes(workflow):

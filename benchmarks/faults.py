@@ -121,11 +121,10 @@ class Campaign:
         driver = self.start()
         time.sleep(self.random.uniform(0, self.lasts))
         filler = self.results / "filler"
-        with open(filler, "wb") as file:
+        with open(filler, "wb", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(4096))
-                    file.flush()
             except OSError:
                 pass
             if self.random.random() < 0.5:  # some files still fit, others do not

@@ -8,10 +8,6 @@ min_version("9.27")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-# Only looked for with --sdm apptainer; envs/apptainer.def makes it.
-container: f"{workflow.basedir}/clipfold.sif"
-
-
 include: "rules/common.smk"
 include: "rules/probe.smk"
 include: "rules/decode.smk"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import validate
 
 from clipfold.damage import damaged, incomplete
@@ -33,6 +34,12 @@ os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PY
 
 # Snakemake writes this path into shell commands as it is: a clone in a folder with a space would run no script.
 sys.executable = shlex.quote(sys.executable)
+
+# envs/apptainer.def makes it. Named only where it is asked for: Snakemake takes no image from a folder with a space.
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+
+    container: f"{workflow.basedir}/clipfold.sif"
+
 
 validate(config, "../config/schema.yaml")
 

@@ -23,14 +23,14 @@ if sys.argv[0:] and ".snakemake/scripts/" in sys.argv[0]:
 def finished(tmp_path_factory) -> Workflow:
     """A complete run. Not to be changed: tests that do take `workflow`."""
     root = tmp_path_factory.mktemp("finished")
-    (root / "project").mkdir()
+    (root / "the project").mkdir()
     for part in PARTS:
         copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy2
-        copy(PROJECT / part, root / "project" / part)
-    workflow = Workflow(root / "project", root / "work here")
+        copy(PROJECT / part, root / "the project" / part)
+    workflow = Workflow(root / "the project", root / "work here")
     workflow.directory.mkdir()
     make_data(workflow.directory)
-    hook = root / "project/src/sitecustomize.py"
+    hook = root / "the project/src/sitecustomize.py"
     hook.write_text(NOTE_OPENED.format(log=str(workflow.opened)))
     workflow.run()
     hook.unlink()
@@ -42,4 +42,4 @@ def workflow(finished, tmp_path) -> Workflow:
     """A copy of the finished run that a test may change."""
     root = tmp_path / "copy"
     shutil.copytree(finished.project.parent, root, symlinks=True)  # keeps the times of modification
-    return Workflow(root / "project", root / "work here")
+    return Workflow(root / "the project", root / "work here")

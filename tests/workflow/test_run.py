@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import zipfile
 from collections import Counter
 
 import pandas as pd
@@ -156,3 +157,10 @@ def test_intermediate_files_can_go_and_the_results_stay(finished, workflow):
     assert left == {"clips.npy"}
     assert not list((workflow.directory / "results/augmented").rglob("*.npy"))
     assert workflow.planned() == {}
+
+
+def test_snakemakes_own_report_holds_ours(finished, tmp_path):
+    finished.run("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as report:
+        pages = [report.read(name) for name in report.namelist() if name.endswith("index.html")]
+    assert (finished.directory / "results/report/index.html").read_bytes() in pages

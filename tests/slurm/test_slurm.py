@@ -89,6 +89,8 @@ def test_a_cancelled_training_goes_on_to_the_same_bits(trained, cluster, undistu
 def test_near_its_time_limit_a_training_writes_a_checkpoint_and_goes_on(trained, cluster, undisturbed):
     driver = trained.start(FOLD, models=[LONG])
     job = started(trained, cluster)
+    # SLURM looks at time limits every 30 s only: the job waits for it, and SLURM wakes it when it warns.
+    cluster.do("scancel", "--signal=STOP", job)
     cluster.do("scontrol", "update", f"JobId={job}", "TimeLimit=2")
     assert driver.wait(timeout=300) == 0, trained.said()[-4000:]
     states = {job["JobIDRaw"]: job["State"] for job in cluster.jobs("State")}

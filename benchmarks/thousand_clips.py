@@ -6,6 +6,8 @@ The clips are the given files, linked under as many ids as asked for. Both sides
 `--cores 2`, and two `ffmpeg -threads 1 -i CLIP -f null -` at a time. They take turns; the best round of each counts.
 Overhead is how far wall time is over half of what jobs took by their own logs, which begin after the imports:
 planning, starts and imports of Python, waiting for each other, and the last job while the other processor is idle.
+
+With `--whole` the workflow goes on to the report, with the default models, and only its overhead is measured.
 """
 
 from __future__ import annotations
@@ -29,30 +31,42 @@ from typing import Any
 import imageio_ffmpeg
 import pandas as pd
 
+from clipfold.costs import read_uses
 from clipfold.plan import read_manifest, shard_videos
 
 PROJECT = Path(__file__).resolve().parents[1]
 CORES = 2
 SIZE = 64
 SHARD_SIZE = 512
+CONFIG = {
+    "manifest": "videos.csv",
+    "shard_size": SHARD_SIZE,
+    "policy": {"duplicate": "use"},  # the same file under another id
+    "splits": {"merge_near_duplicates": True},
+}
 
 
 def link_clips(sources: list[str], clips: int, folder: Path) -> list[Path]:
-    """Links the files under as many names, and writes their manifest."""
+    """Links the files under as many names, and writes their manifest; names of one file are a group."""
     (folder / "clips").mkdir(parents=True)
     rows, paths = [("path", "label", "group")], []
-    for number, source in enumerate(islice(cycle(sources), clips)):
-        path = folder / "clips" / f"{number:05}{Path(source).suffix}"
-        path.symlink_to(Path(source).resolve())
-        rows.append((str(path), "ab"[number % 2], str(number)))
+    for number, (source, file) in enumerate(islice(cycle(enumerate(sources)), clips)):
+        path = folder / "clips" / f"{number:05}{Path(file).suffix}"
+        path.symlink_to(Path(file).resolve())
+        rows.append((str(path), "ab"[source % 2], str(source)))
         paths.append(path)
     with open(folder / "videos.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     return paths
 
 
-def run_workflow(folder: Path) -> tuple[float, float]:
-    """Returns the wall seconds from the command to the last scaled shard, and those that jobs spent on their work."""
+def run_workflow(folder: Path, whole: bool) -> tuple[float, float]:
+    """Returns the wall seconds of the command, and those that jobs spent on their work, times their threads.
+
+    Args:
+        folder: with the manifest.
+        whole: to the report, instead of to the last scaled shard.
+    """
     shutil.rmtree(folder / "results", ignore_errors=True)
     shutil.rmtree(folder / ".snakemake", ignore_errors=True)
     shutil.rmtree(folder / "logs", ignore_errors=True)
@@ -60,14 +74,20 @@ def run_workflow(folder: Path) -> tuple[float, float]:
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(folder)),
         *("--profile", str(PROJECT / "profiles/local"), "--cores", str(CORES)),
-        *("--config", "manifest=videos.csv", f"shard_size={SHARD_SIZE}", "--quiet", "all", "--"),
-        *(f"results/scaled/{SIZE}/{shard}/frames.npy" for shard in shards),
+        *("--configfile", str(folder / "config.yaml"), "--quiet", "all", "--"),
+        *([] if whole else [f"results/scaled/{SIZE}/{shard}/frames.npy" for shard in shards]),
     ]
+    (folder / "config.yaml").write_text(json.dumps(CONFIG))
     started = time.perf_counter()
     subprocess.run(command, check=True)
     wall = time.perf_counter() - started
-    logs = [log.read_text() for log in (folder / "logs").rglob("*.log")]
-    return wall, sum(float(seconds) for log in logs for seconds in re.findall(r"INFO took ([\d.]+) s", log))
+    asked = json.loads((folder / "results/requests.json").read_text())
+    work = 0.0
+    for log in (folder / "logs").rglob("*.log"):
+        rule = log.relative_to(folder / "logs").parts[0].removesuffix(".log")
+        seconds = sum(float(took) for took in re.findall(r"INFO took ([\d.]+) s", log.read_text()))
+        work += seconds * asked[rule]["threads"]
+    return wall, work
 
 
 def run_ffmpeg(program: str, clips: list[Path]) -> float:
@@ -87,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", required=True, help="pattern of the files (** goes into folders)")
     parser.add_argument("--clips", type=int, default=1000, help="how many ids to link them under")
+    parser.add_argument("--whole", action="store_true", help="to the report; then ffmpeg has no turn")
     parser.add_argument("--rounds", type=int, default=2, help="the best of each side counts")
     parser.add_argument("--ffmpeg", default=imageio_ffmpeg.get_ffmpeg_exe(), help="the program")
     parser.add_argument("--json", type=Path, help="where to write the result")
@@ -100,14 +121,14 @@ def main() -> None:
         clips = link_clips(sources, args.clips, folder)
         workflow, ffmpeg = [], []
         for _ in range(args.rounds):
-            ffmpeg.append(run_ffmpeg(args.ffmpeg, clips))
-            workflow.append(run_workflow(folder))
+            if not args.whole:
+                ffmpeg.append(run_ffmpeg(args.ffmpeg, clips))
+            workflow.append(run_workflow(folder, args.whole))
         indices = [pd.read_parquet(path) for path in sorted((folder / "results/frames").glob("*/index.parquet"))]
         index = pd.concat(indices)
         stages = {
-            stage: round(sum(pd.read_csv(path, sep="\t").s.sum() for path in sorted(places.rglob("*.tsv"))), 1)
-            for stage in ("probe", "decode", "scale")
-            for places in [folder / "results/benchmarks" / stage]
+            rule: round(sum(use.seconds for use in uses), 1)
+            for rule, uses in read_uses(folder / "results/benchmarks").items()
         }
     result: dict[str, Any] = {
         "clips": len(clips),
@@ -116,7 +137,7 @@ def main() -> None:
         "processors": os.cpu_count(),
         "workflow_s": [round(seconds, 1) for seconds, _ in workflow],
         "ffmpeg_s": [round(seconds, 1) for seconds in ffmpeg],
-        "ratio": round(min(workflow)[0] / min(ffmpeg), 3),
+        "ratio": round(min(workflow)[0] / min(ffmpeg), 3) if ffmpeg else None,
         "overhead": [round(seconds * CORES / work - 1, 3) for seconds, work in workflow],
         "jobs_s": stages,
     }

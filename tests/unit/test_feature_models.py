@@ -1,9 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import skops.io
 
 from clipfold.models.catalog import ARCHITECTURES, plan_models
-from clipfold.models.tabular import TRUSTED
+from clipfold.models.fitted import TRUSTED, read_fitted, write_fitted
 
 ON_FEATURES = [name for name, architecture in ARCHITECTURES.items() if architecture.input == "features"]
 
@@ -29,15 +32,22 @@ def rows(classes, seed=0):
 @pytest.mark.filterwarnings("ignore:.*probability:FutureWarning")
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("name", ON_FEATURES)
-def test_learns_any_number_of_classes_and_loads_back_with_few_trusted_types(name, classes):
+def test_learns_any_number_of_classes_and_loads_back_with_few_trusted_types(name, classes, tmp_path):
     x, y = rows(classes)
     model = build(name).fit(x, y)
     probabilities = model.predict_proba(x)
     assert (probabilities.argmax(1) == y).mean() > 0.75
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
-    saved = skops.io.dumps(model)
-    assert set(skops.io.get_untrusted_types(data=saved)) <= set(TRUSTED)
-    np.testing.assert_array_equal(skops.io.loads(saved, trusted=list(TRUSTED)).predict_proba(x), probabilities)
+    write_fitted(tmp_path / "model.skops", model)
+    assert set(skops.io.get_untrusted_types(file=tmp_path / "model.skops")) <= set(TRUSTED)
+    np.testing.assert_array_equal(read_fitted(tmp_path / "model.skops").predict_proba(x), probabilities)
+
+
+@pytest.mark.parametrize("module", ["clipfold.training.on_features", "clipfold.explain.on_features"])
+def test_jobs_of_feature_models_load_no_pytorch(module):
+    """It would take two seconds and 600 MB of each; skops asks scikit-learn for it."""
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["feature_mlp", "gradient_boosting"])

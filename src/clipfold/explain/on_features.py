@@ -1,18 +1,16 @@
 """Which features a model needs: permutation importance (Breiman 2001) on the videos that each fold tested."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import skops.io
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from clipfold.models.tabular import TRUSTED
+from clipfold.models.fitted import read_fitted
 from clipfold.store import Array, PathLike, read_json, read_table, write_table
 
 SCHEMA = pa.schema(
@@ -53,7 +51,7 @@ def explain(
         facts, rows = read_json(record), read_table(predicted, ["id", "label", "role"]).to_pandas()
         tested = rows[rows.role == "test"]
         targets = tested.label.map({name: i for i, name in enumerate(facts["classes"])}).to_numpy(int)
-        fitted = skops.io.loads(Path(model).read_bytes(), trusted=list(TRUSTED))
+        fitted = read_fitted(model)
         x = table.loc[tested.id, facts["features"]].to_numpy()
         with threadpool_limits(threads):
             found = permutation_importance(fitted, x, targets, scoring=_score, n_repeats=REPEATS, random_state=seed)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import skops.io
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
+from clipfold.models.fitted import write_fitted
 from clipfold.store import Array, read_table, replacing
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
@@ -45,8 +45,7 @@ def fit(task: Task) -> None:
         r: log_loss(parts.targets(r), _full(model, x[r], parts), labels=range(len(parts.classes)))
         for r in ("train", "val")
     }
-    with replacing(task.outputs["model"]) as file:
-        file.write(skops.io.dumps(model))
+    write_fitted(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{r}_loss": v for r, v in losses.items()}]).to_csv(file, index=False)
     write_predictions(task.outputs["predictions"], parts, probabilities)

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import skops.io
@@ -41,13 +38,6 @@ def test_learns_any_number_of_classes_and_loads_back_with_few_trusted_types(name
     write_fitted(tmp_path / "model.skops", model)
     assert set(skops.io.get_untrusted_types(file=tmp_path / "model.skops")) <= set(TRUSTED)
     np.testing.assert_array_equal(read_fitted(tmp_path / "model.skops").predict_proba(x), probabilities)
-
-
-@pytest.mark.parametrize("module", ["clipfold.training.on_features", "clipfold.explain.on_features"])
-def test_jobs_of_feature_models_load_no_pytorch(module):
-    """It would take two seconds and 600 MB of each; skops asks scikit-learn for it."""
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["feature_mlp", "gradient_boosting"])

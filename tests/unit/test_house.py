@@ -57,6 +57,21 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
     assert outside == set()
 
 
+@pytest.mark.parametrize(
+    ("module", "library"),
+    [
+        ("clipfold.training.on_features", "torch"),
+        ("clipfold.explain.on_features", "torch"),
+        ("clipfold.training.on_clips", "torchvision"),
+        ("clipfold.training.on_clips", "sklearn"),
+    ],
+)
+def test_jobs_load_no_library_that_only_others_need(module, library):
+    """Each takes seconds and hundreds of MB of every job."""
+    code = f"import sys, {module}; sys.exit({library!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_no_import_cycles():
     dotted = {m: ".".join(m.relative_to(PACKAGE.parent).with_suffix("").parts) for m in MODULES}
     names = {m: name.removesuffix(".__init__") for m, name in dotted.items()}

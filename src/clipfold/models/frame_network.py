@@ -46,23 +46,6 @@ class FrameNetwork(ClipNetwork):
         return logits
 
 
-class OnEmbeddings(ClipNetwork):
-    """The temporal part alone, on embeddings that were computed once; its weights keep the names of the whole.
-
-    Args:
-        temporal: maps embeddings, float (batch, frames, width), to logits.
-    """
-
-    def __init__(self, temporal: nn.Module) -> None:
-        super().__init__()
-        self.temporal = temporal
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Map embeddings to logits, see `ClipNetwork`."""
-        logits: Tensor = self.temporal(embeddings)
-        return logits
-
-
 def build(
     settings: Mapping[str, Any], classes: int, temporal: Callable[[Mapping[str, Any], int, int], nn.Module]
 ) -> FrameNetwork:

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save
 
 from clipfold.job import keep_freed_memory
-from clipfold.models.frame_network import OnEmbeddings
 from clipfold.models.network import ClipNetwork
+from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.provenance import fingerprint
 from clipfold.store import replacing
 from clipfold.training import checkpoint

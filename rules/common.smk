@@ -135,7 +135,10 @@ def given(path):
 
 def shard_rows(wildcards):
     """The manifest's rows of a shard; for a file that cannot be an input also its time of modification."""
-    rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in SHARDS[wildcards.shard]]
+    rows = [
+        {"id": v.id, "path": v.path, "label": v.label, "group": v.group if v.grouped else None}
+        for v in SHARDS[wildcards.shard]
+    ]
     for row in rows:
         if is_address(row["path"]):
             row |= {"path": str(given(row["path"])), "fetched": True}

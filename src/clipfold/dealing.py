@@ -61,7 +61,7 @@ def deal(
     if settings.scheme != "leave_one_group_out" and units < settings.folds:
         raise ValueError(
             f"splits.folds is {settings.folds}, but usable videos are left in {units} groups only: "
-            "use fewer folds, or see results/splits/quarantine.parquet for what was lost and why"
+            "use fewer folds, or see logs/splits.log for what was lost and why"
         )
     folds: list[list[str]] = []
     for _ in range(settings.repeats):

@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from clipfold.checks import require
@@ -25,13 +26,15 @@ class Video:
         id: unique name, the path as written where the manifest has no `id`.
         path: the file, relative to the working directory or absolute.
         label: the class.
-        group: what must not be torn apart by a split (source recording, person); the id where there is none.
+        group: what must not be torn apart by a split (source recording, person); the id where the manifest has none.
+        grouped: whether the manifest has one.
     """
 
     id: str
     path: str
     label: str
     group: str
+    grouped: bool = True
 
 
 def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
@@ -59,17 +62,17 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
         The videos, in the order of the rows.
 
     Raises:
-        ValueError: a column is missing, a cell is empty or not UTF-8, an id occurs twice, or there are no rows; the
-            message names the row or the column and the remedy.
+        ValueError: a column is missing or there twice, a cell is empty, badly quoted or not UTF-8, an id occurs twice
+            or is the group of others, or there are no rows; the message names the row or the column and the remedy.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
     folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
     videos: list[Video] = []
     first_row: dict[str, int] = {}
-    for number, row in _rows(manifest):
+    for number, row in _rows(manifest, names["path"]):
         if not videos:
             _check_header(manifest, row, names, asked=columns or {})
-        cell = {column: row.get(names[column]) or "" for column in COLUMNS}
+        cell = {column: row.get(names[column], "") for column in COLUMNS}
         for column in REQUIRED:
             if not cell[column]:
                 require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
@@ -78,6 +81,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             path=_join(folder, cell["path"]),
             label=cell["label"],
             group=cell["group"] or cell["id"] or cell["path"],
+            grouped=bool(cell["group"]),
         )
         if video.id in first_row:
             raise ValueError(
@@ -87,6 +91,13 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
         first_row[video.id] = number
         videos.append(video)
     require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
+    groups = {video.group for video in videos if video.grouped}
+    for video in videos:
+        if not video.grouped and video.id in groups:
+            raise ValueError(
+                f"{manifest}, row {first_row[video.id]}: it has no {names['group']}, and its id {video.id!r} is the "
+                "group of other rows: fill the cell in, or rename the group"
+            )
     return videos
 
 
@@ -102,11 +113,11 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
         Columns keep the order of the file. Without other columns there is nothing.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
-    rows = sorted((row.get(names["id"]) or row[names["path"]], row) for _, row in _rows(manifest))
-    others = [name for name in rows[0][1] if name not in {*names.values(), *COLUMNS}]
+    rows = sorted((row.get(names["id"]) or row[names["path"]], row) for _, row in _rows(manifest, names["path"]))
+    others = [name for name in rows[0][1] if name and name not in {*names.values(), *COLUMNS}]
     if not others:
         return {}
-    return {"id": [each for each, _ in rows]} | {name: [row.get(name) or "" for _, row in rows] for name in others}
+    return {"id": [each for each, _ in rows]} | {name: [row[name] for _, row in rows] for name in others}
 
 
 ROLES = ("train", "val", "test")
@@ -128,7 +139,7 @@ def read_roles(manifest: Path, columns: Mapping[str, str] | None = None) -> dict
     names = {name: name for name in (*COLUMNS, "split")} | dict(columns or {})
     roles: dict[str, str] = {}
     labels: dict[str, set[str]] = {role: set() for role in ROLES}
-    for number, row in _rows(manifest):
+    for number, row in _rows(manifest, names["path"]):
         if not roles:
             _check_header(manifest, row, names, asked={"split": ""}, why=" (splits.scheme is column)")
         role = row[names["split"]]
@@ -260,23 +271,39 @@ def _check_header(
             )
 
 
-def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their number as a text editor or spreadsheet shows it (the header is row 1)."""
+def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows with their number as a text editor or spreadsheet shows it (the header is row 1).
+
+    Cells that are missing are empty. Blanks around a cell are not part of it, for 'fake ' would be another class, but
+    in the column `path` they are: files may be called so.
+    """
     if manifest.suffix == ".parquet":
         import pyarrow.parquet as pq  # heavy, and only here
 
         table = pq.read_table(manifest).to_pylist()
-        yield from ((i, {k: "" if v is None else str(v) for k, v in row.items()}) for i, row in enumerate(table, 2))
+        for number, row in enumerate(table, 2):
+            texts = {name: "" if cell is None or cell != cell else str(cell) for name, cell in row.items()}
+            yield number, {name: text if name == path else text.strip() for name, text in texts.items()}
         return
     require(manifest.suffix in (".csv", ".tsv"), "manifest", str(manifest), "use a .csv, .tsv or .parquet file")
+    number = 1
     try:
         with open(manifest, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t" if manifest.suffix == ".tsv" else ",")
-            for number, row in enumerate(reader, 2):
-                if None in row:
+            rows = csv.reader(file, delimiter="\t" if manifest.suffix == ".tsv" else ",", strict=True)
+            header = [name.strip() for name in next(rows, [])]
+            twice = sorted({name for name in header if name and header.count(name) > 1})
+            if twice:
+                raise ValueError(f"{manifest} has more than one column {twice[0]!r}: rename or remove one")
+            for number, cells in enumerate(filter(None, rows), 2):
+                if len(cells) > len(header):
                     raise ValueError(
                         f"{manifest}, row {number}: more cells than the header has; quote cells with commas"
                     )
-                yield number, row
+                row = dict(zip_longest(header, cells, fillvalue=""))
+                yield number, {name: text if name == path else text.strip() for name, text in row.items()}
     except UnicodeDecodeError as error:
         raise ValueError(f"{manifest} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(
+            f"{manifest}, row {number + 1}, cannot be read ({error}): close each quote, and double one inside a cell"
+        ) from None

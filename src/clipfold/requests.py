@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clipfold.models.catalog import ARCHITECTURES, Model, Needs
+from clipfold.models.catalog import Model, Needs
 
 Record = Mapping[str, Any]
 
@@ -42,13 +42,13 @@ def learn(model: Model, records: Sequence[Record], videos: int) -> Needs:
         records: of its fits.
         videos: in the manifest.
     """
-    known, needs = ARCHITECTURES[model.architecture].needs, model.needs
+    needs = model.needs
     alike = [r for r in records if all(r["settings"].get(key) == model.settings.get(key) for key in SHAPE)]
     peaks = [r["peak_mb"] * r.get("processes", 1) for r in alike if "peak_mb" in r]
-    if peaks and needs.memory_mb == known.memory_mb:
+    if peaks and "memory_mb" not in model.fixed:
         needs = replace(needs, memory_mb=math.ceil((max(peaks) * MARGIN + AROUND_MB) / 100) * 100)
     minutes = [float(r["seconds"]) / 60 * _growth(model, r, videos) for r in alike]
-    if minutes and needs.runtime == known.runtime:
+    if minutes and "runtime" not in model.fixed:
         needs = replace(needs, runtime=math.ceil(max(minutes) * 2) + SLACK_MINUTES)
     return needs
 

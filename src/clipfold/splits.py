@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -65,7 +66,7 @@ def split(
         seed: of the dealing.
 
     Raises:
-        ValueError: a video that the policy lets fail; too few usable videos or groups are left.
+        ValueError: a video that the policy lets fail; too few usable videos or groups are left, or none of a class.
     """
     decoded = {row["id"]: row for row in read_table(indices, ("id", "row", "status", "reason")).to_pylist()}
     candidates = [
@@ -73,18 +74,23 @@ def split(
         for row in read_table(metadata, _PROBED).to_pylist()
     ]
     videos, rejected = judge(candidates, policy)
+    for row in rejected:
+        logger.info("not used: %s: %s (%s)", row["id"], row["status"], row["reason"])
+    _check_classes(videos, rejected)
     pairs = read_table(matches).to_pylist()
     same = [(pair["first"], pair["second"]) for pair in pairs]
     merge = settings.merge_near_duplicates
     groups, evidence = settle(videos, same, merge=merge, least=2 * settings.folds)
     given_roles = [given[v["id"]] for v in videos] if given else None
+    if given:
+        _check_classes([v for v in videos if given[v["id"]] == "test"], rejected, "to test with")
     roles = deal([v["label"] for v in videos], groups, settings, seed, given_roles)
     if len(roles) != folds:
-        gone = sorted({row["group"] for row in candidates} - set(groups))
+        gone = sorted({row["group"] or row["id"] for row in candidates} - set(groups))
         raise ValueError(
             f"splits.scheme is {settings.scheme!r}, a fold per group of the manifest: of {len(gone)} of {folds} groups "
             f"no usable video is left, or they were put together with others: {', '.join(map(repr, gone[:20]))}. "
-            "Take their rows out of the manifest (results/splits/quarantine.parquet says why), or use scheme grouped"
+            "Take their rows out of the manifest (logs/splits.log says why), or use scheme grouped"
         )
     each = folds // settings.repeats
     rows = [
@@ -103,3 +109,15 @@ def split(
         len(rejected),
         report["leaks"],
     )
+
+
+def _check_classes(used: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]], what: str = "") -> None:
+    """Raise where quarantine leaves nothing of a class: the rest would be another question than was asked."""
+    left = {row["label"] for row in used}
+    for label in sorted({row["label"] for row in rejected} - left):
+        lost = Counter(row["status"] for row in rejected if row["label"] == label)
+        why = ", ".join(f"{count} that are {status}" for status, count in lost.most_common())
+        raise ValueError(
+            f"no usable video of label {label!r} is left{what and ' ' + what}; not used are {why} (logs/splits.log "
+            "names them). Mend the files, set `policy` to use them, or take the label's rows out of the manifest"
+        )

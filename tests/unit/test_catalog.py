@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.feature_settings import GROUPS
 
 
 def plan(*entries):
@@ -39,6 +40,17 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"architecture": "x3d", "variant": "l"}], "x3d: variant is 'l': use one of xs, s, m"),
         ([{"architecture": "x3d", "download": 1}], "download is 1: use a value such as False"),
         ([{"architecture": "svm", "gpus": -1}], "gpus is -1: use a whole number, 0 or more"),
+        (
+            [{"architecture": "svm", "features": ["motion", "nosie"]}],
+            r"features is \['motion', 'nosie'\]: use one or more of",
+        ),
+        ([{"architecture": "svm", "features": []}], r"features is \[\]: use one or more of container, frame"),
+        ([{"architecture": "svm", "C": 0}], "C is 0: use a positive number"),
+        ([{"architecture": "svm", "kernel": "foo"}], "kernel is 'foo': use one of linear, poly"),
+        ([{"architecture": "svm", "gamma": "big"}], "gamma is 'big': use scale, auto or a positive number"),
+        ([{"architecture": "svm", "class_weight": "none"}], "class_weight is 'none': use balanced, or null"),
+        ([{"architecture": "gradient_boosting", "max_iter": 0}], "max_iter is 0: use 1 or more"),
+        ([{"architecture": "feature_mlp", "hidden": [8, 0]}], r"hidden is \[8, 0\]: list the width"),
     ],
 )
 def test_errors_name_the_entry_and_the_remedy(entries, message):
@@ -53,6 +65,19 @@ def test_every_architecture_plans_with_its_defaults_and_has_a_module(name):
     *_, model = plan_models(list(dict.fromkeys(["svm", "logistic_regression", name])), largest_size=112, most_frames=16)
     module = importlib.import_module(model.module)
     assert callable(module.fit if model.input == "predictions" else module.build)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"gamma": 0.1}, {"gamma": "auto"}, {"class_weight": None}, {"features": ["light"]}]
+)
+def test_other_values_that_scikit_learn_takes_are_taken(settings):
+    assert plan({"architecture": "svm"} | settings)[0].settings.items() >= settings.items()
+
+
+def test_the_groups_of_features_are_those_that_are_extracted():
+    from clipfold.features import extract
+
+    assert [group.__name__.rpartition(".")[2] for group in extract.GROUPS] == list(GROUPS)
 
 
 def test_every_architecture_and_setting_is_in_the_reference():

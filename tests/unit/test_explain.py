@@ -159,6 +159,35 @@ def test_a_stored_network_is_explained_as_it_predicted(tmp_path, name):
         assert (row.frames, row.width, row.height) == (3, SIZE, SIZE)  # the content is 32 x 16, twice
 
 
+def test_a_video_that_repeats_tested_twice_is_explained_by_each_of_their_models(tmp_path):
+    data = write_data(tmp_path, test=6)
+    arguments = plan(data, tmp_path, "naive_cnn")
+    fitted(data, tmp_path, "naive_cnn")
+    outputs = arguments["outputs"]
+    first = read_table(outputs["predictions"]).to_pandas()
+    turned = first.assign(p_c0=first.p_c1, p_c1=first.p_c0)
+    write_table(tmp_path / "turned.parquet", pa.Table.from_pandas(turned, preserve_index=False))
+    on_clips.explain(
+        settings=arguments["settings"],
+        data=data["data"],
+        models=[outputs["model"]] * 2,
+        predictions=[outputs["predictions"], tmp_path / "turned.parquet"],
+        records=[outputs["record"]] * 2,
+        output=tmp_path / "explained.parquet",
+        seed=0,
+        threads=1,
+        module=arguments["module"],
+        stored_size=SIZE,
+        errors=99,
+        hits=99,
+    )
+    rows = read_table(tmp_path / "explained.parquet").to_pandas()
+    twice = rows[rows.id.duplicated(keep=False)]
+    assert len(twice)
+    assert (twice.groupby("id").predicted.nunique() == 2).all()
+    assert (twice.groupby("id").picture.nunique() == 2).all()
+
+
 def test_an_encoder_that_was_embedded_once_is_made_again(tmp_path):
     network = build("vit_gru", freeze=True)
     stored = {name: tensor for name, tensor in network.state_dict().items() if name.startswith("temporal.")}

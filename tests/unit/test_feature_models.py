@@ -58,11 +58,6 @@ def test_balanced_classes_weigh_the_same_whatever_their_number(name):
     assert as_found == pytest.approx(0.1, abs=0.02)
 
 
-def test_an_unknown_class_weight_is_an_error():
-    with pytest.raises(ValueError, match="class_weight is 'equal': use 'balanced' or null"):
-        build("feature_mlp", class_weight="equal")
-
-
 def test_boosting_takes_missing_values_as_they_are():
     x, y = np.full((60, 1), np.nan), np.arange(60) % 2
     x[y == 1] = 1.0  # only whether the value is there tells the class

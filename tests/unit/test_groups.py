@@ -6,7 +6,7 @@ from clipfold.leakage.groups import find_pattern, join, settle
 
 
 def videos(*rows):
-    return [{"id": i, "group": g or i, "digest": d or i} for i, g, d in rows]
+    return [{"id": i, "group": g or None, "digest": d or i} for i, g, d in rows]
 
 
 def test_copies_join_their_groups():
@@ -23,6 +23,19 @@ def test_near_duplicates_join_videos_without_a_group_only_unless_asked_for_all()
     assert settled == ["g", "3", "3", "4", "4"]
     assert (facts["source"], facts["count"], facts["joined"], facts["by_picture"]) == ("both", 3, 3, 3)
     assert settle(rows, pairs, merge=True, least=9)[0] == ["3", "3", "3", "4", "4"]
+
+
+def test_an_id_that_looks_like_a_group_is_none():
+    rows = videos(*((str(i), str(i % 3), "") for i in range(9)))
+    settled, facts = settle(rows, [("0", "1")], merge=False, least=2)
+    assert settled == [row["group"] for row in rows]
+    assert facts["source"] == "manifest"
+
+
+def test_each_video_may_be_a_group_of_its_own_whatever_its_name():
+    rows = videos(*((f"person{i // 2}_{i % 2}", f"person{i // 2}_{i % 2}", "") for i in range(20)))
+    settled, _ = settle(rows, [], merge=False, least=2)
+    assert settled == [row["id"] for row in rows]
 
 
 NAMES = {

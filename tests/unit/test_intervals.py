@@ -126,7 +126,16 @@ def test_difference_is_students():
     assert (low, high) == pytest.approx((0.2 - t.ppf(0.975, 9) * 0.1, 0.2 + t.ppf(0.975, 9) * 0.1))
     assert p == pytest.approx(2 * t.sf(2, 9))
     assert intervals.difference(0.0, 0.0, 9) == (0, 0, 1)
-    assert intervals.difference(0.1, 0.0, 9)[2] == 0
+
+
+def test_a_difference_that_no_draw_changes_is_not_certain():
+    """As between a perfect and a constant model on four groups: flipping their signs gives p = 2 / 2**4."""
+    low, high, p = intervals.difference(0.5, 0.0, 3)
+    assert low < 0 < high <= 1
+    assert p == pytest.approx(2 / 2**4)
+    assert intervals.difference(-1.0, 1e-17, 3) == pytest.approx((-1, -1 + intervals._unseen(3), 2 / 2**4))
+    assert intervals.difference(0.1, 0.0, 9)[2] > 0.5
+    assert intervals.difference(0.5, 0.0, 19)[2] < 0.001
 
 
 def test_few_large_groups_give_wider_intervals_than_many_small_ones():

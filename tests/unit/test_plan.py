@@ -52,10 +52,39 @@ def test_maps_columns_and_keeps_id_and_group(tmp_path):
     assert read_manifest(manifest, columns) == [Video("v1", str(tmp_path / "a.mp4"), "fight", "s1")]
 
 
+def test_blanks_around_a_cell_are_not_part_of_it_but_in_the_path_they_are(tmp_path):
+    rows = [["path", " label", "group "], [" a .mp4", "fake ", " g"], ["b.mp4", "fake", "g"]]
+    first, second = read_manifest(write_csv(tmp_path / "m.csv", rows))
+    assert first == Video(" a .mp4", str(tmp_path / " a .mp4"), "fake", "g")
+    assert (second.label, second.group) == ("fake", "g")
+
+
+def test_nan_in_parquet_is_an_empty_cell(tmp_path):
+    pq.write_table(
+        pa.table({"path": ["a", "b"], "label": ["x", "y"], "group": [float("nan"), 1.0]}), tmp_path / "m.parquet"
+    )
+    assert [(video.group, video.grouped) for video in read_manifest(tmp_path / "m.parquet")] == [
+        ("a", False),
+        ("1.0", True),
+    ]
+
+
+@pytest.mark.parametrize("text", ['a,x,"too dark\nb,y,\nc,y,\n', 'a,x,"too dark\nb,y,fine\nc,y,"odd"\n'])
+def test_a_stray_quote_swallows_no_rows(tmp_path, text):
+    (tmp_path / "m.csv").write_text("path,label,notes\n" + text)
+    with pytest.raises(ValueError, match=r"m\.csv, row 2, cannot be read .*: close each quote"):
+        read_manifest(tmp_path / "m.csv")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([["path", "label"]], "number of rows is 0: add a row"),
+        ([["path", "label", "label"], ["a", "x", "y"]], "has more than one column 'label': rename or remove one"),
+        (
+            [["path", "label", "id", "group"], ["a", "x", "9", ""], ["b", "x", "1", "9"]],
+            "row 2: it has no group, and its id '9' is the group of other rows: fill the cell in",
+        ),
         ([["file", "label"], ["a", "x"]], "no column 'path' for path, only file, label: add it, or say in the config"),
         ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill the cell in"),
         ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is that of row 2 too"),

@@ -42,6 +42,8 @@ def test_more_videos_and_epochs_ask_for_more_time_not_memory():
 def test_what_the_config_asks_for_holds():
     x3d = model(memory_mb=20000, runtime=90)
     assert learn(x3d, [record(x3d.settings)], 100) == x3d.needs
+    like_the_catalog = model(memory_mb=model().needs.memory_mb, runtime=model().needs.runtime)
+    assert learn(like_the_catalog, [record(x3d.settings)], 100) == model().needs
 
 
 def test_records_that_cannot_be_read_are_left_out(tmp_path):

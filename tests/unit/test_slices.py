@@ -1,5 +1,7 @@
 """Slices: what makes one, that real trouble is found, and that chance is not taken for it."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,8 +18,16 @@ def errors(random, groups, rate=0.2):
     return (score > np.quantile(score, 1 - rate)).astype(float)
 
 
+def names(groups):
+    return [f"g{g:03}" for g in range(groups.max() + 1)]
+
+
 def cut(facts, groups):
-    return slices.cut(pd.DataFrame(facts), pd.Series([f"g{g:03}" for g in groups]))
+    return slices.cut(pd.DataFrame(facts), pd.Series(names(groups))[groups])
+
+
+def compare(wrong, groups, facts, seed=0):
+    return slices.compare(wrong, groups, names(groups), cut(facts, groups), seed)
 
 
 def test_numbers_of_many_values_are_cut_into_quarters_and_all_else_by_value():
@@ -43,7 +53,30 @@ def test_too_few_videos_or_groups_are_no_slice_and_unknown_facts_are_in_none():
 
 def test_large_groups_are_slices():
     groups = np.r_[np.zeros(12, int), np.arange(1, 40)]
-    assert [(fact, name, inside.sum()) for fact, name, inside in cut({}, groups)] == [("group", "g000", 12)]
+    (row,) = compare(np.zeros(51), groups, {})
+    assert (row["fact"], row["slice"], row["videos"], row["groups"]) == ("group", "g000", 12, 1)
+
+
+def test_a_value_that_most_share_is_a_slice_of_its_own_among_numbers():
+    groups, zero = np.arange(200), np.arange(200) < 160
+    rows = compare((~zero).astype(float), groups, {"cuts": np.where(zero, 0.0, np.arange(200))})
+    assert [row["slice"] for row in rows] == ["0", "160 to 169", "170 to 179", "180 to 189", "190 to 199"]
+    assert {row["slice"] for row in rows if row["worse"]} == {row["slice"] for row in rows[1:]}
+
+
+def test_infinite_numbers_count_as_missing():
+    column = slices._numbers(pd.Series(["inf", "1.5", None, "-inf"]))
+    assert column.tolist()[1] == 1.5
+    assert column.isna().tolist() == [True, False, True, True]
+    assert slices._numbers(pd.Series(["inf", "loud"])).tolist() == ["inf", "loud"]
+
+
+def test_a_text_of_its_own_for_each_video_takes_no_memory():
+    groups = np.arange(8000)
+    tracemalloc.start()
+    assert compare(np.zeros(8000), groups, {"note": [f"n{i}" for i in groups]}) == []
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
 
 
 def test_a_slice_that_is_worse_is_found_and_the_others_are_not():
@@ -51,7 +84,7 @@ def test_a_slice_that_is_worse_is_found_and_the_others_are_not():
     groups = np.repeat(np.arange(60), 4)
     dark = groups < 15
     wrong = np.where(dark, errors(random, groups, 0.6), errors(random, groups, 0.1))
-    found = slices.compare(wrong, groups, cut({"dark": dark, "audio": np.arange(240) % 2 == 0}, groups), seed=0)
+    found = compare(wrong, groups, {"dark": dark, "audio": np.arange(240) % 2 == 0})
     rows = {(row["fact"], row["slice"]): row for row in found}
     assert {key for key, row in rows.items() if row["worse"]} == {("dark", "yes")}
     row = rows["dark", "yes"]
@@ -63,14 +96,14 @@ def test_a_slice_that_is_worse_is_found_and_the_others_are_not():
 def test_a_group_is_tested_by_fishers_exact_test():
     groups = np.r_[np.zeros(12, int), np.arange(1, 60)]
     wrong = np.r_[np.ones(8), np.zeros(4), (np.arange(59) % 10 == 0).astype(float)]
-    (row,) = slices.compare(wrong, groups, cut({}, groups), seed=0)
+    (row,) = compare(wrong, groups, {})
     table = [[8, 4], [int(wrong[12:].sum()), int((1 - wrong[12:]).sum())]]
     assert row["p"] == pytest.approx(fisher_exact(table, alternative="greater").pvalue)
     assert row["worse"]
 
 
 def test_no_slices_no_rows():
-    assert slices.compare(np.zeros(5), np.arange(5), [], seed=0) == []
+    assert compare(np.zeros(5), np.arange(5), {}) == []
 
 
 def test_chance_is_rarely_taken_for_trouble(monkeypatch):
@@ -83,7 +116,7 @@ def test_chance_is_rarely_taken_for_trouble(monkeypatch):
             "light": random.normal(size=30)[groups],
             "motion": random.normal(size=30)[groups] + random.normal(size=len(groups)),
         }
-        rows = slices.compare(errors(random, groups), groups, cut(facts, groups), seed=each)
+        rows = compare(errors(random, groups), groups, facts, each)
         named += any(row["worse"] for row in rows)
         single += [row["p"] < 0.05 for row in rows]
     assert np.mean(single) <= 0.06

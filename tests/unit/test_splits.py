@@ -1,12 +1,17 @@
 """Who is used, who is not, and what the audit says of copies."""
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipfold.leakage import matches
 from clipfold.leakage.audit import audit_folds
 from clipfold.quarantine import judge
-from clipfold.settings import PolicySettings
+from clipfold.settings import PolicySettings, SplitSettings
+from clipfold.splits import split
 
 
 def video(id, *, status="ok", row=0, digest=None, label="a"):
@@ -56,6 +61,36 @@ def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplo
     assert audit_folds(videos, [], [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
     assert "ERROR" in caplog.text
     assert "'a' is 'a', 'b' is 'b'" in caplog.text
+
+
+def deal(folder, videos, given=None):
+    """`split` on tables as probing and decoding write them."""
+    facts = pd.DataFrame(videos).assign(path=lambda t: t.id, group=lambda t: t.id)
+    pq.write_table(pa.Table.from_pandas(facts.assign(status="ok", reason="")), folder / "probed.parquet")
+    pq.write_table(pa.Table.from_pandas(facts[["id", "row", "status", "reason"]]), folder / "index.parquet")
+    pq.write_table(matches.SCHEMA.empty_table(), folder / "matches.parquet")
+    outputs = [folder / name for name in ("dealt.parquet", "quarantine.parquet", "audit.json")]
+    settings = SplitSettings(folds=2, validation=0.34, scheme="column" if given else "grouped")
+    sources = [folder / "probed.parquet"], [folder / "index.parquet"], folder / "matches.parquet"
+    split(*sources, *outputs, settings, 1 if given else 2, given or {}, PolicySettings(), [], 0)
+
+
+def test_a_class_of_which_nothing_is_usable_ends_the_run_and_says_why(tmp_path):
+    lost = [video(f"b{i}", status="missing" if i else "corrupt", label="b") for i in range(4)]
+    used = [video(f"{label}{i}", label=label) for label in "ac" for i in range(6)]
+    expected = "no usable video of label 'b' is left; not used are 3 that are missing, 1 that are corrupt"
+    with pytest.raises(ValueError, match=expected):
+        deal(tmp_path, used + lost)
+    deal(tmp_path, used)
+
+
+def test_a_class_that_is_left_to_train_with_but_not_to_test_with_ends_the_run(tmp_path):
+    videos = [video(f"{label}{i}", label=label) for label in "ab" for i in range(6)]
+    given = {v["id"]: "test" if v["id"][1] in "01" else "train" for v in videos}
+    deal(tmp_path, videos, given)
+    lost = [v | {"status": "missing"} if v["id"] in ("b0", "b1") else v for v in videos]
+    with pytest.raises(ValueError, match="no usable video of label 'b' is left to test with; not used are 2 that are"):
+        deal(tmp_path, lost, given)
 
 
 STATUSES = ["ok", "missing", "truncated", "corrupt"]

@@ -118,10 +118,10 @@ def _slices(
     groups = first.drop_duplicates("id").set_index("id")["group"].sort_index()
     facts = slices.read_facts(list(groups.index), metadata, features, extras)
     cut = slices.cut(facts, groups)
-    codes = np.unique(groups.to_numpy(str), return_inverse=True)[1]
+    names, codes = np.unique(groups.to_numpy(str), return_inverse=True)
 
     def rows(own: Pooled) -> list[dict[str, Any]]:
         wrong = pd.Series(own.predicted != own.targets).groupby(own.table.id).mean().sort_index()
-        return slices.compare(wrong.to_numpy(float), codes, cut, seed)
+        return slices.compare(wrong.to_numpy(float), codes, list(names), cut, seed)
 
     return rows

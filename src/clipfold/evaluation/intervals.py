@@ -19,6 +19,7 @@ from clipfold.store import Array
 
 RESAMPLES = 1000
 LEVEL = 0.95
+_NO_SPREAD = 1e-12  # what is below is rounding
 _AT_ONCE = 200_000  # weights worked on at a time: 1.6 MB, which a core's cache holds
 
 
@@ -88,19 +89,23 @@ def interval(value: float, error: float, degrees: float, ends: tuple[float, floa
     low, high = ends
     if np.isnan(value) or np.isnan(error):
         return np.nan, np.nan
-    tail = (1 - LEVEL) / 2
-    width = float(student.ppf(1 - tail, degrees)) * error
+    width = float(student.ppf((1 + LEVEL) / 2, degrees)) * error
     if np.isinf(high):
         factor = float(np.exp(min(width / (value - low), 700))) if value > low else 1.0
         return low + (value - low) / factor, low + (value - low) * factor
     share = (value - low) / (high - low)
-    unseen = 1 - tail ** (1 / (degrees + 1))
+    unseen = _unseen(degrees)
     if share <= 0 or share >= 1:
         found = (0.0, unseen) if share <= 0 else (1 - unseen, 1.0)
     else:
         width /= (high - low) * share * (1 - share)
         found = (float(expit(logit(share) - width)), float(expit(logit(share) + width)))
     return low + (high - low) * found[0], low + (high - low) * found[1]
+
+
+def _unseen(degrees: float) -> float:
+    """How frequent what never happened in that many groups, and one, may still be: upper end of the 95 % interval."""
+    return float(1 - ((1 - LEVEL) / 2) ** (1 / (degrees + 1)))
 
 
 def interval_of(
@@ -131,16 +136,25 @@ def interval_of(
 def difference(value: float, error: float, degrees: float) -> tuple[float, float, float]:
     """Bounds of the 95 % interval of a difference, and the probability of one as large where there is none.
 
+    A difference that no draw changes, as between a perfect model and one that says the same of every video, has no
+    spread. Its interval is that of no event in as many groups as count, see `interval`; its p is that bound solved for
+    the difference, and no less than that of as many coins that fall alike.
+
     Args:
-        value: the difference.
+        value: the difference, at most 1 in size.
         error: its standard error; 0 where no draw changes it.
         degrees: of freedom.
     """
     if np.isnan(value) or np.isnan(error):
         return np.nan, np.nan, np.nan
-    width = float(student.ppf((1 + LEVEL) / 2, degrees)) * error
-    p = 2 * float(student.sf(abs(value) / error, degrees)) if error > 0 else float(value == 0)
-    return value - width, value + width, p
+    if error > _NO_SPREAD:
+        width = float(student.ppf((1 + LEVEL) / 2, degrees)) * error
+        return value - width, value + width, 2 * float(student.sf(abs(value) / error, degrees))
+    if abs(value) <= _NO_SPREAD:
+        return value, value, 1.0
+    unseen = _unseen(degrees)
+    p = min(1, 2 * max(1 - abs(value), 0.5) ** (degrees + 1))
+    return max(-1, value - unseen), min(1, value + unseen), p
 
 
 def resampled(

@@ -67,8 +67,9 @@ def read_facts(
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The column as numbers, if all are; an infinite one counts as missing, for no slice has bounds there."""
     numbers = pd.to_numeric(column, errors="coerce")
-    return numbers if numbers.notna().equals(column.notna()) else column
+    return numbers.where(np.isfinite(numbers)) if numbers.notna().equals(column.notna()) else column
 
 
 def cut(facts: pd.DataFrame, groups: "pd.Series[str]") -> list[tuple[str, str, Array]]:
@@ -80,29 +81,31 @@ def cut(facts: pd.DataFrame, groups: "pd.Series[str]") -> list[tuple[str, str, A
 
     Returns:
         Name of the fact, of the slice, and which videos are in it, bool of (videos,). Slices of fewer than
-        `LEAST_VIDEOS` videos or `LEAST_GROUPS` groups are left out, on either side. Groups are slices too.
+        `LEAST_VIDEOS` videos or `LEAST_GROUPS` groups are left out, on either side.
     """
-    found = [(str(fact), *part) for fact in facts for part in _parts(facts[fact])]
-    sides = [(inside, ~inside) for _, _, inside in found]
     codes = groups.to_numpy(str)
-    large = [
-        all(side.sum() >= LEAST_VIDEOS and len(np.unique(codes[side])) >= LEAST_GROUPS for side in both)
-        for both in sides
-    ]
-    names, counts = np.unique(codes, return_counts=True)
-    own = [("group", str(name), codes == name) for name in names[counts >= LEAST_VIDEOS]] if len(names) > 1 else []
-    return [part for part, enough in zip(found, large, strict=True) if enough] + own
+
+    def large(side: Array) -> bool:
+        return bool(side.sum() >= LEAST_VIDEOS and len(np.unique(codes[side])) >= LEAST_GROUPS)
+
+    found = ((str(fact), *part) for fact in facts for part in _parts(facts[fact]))
+    return [(fact, name, inside) for fact, name, inside in found if large(inside) and large(~inside)]
 
 
 def _parts(column: "pd.Series[Any]") -> Iterator[tuple[str, Array]]:
     number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if number and column.nunique() > FEW_VALUES:
-        quarters = pd.qcut(column, 4, duplicates="drop")
+    counts = column.value_counts()
+    if number and len(counts) > FEW_VALUES:
+        # A value that many share is a slice of its own: between quarters, it would swallow one or more of them.
+        common = sorted(counts.index[counts >= column.count() / 4])
+        yield from ((_number(value), (column == value).to_numpy(bool)) for value in common)
+        quarters = pd.qcut(column.mask(column.isin(common)), 4, duplicates="drop")
         for quarter in quarters.cat.categories:
             inside = (quarters == quarter).to_numpy()
             yield f"{_number(column[inside].min())} to {_number(column[inside].max())}", inside
         return
-    for value in sorted(column.dropna().unique(), key=lambda v: (str(type(v)), v)):
+    # Of a text of its own for each video, there is nothing to look at, and no memory for a mask of each.
+    for value in sorted(counts.index[counts >= LEAST_VIDEOS], key=lambda v: (str(type(v)), v)):
         name = ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value)
         yield _number(value) if number else name, (column == value).fillna(False).to_numpy(bool)
 
@@ -111,36 +114,45 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
-def compare(wrong: Array, groups: Array, slices: Sequence[tuple[str, str, Array]], seed: int) -> list[dict[str, Any]]:
-    """Hold a model's errors in each slice against those in all other videos.
+def compare(
+    wrong: Array, groups: Array, names: Sequence[str], slices: Sequence[tuple[str, str, Array]], seed: int
+) -> list[dict[str, Any]]:
+    """Hold a model's errors in each slice, and in each group, against those in all other videos.
 
     The test is whether more errors than elsewhere come from the slice's videos: the score of each group, what it adds
-    to the difference, is given a random sign (`sign_flip`). A slice that is a group itself is tested by Fisher's exact
-    test, on videos that are wrong in most repeats: whether it errs more than if there were no groups.
+    to the difference, is given a random sign (`sign_flip`). A group itself, of at least `LEAST_VIDEOS`, is tested by
+    Fisher's exact test, on videos that are wrong in most repeats: whether it errs more than if there were no groups.
 
     Args:
         wrong: share of the repeats in which a video is wrong, float of (videos,).
-        groups: the group of each video, int of (videos,).
+        groups: the group of each video, an index into `names`, int of (videos,).
+        names: of the groups.
         slices: from `cut`.
         seed: of the signs.
 
     Returns:
-        Rows of `SCHEMA` without `model`.
+        Rows of `SCHEMA` without `model`, slices before groups.
     """
-    if not slices:
-        return []
-    inside = np.column_stack([part for _, _, part in slices]).astype(float)
-    weights = inside / inside.sum(axis=0) - (1 - inside) / (1 - inside).sum(axis=0)
-    scores = np.zeros((groups.max() + 1, len(slices)))
-    np.add.at(scores, groups, weights * (wrong - wrong.mean())[:, None])
-    p = sign_flip(scores, seed)[1]
+    rows: list[dict[str, Any]] = []
+    if slices:
+        excess = wrong - wrong.mean()
+        parts = (np.where(part, 1 / part.sum(), -1 / (~part).sum()) for _, _, part in slices)
+        scores = np.column_stack([np.bincount(groups, weights * excess, len(names)) for weights in parts])
+        flipped = sign_flip(scores, seed)[1]
+        rows += [_row(*each, wrong, groups, p) for each, p in zip(slices, flipped, strict=True)]
     mostly = wrong > 0.5
-    for i, (fact, _, part) in enumerate(slices):
-        if fact == "group":
-            p[i] = hypergeom.sf((mostly & part).sum() - 1, len(wrong), mostly.sum(), part.sum())
-    return [
-        {"fact": fact, "slice": name, "videos": int(part.sum()), "groups": len(np.unique(groups[part]))}
-        | {"error": float(wrong[part].mean()), "rest": float(wrong[~part].mean())}
-        | {"p": float(single), "p_holm": float(corrected), "worse": bool(corrected < LEVEL)}
-        for (fact, name, part), single, corrected in zip(slices, p, holm(p), strict=True)
-    ]
+    for group in np.flatnonzero(np.bincount(groups) >= LEAST_VIDEOS) if len(names) > 1 else ():
+        part = groups == group
+        p = hypergeom.sf((mostly & part).sum() - 1, len(wrong), mostly.sum(), part.sum())
+        rows.append(_row("group", names[int(group)], part, wrong, groups, p))
+    for row, corrected in zip(rows, holm(np.array([row["p"] for row in rows])), strict=True):
+        row |= {"p_holm": float(corrected), "worse": bool(corrected < LEVEL)}
+    return rows
+
+
+def _row(fact: str, name: str, part: Array, wrong: Array, groups: Array, p: float) -> dict[str, Any]:
+    return {"fact": fact, "slice": str(name), "videos": int(part.sum()), "groups": len(np.unique(groups[part]))} | {
+        "error": float(wrong[part].mean()),
+        "rest": float(wrong[~part].mean()),
+        "p": float(p),
+    }

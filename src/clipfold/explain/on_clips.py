@@ -88,10 +88,10 @@ def explain(
         share = places.sum().item() / rise if rise else float("nan")
         picture = _picture(content(clip, box), content(places.cpu().numpy(), box))
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}
-        found[row["id"]] = size | {"share": share, "picture": encode_strip(picture)}
+        found[row["id"], row["fold"]] = size | {"share": share, "picture": encode_strip(picture)}
         logger.info("%s: attributions add up to %.0f %% of the evidence", row["id"], 100 * share)
     facts = chosen[["id", "fold", "label", "predicted", "probability", "wrong"]].to_dict("records")
-    write_table(output, [row | found[row["id"]] for row in facts], SCHEMA)
+    write_table(output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
 
 
 def rebuild(module: str, settings: Mapping[str, Any], classes: int, path: PathLike, seed: int) -> ClipNetwork:

@@ -28,11 +28,12 @@ def settle(
 ) -> tuple[list[str], dict[str, Any]]:
     """Settle which videos stay together.
 
-    Files of identical content always do. A video without a group in the manifest, whose group is its own id, joins all
-    that it shows the same as, and those that its name says it belongs to.
+    Files of identical content always do. A video without a group in the manifest joins all that it shows the same as,
+    and those that its name says it belongs to.
 
     Args:
-        videos: with `id`, `group` and `digest`.
+        videos: with `id`, `digest` and `group`: None where the manifest has none; no group is called like the id of one
+            of those.
         pairs: of videos that show the same.
         merge: whether also the manifest's own groups are put together where they show the same.
         least: groups that names must make, for a pattern of them to be believed.
@@ -41,15 +42,15 @@ def settle(
         The group of each video; of several that were put together, the first in the alphabet. And what `audit.json` has
         under `groups`.
     """
-    group = {video["id"]: video["group"] for video in videos}
-    alone = {each for each, own in group.items() if own == each}
+    group = {video["id"]: video["id"] if video["group"] is None else video["group"] for video in videos}
+    alone = {video["id"] for video in videos if video["group"] is None}
     pairs = [pair for pair in pairs if pair[0] in group and pair[1] in group]
     pattern, named, evidence = find_pattern(sorted(alone), pairs, least)
-    copies = _chains((video["digest"], video["group"]) for video in videos)
+    copies = _chains((video["digest"], group[video["id"]]) for video in videos)
     by_name = _chains((key, group[each]) for each, key in named.items())
     by_picture = [(group[a], group[b]) for a, b in pairs if merge or a in alone or b in alone]
     leader = join(group.values(), [*copies, *by_name, *by_picture])
-    settled = [leader[video["group"]] for video in videos]
+    settled = [leader[group[video["id"]]] for video in videos]
     size = Counter(settled)
     facts = {
         "source": "both" if 0 < len(alone) < len(group) else "proposed" if alone else "manifest",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from clipfold.checks import require
+from clipfold.models.feature_settings import check_values
 from clipfold.models.training_settings import CHOICES, DEFAULTS, check_ranges
 
 Settings = dict[str, Any]
@@ -57,12 +58,14 @@ class Model:
         architecture: name of its architecture.
         settings: all settings, defaults filled in; plain types only.
         needs: what one of its jobs asks for.
+        fixed: which of them the entry names; the others may be learned.
     """
 
     name: str
     architecture: str
     settings: Settings
     needs: Needs
+    fixed: frozenset[str] = frozenset()
 
     @property
     def module(self) -> str:
@@ -281,6 +284,7 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
     fit = isinstance(name, str) and name.isascii() and name.isidentifier()
     require(fit, "models: name", name, "use letters, digits and underscores, beginning with a letter")
     known = ARCHITECTURES[architecture]
+    fixed = frozenset(_NEEDS) & given.keys()
     needs = {key: given.pop(key, getattr(known.needs, key)) for key in _NEEDS}
     for key, value in needs.items():
         low = 0 if key == "gpus" else 1
@@ -295,7 +299,9 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
     settings = dict(known.settings) | given
     if known.input == "clips":
         check_ranges(name, settings)
-    return Model(name=name, architecture=architecture, settings=settings, needs=Needs(**needs))
+    elif known.input == "features":
+        check_values(name, settings)
+    return Model(name=name, architecture=architecture, settings=settings, needs=Needs(**needs), fixed=fixed)
 
 
 def _check_type(name: str, value: object, default: object) -> None:

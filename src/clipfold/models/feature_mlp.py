@@ -7,7 +7,6 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
-from clipfold.checks import require
 from clipfold.models.tabular import standardised
 
 
@@ -20,13 +19,7 @@ class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no t
 
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Make the classifier; `hidden` are the widths of its layers, `alpha` is the strength of L2 regularisation.
-
-    Raises:
-        ValueError: `class_weight` is neither `balanced` nor nothing.
-    """
-    class_weight = settings["class_weight"]
-    require(class_weight in ("balanced", None), "class_weight", class_weight, "use 'balanced' or null")
-    kind = BalancedMLP if class_weight else MLPClassifier
+    """Make the classifier; `hidden` are the widths of its layers, `alpha` is the strength of L2 regularisation."""
+    kind = BalancedMLP if settings["class_weight"] else MLPClassifier
     hidden = tuple(settings["hidden"])
     return standardised(kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed))

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         "id": pa.string(),
         "path": pa.string(),
         "label": pa.string(),
-        "group": pa.string(),
+        "group": pa.string(),  # null where the manifest has none
         "status": pa.string(),
         "reason": pa.string(),
         "frames": pa.int32(),  # packets that show a frame

@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code
     from clipfold.settings import ProbeSettings
 
 
-def probe_shard(videos: Sequence[Mapping[str, str]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
+def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
     """Probe videos and write a row for each, good or bad.
 
     Args:
-        videos: rows of the manifest with `id`, `path`, `label`, `group`; `fetched` where the file is a copy from
-            storage, whose time says nothing, as it may be fetched again to be decoded.
+        videos: rows of the manifest with `id`, `path`, `label` and `group` (None where there is none); `fetched` where
+            the file is a copy from storage, whose time says nothing, as it may be fetched again to be decoded.
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
         settings: limits.
         workers: processes.

@@ -31,5 +31,6 @@ rule all:
         rules.evaluate.output,
         rules.splits.output,
         rules.gate.output,
-        of_each_fold("fit.json"),
+        *[of_each_fold(file) for file in ("fit.json", "history.csv", "predictions.parquet")],
         MODEL_FILES,
+        expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),

@@ -96,7 +96,7 @@ STAGES = [
 ]
 if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
     for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
-        logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again")
+        logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again if needed")
         path.unlink()
     # Snakemake sees the list of a model's files, not the files: without the list it makes those that a model still needs.
     for path in incomplete(Path("results/collections")):

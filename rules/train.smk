@@ -30,7 +30,6 @@ for model in MODELS:
             settings=model.settings,
             scratch=f"results/training/{model.name}/fold-{{fold}}",
             stored_size=DECODE.size,
-            gpus=model.needs.gpus,
             seed=config["seed"],
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:

@@ -272,7 +272,7 @@ def _check_header(
 
 
 def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their number as a text editor or spreadsheet shows it (the header is row 1).
+    """Rows with their number as a text editor shows it: the line on which a row begins (the header is row 1).
 
     Cells that are missing are empty. Blanks around a cell are not part of it, for 'fake ' would be another class, but
     in the column `path` they are: files may be called so.
@@ -294,16 +294,19 @@ def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
             twice = sorted({name for name in header if name and header.count(name) > 1})
             if twice:
                 raise ValueError(f"{manifest} has more than one column {twice[0]!r}: rename or remove one")
-            for number, cells in enumerate(filter(None, rows), 2):
+            number = rows.line_num + 1
+            for cells in rows:
                 if len(cells) > len(header):
                     raise ValueError(
                         f"{manifest}, row {number}: more cells than the header has; quote cells with commas"
                     )
-                row = dict(zip_longest(header, cells, fillvalue=""))
-                yield number, {name: text if name == path else text.strip() for name, text in row.items()}
+                if cells:  # else an empty line
+                    row = dict(zip_longest(header, cells, fillvalue=""))
+                    yield number, {name: text if name == path else text.strip() for name, text in row.items()}
+                number = rows.line_num + 1
     except UnicodeDecodeError as error:
         raise ValueError(f"{manifest} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
     except csv.Error as error:
         raise ValueError(
-            f"{manifest}, row {number + 1}, cannot be read ({error}): close each quote, and double one inside a cell"
+            f"{manifest}, row {number}, cannot be read ({error}): close each quote, and double one inside a cell"
         ) from None

@@ -69,6 +69,12 @@ def test_nan_in_parquet_is_an_empty_cell(tmp_path):
     ]
 
 
+def test_rows_are_counted_as_an_editor_shows_them(tmp_path):
+    (tmp_path / "m.csv").write_text('path,label,note\n\na,x,"two\nlines"\n\nb,,\n')
+    with pytest.raises(ValueError, match="row 6, label is ''"):
+        read_manifest(tmp_path / "m.csv")
+
+
 @pytest.mark.parametrize("text", ['a,x,"too dark\nb,y,\nc,y,\n', 'a,x,"too dark\nb,y,fine\nc,y,"odd"\n'])
 def test_a_stray_quote_swallows_no_rows(tmp_path, text):
     (tmp_path / "m.csv").write_text("path,label,notes\n" + text)

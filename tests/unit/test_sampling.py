@@ -1,3 +1,5 @@
+from bisect import bisect_left
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,18 @@ def test_steady_takes_frames_once_and_not_faster_than_its_rate(ticks, rate, fram
 @given(st.lists(st.integers(0, 499), min_size=1, unique=True).map(sorted), frames)
 def test_keyframe_sampling_takes_keyframes_only(keyframes, frames):
     assert set(sampling.nearest_keyframes(500, frames, keyframes)) <= set(keyframes)
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=60, unique=True), st.floats(0.3, 40), st.integers(1, 40))
+def test_steady_is_what_going_through_all_ticks_gives(times, rate, frames):
+    times = sorted(times)
+    ticks = (times[0] + k / rate - 1e-6 for k in range(int((times[-1] - times[0]) * rate + 1e-6) + 1))
+    assert sampling.steady(times, rate, frames) == [*dict.fromkeys(bisect_left(times, t) for t in ticks)][:frames]
+
+
+def test_steady_does_not_go_through_the_ticks_of_a_clock_that_jumps_by_years():
+    times = [0.0, *(1.7e9 + i / 10 for i in range(19))]
+    assert sampling.steady(times, 10.0, 64) == list(range(20))
 
 
 @pytest.mark.parametrize(("times", "rate", "expected"), [([0.0, 0.04, 0.08, 0.12], 25, [0, 1, 2, 3]), ([5.0], 10, [0])])

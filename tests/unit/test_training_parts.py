@@ -54,6 +54,12 @@ def test_a_lone_logit_is_that_of_the_second_class():
     torch.testing.assert_close(loss(logits, loss.soft(targets)), theirs)
 
 
+def test_the_balanced_sampler_is_not_balanced_once_more_by_weights():
+    logits, classes = torch.randn(4, 1), torch.tensor([0, 1, 1, 0])
+    sampled, plain = loss_of(2, sampler="balanced"), loss_of(2, class_weight="none")
+    torch.testing.assert_close(sampled(logits, sampled.soft(classes)), plain(logits, plain.soft(classes)))
+
+
 @pytest.mark.parametrize(("gamma", "alpha"), [(2.0, 0.25), (0.5, 0.9), (0.0, 0.25), (3.0, -1.0)])
 def test_focal_loss_is_torchvisions(gamma, alpha):
     loss = loss_of(2, loss="focal", focal_gamma=gamma, focal_alpha=alpha, class_weight="none")
@@ -367,6 +373,11 @@ BAD = {
     "workers": -1,
     "checkpoint_epochs": -1,
     "checkpoint_minutes": -1.0,
+    "width": 0,
+    "hidden": 0,
+    "layers": 0,
+    "depth": 0,
+    "heads": 0,
     "unfreeze_at": -1,
     "backbone_rate": -1.0,
 }

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+import av
 import pytest
 from corpus import movie
 
@@ -44,6 +45,30 @@ def shard(paths, folder, workers):
     probe_shard(rows, metadata, ProbeSettings(), workers)
     decode_shard(metadata, {"clips": clips}, index, SETTINGS, workers)
     return [path.read_bytes() for path in (metadata, clips, index)]
+
+
+def uncoded(path, pix_fmt):
+    """A video of a few raw pictures, all zeros, in a pixel format."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for number in range(6):
+            frame = av.VideoFrame(64, 48, pix_fmt)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def test_pixels_that_cannot_be_converted_cost_one_video(tmp_path):
+    odd, good = tmp_path / "a.nut", tmp_path / "b.mp4"
+    uncoded(odd, "bgr4")
+    good.write_bytes(movie(good))
+    shard([odd, good], tmp_path / "shard", 1)
+    first, second = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert (first["status"], second["status"]) == ("unsupported_codec", "ok")
+    assert first["reason"].startswith("frames of pixel format bgr4 cannot be converted: ")
 
 
 def test_output_is_the_same_for_any_number_of_processes(tmp_path):

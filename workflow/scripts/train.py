@@ -8,7 +8,8 @@ from clipfold.store import read_json
 from clipfold.training.task import Task
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
+    gpus = snakemake.resources.get("gpu", 0)
+    with job.logged(snakemake.log[0]), own_devices(gpus):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = Task(
@@ -17,6 +18,7 @@ if __name__ == "__main__":
             fold=int(snakemake.wildcards.fold),
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
             threads=snakemake.threads,
-            **{name: params[name] for name in ("module", "settings", "scratch", "stored_size", "gpus", "seed")},
+            gpus=gpus,
+            **{name: params[name] for name in ("module", "settings", "scratch", "stored_size", "seed")},
         )
         import_module(f"clipfold.training.on_{params.input}").fit(task)

@@ -278,7 +278,7 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
 def _complete(entry: str | Mapping[str, Any]) -> Model:
     given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
     architecture = given.pop("architecture", None)
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise ValueError(f"models: architecture is {architecture!r}: {_suggest(architecture, ARCHITECTURES)}")
     name = given.pop("name", architecture)
     fit = isinstance(name, str) and name.isascii() and name.isidentifier()
@@ -309,7 +309,8 @@ def _check_type(name: str, value: object, default: object) -> None:
     if name.endswith(": batch_size") and value == "auto":
         return
     if isinstance(default, str):  # also where a number is an alternative, as the svm's gamma
-        require(value is None or isinstance(value, str | int | float), name, value, f"use a value such as {default!r}")
+        other = isinstance(value, int | float) and name.endswith(": gamma")
+        require(value is None or isinstance(value, str) or other, name, value, f"use a value such as {default!r}")
     elif isinstance(default, float):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         require(number, name, value, f"use a number such as {default!r} (YAML reads 1e-3 as text: write 1.0e-3)")

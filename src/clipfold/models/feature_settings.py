@@ -16,7 +16,7 @@ def _from(least: int) -> tuple[Callable[[Any], bool], str]:
 
 
 _VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "features": (lambda v: bool(v) and set(v) <= set(GROUPS), f"use one or more of {', '.join(GROUPS)}"),
+    "features": (lambda v: bool(v) and all(group in GROUPS for group in v), f"use one or more of {', '.join(GROUPS)}"),
     "class_weight": (lambda v: v in ("balanced", None), "use balanced, or null for none"),
     "C": (lambda v: v > 0, "use a positive number"),
     "kernel": (lambda v: v in _KERNELS, f"use one of {', '.join(_KERNELS)}"),

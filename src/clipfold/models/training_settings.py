@@ -84,6 +84,11 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "workers": (lambda v: v >= 0, "use 0 or more"),
     "checkpoint_epochs": (lambda v: v >= 0, "use 0 (off) or more epochs"),
     "checkpoint_minutes": (lambda v: v >= 0, "use 0 (off) or more minutes"),
+    "width": (lambda v: v >= 1, "use 1 or more channels"),
+    "hidden": (lambda v: v >= 1, "use 1 or more"),
+    "layers": (lambda v: v >= 1, "use 1 or more"),
+    "depth": (lambda v: v >= 1, "use 1 or more"),
+    "heads": (lambda v: v >= 1, "use 1 or more"),
     "unfreeze_at": (lambda v: v >= 0, "use 0 (never) or the number of an epoch"),
     "backbone_rate": (lambda v: v >= 0, "use a factor of 0 or more"),
 }

@@ -22,7 +22,7 @@ class Loss:
     """Cross-entropy or focal loss, summed over clips, with weights of classes and label smoothing.
 
     Args:
-        settings: `loss`, `focal_gamma`, `focal_alpha`, `label_smoothing`, `class_weight`.
+        settings: `loss`, `focal_gamma`, `focal_alpha`, `label_smoothing`, `class_weight`, `sampler`.
         targets: classes of the training part, int64 (videos,): the weights are balanced over it.
         classes: number of classes.
         device: where logits are.
@@ -37,7 +37,7 @@ class Loss:
             logger.warning("focal_alpha is of two classes: ignored with %d, class_weight holds", classes)
         if settings["loss"] == "focal" and classes == 2 and alpha >= 0:
             weight = np.array([1 - alpha, alpha])
-        elif settings["class_weight"] == "balanced":
+        elif settings["class_weight"] == "balanced" and settings["sampler"] != "balanced":  # which has done it already
             weight = len(targets) / (classes * np.bincount(targets, minlength=classes).clip(1))
         else:
             weight = np.ones(classes)

@@ -64,11 +64,13 @@ def fit(task: Task) -> None:
 
 def launch(task: Task, processes: int) -> None:
     """Fit in several processes that `torchrun` starts, one per graphics processor."""
-    plain = json.dumps(asdict(task), default=str)
+    task_file = Path(task.scratch) / "task.json"  # thousands of shards are too long for a command line
+    with replacing(task_file) as file:
+        file.write(json.dumps(asdict(task), default=str).encode())
     signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
     command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
     with listening() as stop:
-        running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", plain])
+        running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", task_file])
         stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and end
         code = running.wait()
     if stop.signal is not None:
@@ -166,4 +168,4 @@ def _detail(loop: Loop, train: Source) -> dict[str, Any]:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
     keep_freed_memory()
-    fit_here(Task(**json.loads(sys.argv[1])))
+    fit_here(Task(**json.loads(Path(sys.argv[1]).read_bytes())))

@@ -99,8 +99,8 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
     and the arrays hold what it gave.
 
     Raises:
-        Unusable: `corrupt` if no frame can be decoded, `truncated` if wanted frames never come, or whatever opening it
-            gives.
+        Unusable: `corrupt` if no frame can be decoded, `truncated` if wanted frames never come, `unsupported_codec` if
+            FFmpeg has no conversion of its pixels, or whatever opening it gives.
     """
     order = stream.order()
     if order is None:
@@ -225,7 +225,11 @@ def _run(
         for frame in frames:
             if frame.is_corrupt:
                 counts.error("the decoder marks a frame as damaged")
-            keep(frame, counts.frames)
+            try:
+                keep(frame, counts.frames)
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                what = f"frames of pixel format {frame.format.name} cannot be converted: {describe(error)}"
+                raise Unusable(Status.UNSUPPORTED_CODEC, what) from None
             counts.frames += 1
 
     with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):

@@ -1,5 +1,6 @@
 """One decoded frame, ready to be kept at any size."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,8 @@ from av.video.reformatter import Interpolation
 from clipfold.store import Array
 from clipfold.video.geometry import Box, displayed, letterbox, quarter_turns
 
-_LUMA_FIRST = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray", "yuva420p"}
+_LUMA_FIRST = re.compile(r"yuv[aj]?4[0-4]{2}p|nv(12|16|21|24|42)|gray")
+_DEEP_LUMA_FIRST = re.compile(r"(yuva?4[0-4]{2}p|gray)(9|1[0-6])le")
 
 
 class Picture:
@@ -60,9 +62,15 @@ class Picture:
         return square
 
     def luma(self) -> Array:
-        """Brightness in stored pixels, `uint8` of (height, width); the plane itself where it has 8 bits."""
-        if self._frame.format.name in _LUMA_FIRST:
+        """Brightness in stored pixels, `uint8` of (height, width): the plane itself, of more than 8 bits the first 8.
+
+        Its scale is that of the file, for one stretched to the full range has other noise: it would tell formats apart.
+        """
+        name = self._frame.format.name
+        deep = _DEEP_LUMA_FIRST.fullmatch(name)
+        if deep or _LUMA_FIRST.fullmatch(name):
             plane = self._frame.planes[0]
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-            return rows[:, : plane.width]
+            stored = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8).reshape(plane.height, -1)
+            rows: Array = stored[:, : plane.width]
+            return np.right_shift(rows, int(deep[2]) - 8).astype(np.uint8) if deep else rows
         return np.asarray(self._frame.reformat(format="gray", threads=1).to_ndarray(), np.uint8)

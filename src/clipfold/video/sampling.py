@@ -3,7 +3,6 @@
 import random
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import islice
 
 
 def uniform(count: int, frames: int) -> list[int]:
@@ -66,9 +65,13 @@ def steady(times: Sequence[float], rate: float, frames: int) -> list[int]:
     ([0, 2, 4], [0, 1])
     """
     early = 1e-6  # a frame that is due at the tick but for rounding is taken
-    ticks = (times[0] + k / rate - early for k in range(int((times[-1] - times[0]) * rate + early) + 1))
-    taken = dict.fromkeys(bisect_left(times, tick) for tick in ticks)
-    return list(islice(taken, frames))
+    taken: list[int] = []
+    tick, last = 0, int((times[-1] - times[0]) * rate + early)
+    while tick <= last and len(taken) < frames:
+        taken.append(bisect_left(times, times[0] + tick / rate - early))
+        # On to the first tick after the frame: a clock may jump by years, as when a recorder sets it.
+        tick = max(tick, int((times[taken[-1]] - times[0] + early) * rate)) + 1
+    return taken
 
 
 def _span(frames: int, stride: int) -> int:

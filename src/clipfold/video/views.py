@@ -177,22 +177,31 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
         size: `decode.size`, for the kinds that are letterboxed clips and do not set their own.
 
     Raises:
-        ValueError: an unknown kind, an unknown or missing option, or one that is no positive number.
+        ValueError: an unknown kind, an unknown or missing option, one that is no positive number, or a view `clips`
+            that is not of RGB frames of `decode.size`.
     """
-    return {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
+    require("index" not in views, "decode.views", [*views], "call none of them index, as the table beside them is")
+    built = {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
+    if "clips" in built and built["clips"].shape[1:] != (size, size, 3):
+        raise ValueError(
+            f"decode.views.clips is {views['clips']!r}: networks learn from it, so use one of uniform, dense, "
+            "random_start or keyframe, and set its size by decode.size"
+        )
+    return built
 
 
 def _build(name: str, options: dict[str, Any], size: int) -> View:
     kind = options.pop("kind", None)
-    require(kind in VIEWS, f"{name}.kind", kind, f"use one of {', '.join(VIEWS)}")
+    require(isinstance(kind, str) and kind in VIEWS, f"{name}.kind", kind, f"use one of {', '.join(VIEWS)}")
     cls = VIEWS[kind]
     if issubclass(cls, _Clip):
         options.setdefault("size", size)
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     for key, value in options.items():
         require(key in known, f"{name}.{key}", value, f"a {kind} view takes {', '.join(sorted(known))}")
-        number = isinstance(value, int | float) and (value > 0 or key == "seed")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or key == "seed")
         require(number, f"{name}.{key}", value, "use a positive number")
+        require(key == "rate" or isinstance(value, int), f"{name}.{key}", value, "use a whole number")
     try:
         return cls(**options)
     except TypeError as error:

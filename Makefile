@@ -57,7 +57,7 @@ dag: setup
 	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
 
 costs: setup
-	@$(BIN)/python -m clipfold.costs $(FOLDER)/results
+	@$(BIN)/python -m clipfold.resources.usage $(FOLDER)/results
 
 clean-results:
 	@$(PYTHON) workflow/clean.py $(FOLDER)

@@ -68,7 +68,7 @@ def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
         probed: `now`, with the digest of the file and a first frame as proof that it decodes; or `before`, as the
             workflow's decode jobs find it, for every size and view that is tried.
     """
-    importlib.import_module("clipfold.job").keep_freed_memory()
+    importlib.import_module("clipfold.storage.job").keep_freed_memory()
     decode = importlib.import_module("clipfold.video.decode")
     views = importlib.import_module("clipfold.video.views")
     facts = _probe(path) if probed == "now" else _noted(path)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import av
 
-from clipfold.job import keep_freed_memory
 from clipfold.settings import ProbeSettings
+from clipfold.storage.job import keep_freed_memory
 from clipfold.video.container import open_video
 from clipfold.video.decode import Stream, decode_video
 from clipfold.video.picture import Picture

@@ -18,13 +18,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from clipfold.demo.copies import CHANGES, Copy
 from clipfold.demo.encode import Take, encode
+from clipfold.demo.near_duplicates import CHANGES, Copy
+from clipfold.leakage.hashes import sign_shard
 from clipfold.leakage.matches import match
-from clipfold.leakage.signatures import sign_shard
-from clipfold.plan import Video, read_manifest
+from clipfold.manifest.read import Video, read_manifest
 from clipfold.settings import DecodeSettings, ProbeSettings
-from clipfold.store import read_json, read_table
+from clipfold.storage.files import read_json, read_table
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
 

@@ -42,8 +42,8 @@ def make_video(path: Path, size: str, seconds: int, repeats: int) -> None:
 
 def probe(paths: list[str], folder: str) -> None:
     """Probes a shard, as the rule does."""
-    from clipfold.job import keep_freed_memory
     from clipfold.settings import ProbeSettings
+    from clipfold.storage.job import keep_freed_memory
     from clipfold.video.probe_shard import probe_shard
 
     keep_freed_memory()
@@ -53,8 +53,8 @@ def probe(paths: list[str], folder: str) -> None:
 
 def decode(paths: list[str], folder: str) -> None:
     """Decodes a probed shard, as the rule does."""
-    from clipfold.job import keep_freed_memory
     from clipfold.settings import DecodeSettings
+    from clipfold.storage.job import keep_freed_memory
     from clipfold.video.decode_shard import decode_shard
 
     keep_freed_memory()

@@ -24,10 +24,10 @@ import pyarrow as pa
 from stored import build, model, run_fit, write_fold
 
 from clipfold.demo.write import make_demo
+from clipfold.manifest.read import read_manifest
 from clipfold.models.catalog import ARCHITECTURES, Model
-from clipfold.plan import read_manifest
 from clipfold.settings import DecodeSettings, ProbeSettings
-from clipfold.store import ArrayWriter, read_table, write_table
+from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
 

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests/unit")]
+sys.path.insert(0, str(PROJECT / "tests"))
 
-from browser import Browser  # noqa: E402  # the tests' own
-from made_up_run import write_run  # noqa: E402
+from helpers.browser import Browser  # noqa: E402  # the tests' own
+from helpers.made_up_run import write_run  # noqa: E402
 
 from clipfold.report.write import write_report  # noqa: E402
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clipfold.job import keep_freed_memory
 from clipfold.models.catalog import Model, plan_models
-from clipfold.store import Array, ArrayWriter, write_table
+from clipfold.storage.files import Array, ArrayWriter, write_table
+from clipfold.storage.job import keep_freed_memory
 from clipfold.training.on_clips import fit
 from clipfold.training.task import Task
 

@@ -31,8 +31,9 @@ from typing import Any
 import imageio_ffmpeg
 import pandas as pd
 
-from clipfold.costs import read_uses
-from clipfold.plan import read_manifest, shard_videos
+from clipfold.manifest.read import read_manifest
+from clipfold.manifest.shards import shard_videos
+from clipfold.resources.usage import read_uses
 
 PROJECT = Path(__file__).resolve().parents[1]
 CORES = 2

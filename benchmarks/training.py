@@ -31,18 +31,18 @@ import torch
 from stored import LABELS, build, model, output_files, run_fit, store_clips, write_fold
 from torch import Tensor, nn
 
-from clipfold.embed import embed_shard
-from clipfold.job import keep_freed_memory
+from clipfold.clips.reader import Clips
 from clipfold.models.catalog import Model
-from clipfold.training.clips import Clips
-from clipfold.training.device import choose_device, place
-from clipfold.training.inputs import as_input
-from clipfold.training.loop import Loop
+from clipfold.models.device import choose_device, place
+from clipfold.models.embed import embed_shard
+from clipfold.models.inputs import as_input
+from clipfold.storage.job import keep_freed_memory
+from clipfold.training.batches import Batch, Source
+from clipfold.training.distributed import Processes
 from clipfold.training.optimisation import make_optimizer
-from clipfold.training.processes import Processes
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import StopRequest
-from clipfold.training.source import Batch, Source
+from clipfold.training.trainer import Loop
 
 ON_CPU = {
     "naive_cnn": {"architecture": "naive_cnn", "frames": 16, "size": 64},

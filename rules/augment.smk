@@ -18,6 +18,6 @@ rule augment:
     params:
         settings=config["augment"],
         seed=config["seed"],
-        code=code_of("augment", "clipfold.augment"),
+        code=code_of("augment", "clipfold.clips.augment"),
     script:
         "../workflow/scripts/augment.py"

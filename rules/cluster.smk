@@ -3,7 +3,7 @@ import atexit
 import signal
 import time
 
-from clipfold.costs import Request, forecast, note_requests, read_uses
+from clipfold.resources.usage import Request, forecast, note_requests, read_uses
 
 # SLURM's warning before a time limit goes to all processes of a job. Training writes a checkpoint and ends; the Snakemake
 # around it has to live until then.

@@ -21,6 +21,6 @@ for name, files in COLLECTIONS.items():
             runtime=growing(10),
         params:
             kinds=list(files),
-            code=code_of("collect", "clipfold.store"),
+            code=code_of("collect", "clipfold.storage.files"),
         script:
             "../workflow/scripts/collect.py"

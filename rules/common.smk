@@ -13,11 +13,13 @@ from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import validate
 
-from clipfold.damage import damaged, incomplete
+from clipfold.storage.integrity import damaged, incomplete
 from clipfold.models.catalog import plan_models, plan_shortcuts
-from clipfold.plan import count_folds, find_manifest, is_address, read_extras, read_manifest, read_roles, shard_videos
-from clipfold.provenance import fingerprint
-from clipfold.requests import learn, read_records
+from clipfold.manifest.read import find_manifest, is_address, read_extras, read_manifest, read_roles
+from clipfold.manifest.shards import shard_videos
+from clipfold.splits.feasibility import count_folds
+from clipfold.storage.fingerprint import fingerprint
+from clipfold.resources.estimate import learn, read_records
 from clipfold.settings import (
     AugmentSettings,
     DecodeSettings,

@@ -24,6 +24,6 @@ for key, settings in ENCODERS.items():
         params:
             settings=settings,
             seed=config["seed"],
-            code=code_of("embed", "clipfold.embed"),
+            code=code_of("embed", "clipfold.models.embed"),
         script:
             "../workflow/scripts/embed.py"

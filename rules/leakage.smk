@@ -16,7 +16,7 @@ rule signatures:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code_of("signatures", "clipfold.leakage.signatures"),
+        code=code_of("signatures", "clipfold.leakage.hashes"),
     script:
         "../workflow/scripts/signatures.py"
 
@@ -92,6 +92,6 @@ rule gate:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("gate", "clipfold.leakage.gate"),
+        code=code_of("gate", "clipfold.leakage.check"),
     script:
         "../workflow/scripts/gate.py"

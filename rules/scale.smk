@@ -16,6 +16,6 @@ rule scale:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        code=code_of("scale", "clipfold.scale"),
+        code=code_of("scale", "clipfold.clips.resize"),
     script:
         "../workflow/scripts/scale.py"

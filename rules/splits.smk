@@ -24,6 +24,6 @@ rule splits:
         policy=config["policy"],
         allowed=config["allow_leakage"],
         seed=config["seed"],
-        code=code_of("splits", "clipfold.splits"),
+        code=code_of("splits", "clipfold.splits.split"),
     script:
         "../workflow/scripts/splits.py"

@@ -38,7 +38,7 @@ def file_of(module):
 
 def needed(script):
     """Third-party modules that a script loads, directly or through the package; a model's are loaded by name."""
-    todo = [script, *((ROOT / "src/clipfold/models").glob("*.py") if script.stem == "train" else [])]
+    todo = [script, *((ROOT / "src/clipfold/models").rglob("*.py") if script.stem == "train" else [])]
     todo += (ROOT / "src/clipfold/training").glob("on_*.py") if script.stem == "train" else []
     seen, outside = set(), set()
     while todo:

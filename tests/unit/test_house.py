@@ -14,13 +14,16 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PARSE_TIME = [
     "checks",
     "settings",
-    "plan",
-    "provenance",
-    "status",
+    "manifest.read",
+    "manifest.shards",
     "models.catalog",
+    "resources.estimate",
+    "resources.usage",
+    "splits.feasibility",
+    "storage.fingerprint",
+    "storage.integrity",
+    "video.status",
     "video.views",
-    "requests",
-    "costs",
 ]
 
 

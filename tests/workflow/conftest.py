@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from harness import PARTS, PROJECT, Workflow, make_data
+from helpers.harness import PARTS, PROJECT, Workflow, make_data
 
 # Python imports `sitecustomize` from the path on its start: every job notes which videos it opens.
 NOTE_OPENED = """

@@ -6,11 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import yaml
-from harness import CONFIG, ODD_NAMES, PROJECT, Workflow, make_data
+from helpers.harness import CONFIG, ODD_NAMES, PROJECT, Workflow, make_data
 
-from clipfold.demo.copies import Copy, mirrored
 from clipfold.demo.encode import Take, decode, encode
-from clipfold.store import read_json, read_table
+from clipfold.demo.near_duplicates import Copy, mirrored
+from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -112,7 +112,8 @@ def test_no_test_prediction_reaches_training_or_selection(finished, tmp_path):
     """Whatever is learned, dealt or chosen is made from files in which no prediction for a test part can be.
 
     The ensemble's members write validation and test rows into one file; that it fits on the former alone is shown in
-    tests/unit/test_ensemble.py, and the same of thresholds and temperatures in tests/unit/test_evaluate.py.
+    tests/unit/training/test_ensemble.py, and the same of thresholds and temperatures in
+    tests/unit/evaluation/test_evaluate.py.
     """
     members = ["logistic_regression", "svm", "naive_cnn"]
     models = [*members, "vit_gru", "ensemble"]

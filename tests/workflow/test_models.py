@@ -1,9 +1,9 @@
 """Entries of `models:` of several kinds in one run; a frozen encoder sees each clip once, whoever asks for it."""
 
 import pytest
-from harness import CONFIG, PROJECT, Workflow, make_data
+from helpers.harness import CONFIG, PROJECT, Workflow, make_data
 
-from clipfold.store import read_json, read_table
+from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
 

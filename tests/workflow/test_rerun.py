@@ -1,7 +1,7 @@
 """What changed is run again, and only that."""
 
 import pytest
-from harness import CONFIG
+from helpers.harness import CONFIG
 
 pytestmark = pytest.mark.workflow
 

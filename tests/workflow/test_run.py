@@ -12,9 +12,9 @@ from collections import Counter
 import pandas as pd
 import pytest
 import yaml
-from harness import CONFIG, PROJECT
+from helpers.harness import CONFIG, PROJECT
 
-from clipfold.store import read_json, read_table
+from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
 

@@ -4,7 +4,7 @@ import csv
 
 import boto3
 import pytest
-from harness import PROJECT, Workflow
+from helpers.harness import PROJECT, Workflow
 from moto.server import ThreadedMotoServer
 
 pytestmark = pytest.mark.workflow

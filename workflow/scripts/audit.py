@@ -1,7 +1,7 @@
 """Rule audit."""
 
-from clipfold import job
 from clipfold.leakage.page import write_page
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

@@ -1,8 +1,8 @@
 """Rule augment."""
 
-from clipfold import job
-from clipfold.augment import augment_shard
+from clipfold.clips.augment import augment_shard
 from clipfold.settings import AugmentSettings
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

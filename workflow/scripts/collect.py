@@ -1,7 +1,7 @@
 """Rules collect_DATA."""
 
-from clipfold import job
-from clipfold.store import write_json
+from clipfold.storage import job
+from clipfold.storage.files import write_json
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

@@ -1,7 +1,7 @@
 """Rule decode."""
 
-from clipfold import job
 from clipfold.settings import DecodeSettings
+from clipfold.storage import job
 from clipfold.video.decode_shard import decode_shard
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Rules embed_ENCODER."""
 
-from clipfold import job
-from clipfold.devices import own_devices
-from clipfold.embed import embed_shard
+from clipfold.models.embed import embed_shard
+from clipfold.resources.gpus import own_devices
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):

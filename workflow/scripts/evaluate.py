@@ -1,7 +1,7 @@
 """Rule evaluate."""
 
-from clipfold import job
 from clipfold.evaluation.evaluate import evaluate
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

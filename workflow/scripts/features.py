@@ -1,7 +1,7 @@
 """Rule features."""
 
-from clipfold import job
 from clipfold.features.extract import extract_shard
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

@@ -1,7 +1,7 @@
 """Rule gate."""
 
-from clipfold import job
-from clipfold.leakage.gate import gate
+from clipfold.leakage.check import gate
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

@@ -1,7 +1,7 @@
 """Rule matches."""
 
-from clipfold import job
 from clipfold.leakage.matches import match
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

@@ -1,7 +1,7 @@
 """Rule probe."""
 
-from clipfold import job
 from clipfold.settings import ProbeSettings
+from clipfold.storage import job
 from clipfold.video.probe_shard import probe_shard
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Rule report."""
 
-from clipfold import job
 from clipfold.report.write import write_report
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

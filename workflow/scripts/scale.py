@@ -1,7 +1,7 @@
 """Rule scale."""
 
-from clipfold import job
-from clipfold.scale import scale_shard
+from clipfold.clips.resize import scale_shard
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

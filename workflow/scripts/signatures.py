@@ -1,7 +1,7 @@
 """Rule signatures."""
 
-from clipfold import job
-from clipfold.leakage.signatures import sign_shard
+from clipfold.leakage.hashes import sign_shard
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

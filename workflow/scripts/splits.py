@@ -1,8 +1,8 @@
 """Rule splits."""
 
-from clipfold import job
 from clipfold.settings import PolicySettings, SplitSettings
-from clipfold.splits import split
+from clipfold.splits.split import split
+from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):

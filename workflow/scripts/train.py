@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from clipfold import job
-from clipfold.devices import own_devices
-from clipfold.store import read_json
+from clipfold.resources.gpus import own_devices
+from clipfold.storage import job
+from clipfold.storage.files import read_json
 from clipfold.training.task import Task
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, interval_of, standard_error, sums
 from clipfold.evaluation.metrics import bins, confidence, overall
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 METRICS = ("log_loss", "brier", "ece")
 SCHEMA = pa.schema(

@@ -21,7 +21,7 @@ from clipfold.evaluation.significance import (
     placements,
     sign_flip,
 )
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 COMPARISON = pa.schema(
     {

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
 from clipfold.evaluation.pooling import Pooled, pool
-from clipfold.store import Array, PathLike, read_json, read_table, replacing, write_table
+from clipfold.storage.files import Array, PathLike, read_json, read_table, replacing, write_table
 
 logger = logging.getLogger(__name__)
 

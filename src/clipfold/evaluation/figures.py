@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from clipfold.evaluation import metrics
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 _PLACEHOLDER = "#808080"  # becomes the colour of the text around the figure
 _INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")

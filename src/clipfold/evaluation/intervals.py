@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 
 from clipfold.evaluation.metrics import BINS, bins, bounds, confidence, positives
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 RESAMPLES = 1000
 LEVEL = 0.95

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clipfold.evaluation import intervals, metrics
 from clipfold.evaluation.pooling import Pooled
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 SCHEMA = pa.schema(
     {

@@ -21,7 +21,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 BINS = 15  # of the expected calibration error, as in Guo et al. 2017
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clipfold.evaluation.calibration import choose_threshold, decide, fit_temperature, scale
-from clipfold.store import Array, PathLike, read_table
+from clipfold.storage.files import Array, PathLike, read_table
 
 KEYS = ("id", "label", "group", "repeat", "fold", "model")
 

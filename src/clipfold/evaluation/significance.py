@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import binom, norm, rankdata
 from scipy.stats import t as student
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 LEVEL = 0.05
 FLIPS = 9999

@@ -9,7 +9,7 @@ import pyarrow as pa
 from scipy.stats import hypergeom
 
 from clipfold.evaluation.significance import LEVEL, holm, sign_flip
-from clipfold.store import Array, PathLike, read_table
+from clipfold.storage.files import Array, PathLike, read_table
 
 SCHEMA = pa.schema(
     {
@@ -30,7 +30,7 @@ LEAST_VIDEOS = 10
 LEAST_GROUPS = 3
 FEW_VALUES = 8  # numbers with more are cut into quarters
 _PROBED = ("id", "width", "height", "duration", "fps", "vfr", "codec", "has_audio", "encoder")
-_MEASURED = {"light.brightness": "brightness", "motion.speed_mean": "motion"}
+_MEASURED = {"brightness.mean": "brightness", "motion.speed_mean": "motion"}
 
 
 def read_facts(

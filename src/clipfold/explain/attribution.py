@@ -6,9 +6,8 @@ One method for every architecture: it needs gradients alone, no layer of some ki
 import torch
 from torch import Tensor
 
-from clipfold.models.network import ClipNetwork
-from clipfold.training.inputs import as_input, forward
-from clipfold.training.losses import class_logits
+from clipfold.models.inputs import as_input, forward
+from clipfold.models.network import ClipNetwork, class_logits
 
 STEPS = 32
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
+from clipfold.clips.filmstrip import content, encode_strip, evenly
+from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import confident_errors, judged, some_hits
 from clipfold.explain.attribution import attribute
 from clipfold.models.network import ClipNetwork
-from clipfold.store import Array, PathLike, read_table, write_table
-from clipfold.strips import content, encode_strip, evenly
-from clipfold.training.clips import Clips
+from clipfold.storage.files import Array, PathLike, read_table, write_table
 
 logger = logging.getLogger(__name__)
 

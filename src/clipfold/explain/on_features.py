@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.models.fitted import read_fitted
-from clipfold.store import Array, PathLike, read_json, read_table, write_table
+from clipfold.storage.files import Array, PathLike, read_json, read_table, write_table
 
 SCHEMA = pa.schema(
     {

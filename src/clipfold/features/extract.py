@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from clipfold.features import container, frame, light, motion, noise
-from clipfold.store import PathLike, open_array, read_table, write_table
+from clipfold.features import brightness, container, frame, motion, noise
+from clipfold.storage.files import PathLike, open_array, read_table, write_table
 
-GROUPS = (container, frame, light, motion, noise)
+GROUPS = (brightness, container, frame, motion, noise)
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def extract_shard(metadata: PathLike, index: PathLike, arrays: Mapping[str, Path
         groups = {
             "container": container.features(probed[video["id"]]),
             "frame": frame.features(shown),
-            "light": light.features(track),
+            "brightness": brightness.features(track),
             "motion": motion.features(track),
             "noise": noise.features(crops[row, :, :, :height, :width]),
         }

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 EDGE = 8
 NAMES = tuple(f"{colour}_{row}_{column}" for row in range(EDGE) for column in range(EDGE) for colour in "rgb")

@@ -5,7 +5,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 _SERIES = ("change", "speed", "unevenness")
 NAMES = (

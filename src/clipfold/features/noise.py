@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 NAMES = (
     "level_median",

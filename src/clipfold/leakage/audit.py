@@ -25,7 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from clipfold.quarantine import identical
+from clipfold.leakage.duplicates import identical
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from clipfold.leakage.signatures import MIRROR, WINDOWS
-from clipfold.leakage.verify import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
-from clipfold.store import Array, PathLike, open_array, read_table, write_table
+from clipfold.leakage.alignment import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
+from clipfold.leakage.hashes import MIRROR, WINDOWS
+from clipfold.storage.files import Array, PathLike, open_array, read_table, write_table
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from clipfold.store import PathLike, open_array, read_json, read_table, replacing
+from clipfold.storage.files import PathLike, open_array, read_json, read_table, replacing
 
 SHOWN = 60
 """Pairs of each kind that the page shows at most; all are in `matches.parquet`."""

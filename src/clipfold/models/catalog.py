@@ -99,39 +99,39 @@ _CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "logistic_regression": Architecture(
-        module="clipfold.models.logistic_regression",
+        module="clipfold.models.architectures.logistic_regression",
         input="features",
         settings=_FEATURES | {"C": 1.0},
         needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=30),
     ),
     "svm": Architecture(
-        module="clipfold.models.svm",
+        module="clipfold.models.architectures.svm",
         input="features",
         settings=_FEATURES | {"C": 1.0, "kernel": "rbf", "gamma": "scale"},
         needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
     "naive_cnn": Architecture(
-        module="clipfold.models.naive_cnn",
+        module="clipfold.models.architectures.naive_cnn",
         input="clips",
         settings=DEFAULTS | {"size": 64, "width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "slowfast": Architecture(
-        module="clipfold.models.slowfast",
+        module="clipfold.models.architectures.slowfast",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("small", "r50_8x8")},
     ),
     "x3d": Architecture(
-        module="clipfold.models.x3d",
+        module="clipfold.models.architectures.x3d",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
     ),
     "vit_gru": Architecture(
-        module="clipfold.models.vit_gru",
+        module="clipfold.models.architectures.vit_gru",
         input="clips",
         settings=DEFAULTS
         | _PRETRAINED
@@ -141,51 +141,51 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         choices={"encoder": _VITS, "state": ("last", "mean")},
     ),
     "vit_transformer": Architecture(
-        module="clipfold.models.vit_transformer",
+        module="clipfold.models.architectures.vit_transformer",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
         needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS},
     ),
     "cnn_lstm": Architecture(
-        module="clipfold.models.cnn_lstm",
+        module="clipfold.models.architectures.cnn_lstm",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "resnet18", "hidden": 128, "layers": 1},
         needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _CNNS},
     ),
     "r3d_18": Architecture(
-        module="clipfold.models.r3d_18",
+        module="clipfold.models.architectures.r3d_18",
         input="clips",
         settings=DEFAULTS | _PRETRAINED,
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "mvit_v2_s": Architecture(
-        module="clipfold.models.mvit_v2_s",
+        module="clipfold.models.architectures.mvit_v2_s",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"dropout": 0.5},
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "swin3d_t": Architecture(
-        module="clipfold.models.swin3d_t",
+        module="clipfold.models.architectures.swin3d_t",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER,
         needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "variable_ar_cnn": Architecture(
-        module="clipfold.models.variable_ar_cnn",
+        module="clipfold.models.architectures.variable_ar_cnn",
         input="clips",
         settings=DEFAULTS | {"width": 16},
         needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "feature_mlp": Architecture(
-        module="clipfold.models.feature_mlp",
+        module="clipfold.models.architectures.feature_mlp",
         input="features",
         settings=_FEATURES | {"hidden": [64, 32], "alpha": 1.0},
         needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
     "gradient_boosting": Architecture(
-        module="clipfold.models.gradient_boosting",
+        module="clipfold.models.architectures.gradient_boosting",
         input="features",
         settings=_FEATURES
         | {

@@ -5,7 +5,7 @@ from typing import Any
 
 from clipfold.checks import require
 
-GROUPS = ("container", "frame", "light", "motion", "noise")
+GROUPS = ("brightness", "container", "frame", "motion", "noise")
 """Of columns in the table of features; `clipfold.features.extract` makes them."""
 
 _KERNELS = ("linear", "poly", "rbf", "sigmoid")

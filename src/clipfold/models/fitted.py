@@ -8,12 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from clipfold.store import PathLike, replacing
+from clipfold.storage.files import PathLike, replacing
 
 # What saved models hold that skops does not know to be harmless, but is: none of it runs code of the file.
 TRUSTED = (
-    "clipfold.models.feature_mlp.BalancedMLP",
-    "clipfold.models.gradient_boosting.columns_with_values",
+    "clipfold.models.architectures.feature_mlp.BalancedMLP",
+    "clipfold.models.architectures.gradient_boosting.columns_with_values",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

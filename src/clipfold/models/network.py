@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 Colour = tuple[float, float, float]
 
@@ -44,3 +44,8 @@ def outputs(classes: int) -> int:
     (1, 5)
     """
     return 1 if classes == 2 else classes
+
+
+def class_logits(logits: Tensor) -> Tensor:
+    """Logits of every class: a lone one is that of the second of two classes, against 0."""
+    return nn.functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clipfold.report.videos import embedded
-from clipfold.store import PathLike, read_table
+from clipfold.storage.files import PathLike, read_table
 
 
 def read(explanations: Mapping[str, PathLike], models: Sequence[str]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clipfold.clips.filmstrip import FRAMES, content, encode_strip
+from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import confident_errors, judged
-from clipfold.store import Array, PathLike, open_array
-from clipfold.strips import FRAMES, content, encode_strip
-from clipfold.training.clips import Clips
+from clipfold.storage.files import Array, PathLike, open_array
 
 PER_MODEL = 6
 MOST = 60

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from clipfold.costs import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
-from clipfold.report import costs, dataset, evidence, scores, videos
+from clipfold.report import dataset, evidence, scores, usage, videos
 from clipfold.report.render import render, svg
-from clipfold.store import PathLike, read_json, read_table, replacing
+from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
+from clipfold.storage.files import PathLike, read_json, read_table, replacing
 
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 
@@ -69,7 +69,7 @@ def write_report(
     curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
     fits = {model: [read_json(path) for path in paths] for model, paths in records.items()}
     models = {model: _model(own) for model, own in fits.items()}
-    stages = costs.stages(benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
+    stages = usage.stages(benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
     facts = {
         "classes": classes,
         "groups": dealt.group.nunique(),
@@ -97,7 +97,7 @@ def write_report(
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},
-        "total": costs.total(stages),
+        "total": usage.total(stages),
         "seed": config["seed"],
         "config": json.dumps(config, indent=2, ensure_ascii=False),
         "data_fingerprint": _digest(probed),

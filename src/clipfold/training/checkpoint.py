@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from clipfold.store import PathLike, replacing
+from clipfold.storage.files import PathLike, replacing
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.store import Array, PathLike, read_table, write_json, write_table
+from clipfold.storage.files import Array, PathLike, read_table, write_json, write_table
 
 
 @dataclass(frozen=True, slots=True)

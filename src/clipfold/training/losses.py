@@ -8,14 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clipfold.store import Array
+from clipfold.models.network import class_logits
+from clipfold.storage.files import Array
 
 logger = logging.getLogger(__name__)
-
-
-def class_logits(logits: Tensor) -> Tensor:
-    """Logits of every class: a lone one is that of the second of two classes, against 0."""
-    return nn.functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
 
 
 class Loss:

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from clipfold.models.device import Precision, is_out_of_memory
 from clipfold.models.network import ClipNetwork
-from clipfold.training.device import Precision, is_out_of_memory
+from clipfold.training.batches import Source
+from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.memory import largest_that_fits
 from clipfold.training.optimisation import make_optimizer
-from clipfold.training.processes import Processes
-from clipfold.training.source import Source
-from clipfold.training.step import Stepper
+from clipfold.training.train_step import Stepper
 
 logger = logging.getLogger(__name__)
 

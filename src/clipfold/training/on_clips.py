@@ -16,25 +16,25 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from clipfold.job import keep_freed_memory
+from clipfold.clips.reader import Clips
+from clipfold.models.device import choose_device, place
+from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
-from clipfold.provenance import fingerprint
-from clipfold.store import replacing
+from clipfold.storage.files import replacing
+from clipfold.storage.fingerprint import fingerprint
+from clipfold.storage.job import keep_freed_memory
 from clipfold.training import checkpoint
-from clipfold.training.clips import Clips
-from clipfold.training.device import choose_device, place
+from clipfold.training.batches import Source
+from clipfold.training.distributed import joined
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
-from clipfold.training.inputs import as_input, forward
-from clipfold.training.loop import Loop, effective_batch
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.predict import predict
-from clipfold.training.processes import joined
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
-from clipfold.training.source import Source
 from clipfold.training.task import Task
+from clipfold.training.trainer import Loop, effective_batch
 
 logger = logging.getLogger(__name__)
 

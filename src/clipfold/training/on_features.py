@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.models.fitted import write_fitted
-from clipfold.store import Array, read_table, replacing
+from clipfold.storage.files import Array, read_table, replacing
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 

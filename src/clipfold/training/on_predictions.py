@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from clipfold.store import Array, read_table, replacing, write_json
+from clipfold.storage.files import Array, read_table, replacing, write_json
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 
 
 def epoch_order(

@@ -3,12 +3,11 @@
 import numpy as np
 import torch
 
-from clipfold.models.network import ClipNetwork
-from clipfold.store import Array
-from clipfold.training.device import Precision, is_out_of_memory
-from clipfold.training.inputs import as_input, forward
-from clipfold.training.losses import class_logits
-from clipfold.training.source import Source
+from clipfold.models.device import Precision, is_out_of_memory
+from clipfold.models.inputs import as_input, forward
+from clipfold.models.network import ClipNetwork, class_logits
+from clipfold.storage.files import Array
+from clipfold.training.batches import Source
 
 
 @torch.inference_mode()

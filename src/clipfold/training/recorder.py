@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from clipfold.store import Array, PathLike, replacing
-from clipfold.training.source import Batch, Source
+from clipfold.storage.files import Array, PathLike, replacing
+from clipfold.training.batches import Batch, Source
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipfold.store import PathLike
+from clipfold.storage.files import PathLike
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from clipfold.status import Status
+from clipfold.video.status import Status
 
 # Formats that hold their own data, sound and single images among them so that they are told apart from rubbish.
 # Not among them: playlists and scripts, which name other files to open.

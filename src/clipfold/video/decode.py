@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
-from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.picture import Picture
 from clipfold.video.planner import Packet, Step, plan
+from clipfold.video.status import Status
 from clipfold.video.views import Timeline, View
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from clipfold.store import Array
+    from clipfold.storage.files import Array
 
 
 MAX_PIXELS = 8192 * 8192  # of a frame, should a stream change its size on the way

@@ -7,7 +7,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
-from clipfold.store import Array
+from clipfold.storage.files import Array
 from clipfold.video.geometry import Box, displayed, letterbox, quarter_turns
 
 _LUMA_FIRST = re.compile(r"yuv[aj]?4[0-4]{2}p|nv(12|16|21|24|42)|gray")

@@ -17,9 +17,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.geometry import displayed, quarter_turns
+from clipfold.video.status import Status
 
 if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
     from clipfold.settings import ProbeSettings

@@ -15,7 +15,7 @@ from clipfold.video import sampling
 from clipfold.video.geometry import Box
 
 if TYPE_CHECKING:  # the workflow checks views without loading numpy or PyAV
-    from clipfold.store import Array
+    from clipfold.storage.files import Array
     from clipfold.video.picture import Picture
 
 

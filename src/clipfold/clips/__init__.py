@@ -1,0 +1,1 @@
+"""Stored clips: augment, resize, show as film strips, read."""

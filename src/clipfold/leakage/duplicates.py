@@ -1,0 +1,19 @@
+"""Files of identical content: pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Video = Mapping[str, Any]
+
+
+def identical(videos: Iterable[Video]) -> list[list[Video]]:
+    """Sets of videos whose files have identical content, of two or more each.
+
+    >>> [[v["id"] for v in found] for found in identical([{"id": i, "digest": i[0]} for i in ("a1", "b1", "a2")])]
+    [['a1', 'a2']]
+    """
+    same: dict[str, list[Video]] = defaultdict(list)
+    for video in videos:
+        same[video["digest"]].append(video)
+    return [copies for copies in same.values() if len(copies) > 1]

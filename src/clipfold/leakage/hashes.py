@@ -1,0 +1,112 @@
+"""Perceptual hashes of videos: what stays alike when a film is scaled, recompressed, mirrored, cropped or cut.
+
+A picture's hash is the signs of its 64 lowest frequencies (Zauner 2010, "Implementation and benchmarking of perceptual
+image hash functions"). Hashed are the frames, and the background: the median over the frames, which all clips of a
+still camera share. Of the background also its windows are hashed: a cropped copy is near to one of them. Mirroring a
+picture changes the sign of every other frequency across, so that the hash of the mirrored one is known too.
+"""
+
+import logging
+from itertools import product
+
+import cv2
+import numpy as np
+
+from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, read_table
+
+logger = logging.getLogger(__name__)
+
+SIZE = 64
+"""Edge in pixels of the kept pictures: the content, without black bars, stretched to a square."""
+
+FRAMES = 16
+"""Frames that are hashed, at most."""
+
+_HASHED = 32
+_SHARES = (10, 9, 8, 7)  # tenths of an edge that a window shows
+_SPANS = [(first / 10, share / 10) for share in _SHARES for first in range(11 - share)]
+WINDOWS = [(top, left, height, width) for (top, height), (left, width) in product(_SPANS, _SPANS)]
+"""Parts of a picture, as shares of its edges: top, left, height, width. The first is the whole."""
+
+_STEPS = np.arange(_HASHED)
+_COSINES = np.cos(np.pi * (_STEPS[None] + 0.5) * _STEPS[:, None] / _HASHED).astype(np.float32)
+_LOWEST = np.array(
+    sorted(((i, j) for i, j in product(range(16), repeat=2) if i + j), key=lambda at: (sum(at), max(at), at))[:64]
+)
+_BLACK = 20  # grey levels; bars are darker
+
+
+def hash_pictures(pictures: Array) -> Array:
+    """Hash pictures.
+
+    Args:
+        pictures: float32 of (pictures, 32, 32).
+
+    Returns:
+        uint64 of (pictures,).
+    """
+    frequencies = _COSINES @ pictures @ _COSINES.T
+    bits = frequencies[:, _LOWEST[:, 0], _LOWEST[:, 1]] > 0
+    return np.asarray(np.ascontiguousarray(np.packbits(bits, axis=1)).view(np.uint64)[:, 0])
+
+
+MIRROR = np.packbits(_LOWEST[:, 1] % 2 == 1).view(np.uint64)[0]
+"""The bits of a hash that are the other way round in that of the mirrored picture."""
+
+
+def sign(frames: Array) -> tuple[Array, Array]:
+    """Make a video's signature.
+
+    Args:
+        frames: `uint8` of (frames, height, width, 3), RGB, without padding.
+
+    Returns:
+        Hashes, uint64 of (windows + frames,): of each of `WINDOWS` of the background, then of each frame; and the
+        pictures, `uint8` of (1 + frames, `SIZE`, `SIZE`), grey: the background, then the frames.
+    """
+    grey = _without_bars(np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]))
+    small = np.stack([cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in grey])
+    background = np.median(small, axis=0).astype(np.float32)
+    parts = [
+        background[round(SIZE * top) : round(SIZE * (top + height)), round(SIZE * left) : round(SIZE * (left + width))]
+        for top, left, height, width in WINDOWS
+    ]
+    pictures = [*parts, *small.astype(np.float32)]
+    reduced = np.stack([cv2.resize(each, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA) for each in pictures])
+    return hash_pictures(reduced), np.concatenate([background.astype(np.uint8)[None], small])
+
+
+def _without_bars(grey: Array) -> Array:
+    """Cut off black rows and columns at the edges; a picture that is dark for the most part stays whole."""
+    brightest = grey.max(axis=0)
+    rows, columns = (np.flatnonzero((brightest > _BLACK).any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0 or np.ptp(rows) < grey.shape[1] / 3 or np.ptp(columns) < grey.shape[2] / 3:
+        return grey
+    return grey[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def sign_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: PathLike) -> None:
+    """Make the signatures of a shard's videos.
+
+    Args:
+        clips: the decoded view, `uint8` of (videos, frames, size, size, 3).
+        index: the decoded shard's index.
+        hashes: array of `sign`'s hashes, a row per row of `clips`.
+        pictures: array of `sign`'s pictures, a row per row of `clips`.
+    """
+    stored = open_array(clips)
+    taken = [i * stored.shape[1] // FRAMES for i in range(FRAMES)] if stored.shape[1] > FRAMES else slice(None)
+    count = min(FRAMES, stored.shape[1])
+    boxes = {row["row"]: row["clips_box"] for row in read_table(index, ["row", "clips_box"]).to_pylist()}
+    with (
+        ArrayWriter(hashes, (len(WINDOWS) + count,), np.uint64) as hash_rows,
+        ArrayWriter(pictures, (1 + count, SIZE, SIZE), np.uint8) as picture_rows,
+    ):
+        for row in range(len(stored)):
+            top, left, height, width = boxes[row]
+            found, kept = sign(stored[row][taken, top : top + height, left : left + width])
+            hash_rows.append(found)
+            picture_rows.append(kept)
+            if (row + 1) % 100 == 0:
+                logger.info("signatures: %d of %d videos", row + 1, len(stored))
+    logger.info("%d hashes each of %d videos", len(WINDOWS) + count, len(stored))

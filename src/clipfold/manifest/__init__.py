@@ -1,0 +1,1 @@
+"""The table of videos: read it, cut it into shards."""

@@ -1,0 +1,43 @@
+"""Videos in shards, the unit of a data job. Standard library only."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from clipfold.checks import require
+from clipfold.manifest.read import Video
+
+
+def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
+    """Deal videos into shards by the hash of their ids.
+
+    The shard `k-of-S` holds the ids whose hash modulo S is k, S a power of two. A shard that would exceed `capacity` is
+    split in two, the others stay: so adding a video changes one shard, whatever the number of videos
+    (extendible hashing, Fagin et al. 1979).
+
+    Args:
+        videos: in any order; the outcome does not depend on it.
+        capacity: most videos in a shard, at least 1.
+
+    Returns:
+        Shard name -> its videos, sorted by id; names sorted.
+    """
+    require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
+    hashed = sorted((_hash(video.id), video.id, video) for video in videos)
+    shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
+    return {name: sorted(shards[name], key=lambda v: v.id) for name in sorted(shards)}
+
+
+_Hashed = tuple[int, str, Video]
+
+
+def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator[tuple[str, list[_Hashed]]]:
+    if len(rows) <= capacity:
+        if rows:
+            yield f"{k}-of-{modulus}", rows
+        return
+    for half in (k, k + modulus):
+        yield from _split([r for r in rows if r[0] % (2 * modulus) == half], half, 2 * modulus, capacity)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -1,0 +1,1 @@
+"""Architectures, one file each, listed in `clipfold.models.catalog`."""

@@ -1,0 +1,1 @@
+"""What jobs ask for and use: estimates, records of use, GPUs."""

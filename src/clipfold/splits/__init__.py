@@ -1,0 +1,1 @@
+"""From usable videos to folds: quarantine, groups, assignment."""

@@ -1,0 +1,1 @@
+"""Files of results: writing, integrity, fingerprints of code, one job's frame."""

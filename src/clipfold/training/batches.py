@@ -1,0 +1,109 @@
+"""Where batches come from: memory of the device where a part fits into it, files otherwise."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from clipfold.clips.reader import Clips
+from clipfold.storage.files import Array
+
+logger = logging.getLogger(__name__)
+
+Step = tuple[Array, Array]  # indices of videos, and the version of each
+_SHARE = 0.3  # of the device's free memory that stored clips may take
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step shows, on the device.
+
+    Args:
+        clips: as they are stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
+        boxes: where their content lies, int64 (batch, 4).
+        targets: class indices, int64 (batch,).
+    """
+
+    clips: Tensor
+    boxes: Tensor
+    targets: Tensor
+
+
+class Source:
+    """The videos of one part of a fold.
+
+    Args:
+        clips: of all videos.
+        ids: of the part's videos.
+        targets: their classes, int64 (ids,).
+        device: where batches go.
+        workers: processes that read ahead for a graphics processor where the part does not fit into its memory.
+        copies: whether versions other than the video itself will be asked for.
+    """
+
+    def __init__(
+        self, clips: Clips, ids: Sequence[str], targets: Array, device: torch.device, workers: int, copies: bool
+    ) -> None:
+        self.ids, self.targets, self.device = list(ids), targets, device
+        self.versions = [clips.versions(i) if copies else 1 for i in ids]
+        self._reader = _Reader(clips, self.ids, targets)
+        self.stored: Tensor | None = None
+        self._first = np.concatenate([[0], np.cumsum(self.versions)])
+        self._loader: DataLoader[Any] | None = None
+        if device.type == "cuda":
+            needed = int(self._first[-1]) * int(np.prod(clips.shape)) * clips.dtype.itemsize
+            if needed <= _SHARE * torch.cuda.mem_get_info(device)[0]:
+                self.stored = self._load(clips)
+                self._boxes = torch.from_numpy(clips.boxes(self.ids)).to(device)
+                self._targets = torch.from_numpy(targets).to(device)
+            else:
+                self._steps: list[Step] = []
+                self._loader = DataLoader(
+                    self._reader,
+                    batch_size=None,
+                    sampler=self._steps,
+                    num_workers=workers,
+                    pin_memory=True,
+                    persistent_workers=workers > 0,
+                )
+        self.kind = "device" if self.stored is not None else "files"
+
+    def batches(self, steps: Sequence[Step]) -> Iterator[Batch]:
+        """Give the batch of each step, in order."""
+        if self.stored is not None:
+            for videos, versions in steps:
+                rows = torch.from_numpy(self._first[videos] + versions).to(self.device, non_blocking=True)
+                chosen = torch.from_numpy(videos).to(self.device, non_blocking=True)
+                yield Batch(self.stored[rows], self._boxes[chosen], self._targets[chosen])
+        elif self._loader is not None:
+            self._steps[:] = steps
+            for parts in self._loader:
+                yield Batch(*(part.to(self.device, non_blocking=True) for part in parts))
+        else:  # the system's cache of files is the host's memory already: reading ahead would only take its cores
+            for step in steps:
+                yield Batch(*(torch.from_numpy(part).to(self.device) for part in self._reader[step]))
+
+    def _load(self, clips: Clips) -> Tensor:
+        """All versions of all videos, video by video."""
+        dtype = torch.from_numpy(np.empty(0, clips.dtype)).dtype
+        stored = torch.empty((int(self._first[-1]), *clips.shape), dtype=dtype, device=self.device)
+        for row, video, versions in zip(self._first, self.ids, self.versions, strict=False):
+            stored[row : row + versions] = torch.from_numpy(clips.gather([video] * versions, range(versions)))
+        return stored
+
+
+class _Reader(Dataset[Any]):
+    """Reads steps from the files; also what worker processes get."""
+
+    def __init__(self, clips: Clips, ids: list[str], targets: Array) -> None:
+        self._clips, self._ids, self._targets = clips, ids, targets
+
+    def __getitem__(self, step: Step) -> tuple[Array, Array, Array]:
+        videos, versions = step
+        ids = [self._ids[i] for i in videos]
+        return self._clips.gather(ids, versions), self._clips.boxes(ids), self._targets[videos]

@@ -1,0 +1,296 @@
+"""The epochs of one fit: train, validate, keep the best, stop early; at any moment stopped and gone on with."""
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from clipfold.models.device import Precision
+from clipfold.models.network import ClipNetwork
+from clipfold.training import checkpoint
+from clipfold.training.batches import Source
+from clipfold.training.distributed import Processes
+from clipfold.training.losses import Loss
+from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
+from clipfold.training.order import epoch_order, step_seed
+from clipfold.training.predict import predict
+from clipfold.training.recorder import Recorder
+from clipfold.training.signals import StopRequest
+from clipfold.training.train_step import Stepper
+
+logger = logging.getLogger(__name__)
+
+_LOOK = 20  # steps between two looks at whether the loss is finite: each waits for the device
+_ROLLBACKS = 5
+
+
+@dataclass
+class Progress:
+    """How far a fit is.
+
+    Args:
+        epoch: the one that is being worked on, from 1.
+        done: steps done in it.
+        step: steps done in all.
+        loss: sum of the losses in this epoch so far.
+        scale: factor of the learning rate by `plateau` and `on_nan`.
+        rollbacks: how often the loss was not finite.
+        best_loss: lowest validation loss.
+        best_epoch: when that was.
+        stale: epochs since the validation loss last fell or the rate was last reduced.
+        micro: clips per forward pass.
+        retried: steps that ran out of memory and were repeated.
+        halved: steps that were repeated with a smaller micro-batch, and its size.
+        history: a row per epoch.
+    """
+
+    epoch: int = 1
+    done: int = 0
+    step: int = 0
+    loss: float = 0.0
+    scale: float = 1.0
+    rollbacks: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    stale: int = 0
+    micro: int = 1
+    retried: list[int] = field(default_factory=list)
+    halved: list[tuple[int, int]] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class NotFiniteError(FloatingPointError):
+    """The loss is no longer a number."""
+
+
+class Loop:
+    """Trains a network on one part and chooses by another.
+
+    Args:
+        network: on its device.
+        settings: of the model.
+        train: the part to learn from.
+        val: the part to choose by.
+        classes: number of classes.
+        seed: of the order and of everything drawn in steps.
+        micro: clips per forward pass, to begin with.
+        recorder: of what goes on.
+        state: where the checkpoint goes.
+        key: what the fit depends on; a checkpoint of another is not taken up.
+        stop: whether the job has been asked to end.
+        processes: that train together.
+    """
+
+    def __init__(
+        self,
+        network: ClipNetwork,
+        settings: Mapping[str, Any],
+        train: Source,
+        val: Source,
+        classes: int,
+        seed: int,
+        micro: int,
+        recorder: Recorder,
+        state: Path,
+        key: str,
+        stop: StopRequest,
+        processes: Processes,
+    ) -> None:
+        self.network, self._settings, self._train, self._val, self._seed = network, settings, train, val, seed
+        self._recorder, self._state, self._key, self._stop = recorder, state, key, stop
+        self._processes, self._device = processes, train.device
+        self.precision = Precision(settings["precision"], self._device)
+        self.optimizer = make_optimizer(network, settings, self._device)
+        loss = Loss(settings, train.targets, classes, self._device)
+        self.stepper = Stepper(network, self.optimizer, loss, self.precision, settings, processes, self._device, micro)
+        self._average = None
+        if settings["ema"]:
+            averaging = get_ema_multi_avg_fn(settings["ema"])  # type: ignore[no-untyped-call]
+            self._average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
+        self.best: dict[str, Tensor] = {}
+        self.progress = Progress(micro=micro)
+        self._effective = effective_batch(settings, len(train.ids))
+        self._steps = math.ceil(len(train.ids) / self._effective)
+        self._saved = time.monotonic()
+        self._videos = np.empty(0, np.int64)  # of the epoch, in its order
+
+    def run(self) -> None:
+        """Train to the end, or to where the validation loss has not fallen for `patience` epochs.
+
+        Raises:
+            NotFiniteError: naming the step, its learning rate and its videos.
+            SystemExit: a signal asked to stop; the checkpoint is written.
+        """
+        state = checkpoint.load(self._state, self._key, self._device)
+        if state is not None:
+            self._restore(state)
+            done = self.progress
+            self.stepper.micro, self.stepper.retried, self.stepper.halved = done.micro, done.retried, done.halved
+            logger.info("going on at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
+        elif self._settings["on_nan"] == "halve":
+            self._save()  # there must be something to go back to
+        p = self.progress
+        while p.epoch <= self._settings["epochs"] and p.epoch - 1 - p.best_epoch < self._settings["patience"]:
+            try:
+                self._epoch()
+                self._validate()
+            except NotFiniteError as error:
+                self._roll_back(error)
+                p = self.progress
+                continue
+            p.epoch, p.done, p.loss = p.epoch + 1, 0, 0.0
+            self.stepper.reset()
+            if self._settings["checkpoint_epochs"] and (p.epoch - 1) % self._settings["checkpoint_epochs"] == 0:
+                self._save()
+            self._pause()
+        self.network.load_state_dict(self.best)
+
+    def _epoch(self) -> None:
+        p, settings = self.progress, self._settings
+        videos, versions = epoch_order(
+            self._train.targets,
+            self._train.versions,
+            seed=self._seed,
+            epoch=p.epoch,
+            balanced=settings["sampler"] == "balanced",
+        )
+        whole = [slice(i * self._effective, (i + 1) * self._effective) for i in range(p.done, self._steps)]
+        mine = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in whole]
+        self.network.train()
+        freeze(self.network, settings, p.epoch)
+        self._videos = videos
+        batches = self._recorder.timed(self._train.batches(mine), self._steps, p.done)
+        for part, batch in zip(whole, batches, strict=True):
+            set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
+            clips = len(videos[part])
+            self.stepper(batch, clips, p.step, step_seed(self._seed, p.step, self._processes.rank))
+            if self._average is not None:
+                self._average.update_parameters(self.network)
+            p.done, p.step, p.micro = p.done + 1, p.step + 1, self.stepper.micro
+            if p.done % _LOOK == 0:
+                self._check_finite()
+            self._pause()
+        self._check_finite(weights=True)
+        self._processes.same_buffers(self.network)
+
+    def _check_finite(self, weights: bool = False) -> None:
+        """Look at the losses; before weights are kept, at these too, which a gradient may have spoilt already."""
+        p = self.progress
+        step = self._processes.largest(int(self.stepper.bad.item()))
+        if step < 0 and weights and self._processes.any(not _finite(self.network)):
+            step = p.step - 1
+        if step < 0:
+            return
+        within = step - (p.step - p.done)
+        ids = [self._train.ids[i] for i in self._videos[within * self._effective : (within + 1) * self._effective]]
+        rate = max(g["initial_lr"] for g in self.optimizer.param_groups) * p.scale
+        rate *= rate_factor(self._settings, step, self._steps * self._settings["epochs"])
+        raise NotFiniteError(
+            f"the loss of step {step} (epoch {p.epoch}), or what it made of the weights, is not finite at a learning "
+            f"rate of {rate:.3g}: use a lower learning_rate, clip_norm, or on_nan: halve; its videos were "
+            f"{', '.join(map(repr, ids))}"
+        )
+
+    def _roll_back(self, error: NotFiniteError) -> None:
+        before = self.progress
+        state = checkpoint.load(self._state, self._key, self._device) if self._settings["on_nan"] == "halve" else None
+        if state is None or before.rollbacks == _ROLLBACKS:
+            raise error
+        self._restore(state)
+        self.progress.rollbacks, self.progress.scale = before.rollbacks + 1, before.scale / 2
+        self.stepper.bad.fill_(-1)
+        self._recorder.warn("the loss was not finite: back at step %d with half the learning rate", self.progress.step)
+
+    def _validate(self) -> None:
+        p, settings = self.progress, self._settings
+        network = self.network if self._average is None else cast(ClipNetwork, self._average.module)
+        trained = self._recorder.seconds()
+        probabilities = predict(network, self._val, self.precision, self.stepper.micro)
+        targets = self._val.targets
+        if self._processes.any(not np.isfinite(probabilities).all()):
+            raise NotFiniteError(f"predictions after epoch {p.epoch} are not finite: use a lower learning_rate")
+        likelihood = np.clip(probabilities[np.arange(len(targets)), targets], 1e-7, 1)
+        val_loss = self._processes.first(float(-np.log(likelihood).mean()))
+        row = {
+            "epoch": p.epoch,
+            "train_loss": float(self._processes.add(self.stepper.total)) / len(self._train.ids),
+            "val_loss": val_loss,
+            "val_accuracy": float((probabilities.argmax(1) == targets).mean()),
+            "learning_rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
+            "seconds": trained,
+        }
+        p.history.append(row)
+        self._recorder.epoch(p.history, settings["epochs"], probabilities)
+        if val_loss < p.best_loss:
+            p.best_loss, p.best_epoch, p.stale = val_loss, p.epoch, 0
+            self.best = {name: v.detach().clone() for name, v in network.state_dict().items()}
+            return
+        p.stale += 1
+        if settings["schedule"] == "plateau" and p.stale >= settings["plateau_patience"]:
+            p.scale, p.stale = p.scale * 0.1, 0
+            logger.info(
+                "validation loss has not fallen for %d epochs: a tenth of the rate", settings["plateau_patience"]
+            )
+
+    def _pause(self) -> None:
+        """Save if it is time to; save and end if a signal asked for it."""
+        minutes = self._settings["checkpoint_minutes"]
+        due = bool(minutes) and time.monotonic() - self._saved > 60 * minutes
+        wish = self._processes.largest(2 if self._stop.signal is not None else int(due))
+        if wish:
+            self._check_finite(weights=True)
+            self._save()
+        if wish == 2:
+            number = self._stop.signal or 15
+            logger.warning("asked to stop by signal %d at step %d: run again to go on", number, self.progress.step)
+            raise SystemExit(128 + number)
+
+    def _save(self) -> None:
+        p, stepper = self.progress, self.stepper
+        p.loss = float(self._processes.add(stepper.total))
+        p.retried, p.halved = stepper.retried, stepper.halved
+        self._saved = time.monotonic()
+        if self._processes.rank:
+            return
+        checkpoint.save(
+            self._state,
+            {
+                "key": self._key,
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.precision.scaler.state_dict(),
+                "average": None if self._average is None else self._average.state_dict(),
+                "best": self.best,
+                "progress": asdict(self.progress),
+            },
+        )
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+        self.best = state["best"]
+        self.progress = Progress(**copy.deepcopy(state["progress"]))
+        self.stepper.reset(0.0 if self._processes.rank else self.progress.loss)
+
+
+def _finite(network: ClipNetwork) -> bool:
+    values = [v for v in network.state_dict().values() if v.is_floating_point()]
+    return bool(torch.stack([v.isfinite().all() for v in values]).all())
+
+
+def effective_batch(settings: Mapping[str, Any], videos: int) -> int:
+    """Clips per optimizer step: `batch_size` times `accumulate`; where the former is `auto`, the latter alone."""
+    size = 1 if settings["batch_size"] == "auto" else settings["batch_size"]
+    return min(int(size * settings["accumulate"]), videos)

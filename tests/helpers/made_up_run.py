@@ -1,0 +1,150 @@
+"""A small made-up run, with everything that the report is made from."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from helpers.evaluated import OUTPUTS, write_facts
+
+from clipfold.clips.filmstrip import encode_strip
+from clipfold.evaluation.evaluate import evaluate
+from clipfold.explain import on_clips, on_features
+from clipfold.splits.split import QUARANTINE, SCHEMA
+from clipfold.storage.files import ArrayWriter, write_json, write_table
+
+NASTY = '<script>alert(1)</script> & "q".mp4'
+TSV = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def write_run(
+    folder: Path, names: tuple[str, ...] = ("fight", "no_fight"), models: int = 4, count: int = 120
+) -> dict[str, Any]:
+    """Make up everything that a report is made from; returns the arguments of `write_report`.
+
+    Half of the models are networks. Of `count` videos in groups of five, two are in quarantine.
+    """
+    random = np.random.default_rng(0)
+    folds = 4
+    ids = [f"clips/{i:03}.mp4" for i in range(count - 1)] + [NASTY]
+    labels = [names[i % len(names)] for i in range(count)]
+    used = range(count - 2)
+    group = [f"recording {i // 5}" for i in range(count)]
+    roles = ("test", "val", "train", "train")
+    probed = [
+        {"id": ids[i], "label": labels[i], "group": group[i], "status": "ok", "frames": 60 + i, "duration": 2 + i / 30}
+        | {"fps": 30.0, "vfr": i % 9 == 0, "width": 640, "height": 360, "codec": "h264", "has_audio": i % 2 == 0}
+        for i in range(count)
+    ]
+    known = write_facts(folder, probed)
+    splits = [
+        {
+            "id": ids[i],
+            "label": labels[i],
+            "group": group[i],
+            "repeat": 0,
+            "fold": f,
+            "role": roles[(i // 5 + f) % folds],
+        }
+        for f in range(folds)
+        for i in used
+    ]
+    write_table(folder / "splits.parquet", splits, SCHEMA)
+    rejected = [
+        dict.fromkeys(QUARANTINE.names, "") | {"id": ids[i], "label": labels[i], "stage": stage, "status": status}
+        for i, stage, status in ((count - 1, "probe", "truncated"), (count - 2, "decode", "corrupt"))
+    ]
+    write_table(folder / "quarantine.parquet", rejected, QUARANTINE)
+    audit = {key: [] for key in ("groups_across_roles", "copies_across_roles", "copies", "conflicting_labels")}
+    write_json(folder / "audit.json", audit | {"leaks": 0, "manifest": count, "usable": len(used), "quarantined": 2})
+
+    architectures = ("logistic_regression", "svm", "naive_cnn", "slowfast")
+    entries = [architectures[i] if i < 4 else f"{architectures[i % 4]}_{i}" for i in range(models)]
+    files: dict[str, dict[str, list[Path]]] = {kind: {} for kind in ("predictions", "histories", "records")}
+    order = sorted(names)
+    for number, model in enumerate(entries):
+        network = number % 4 > 1
+        skill = 0.05 + 0.3 * ((number + 1) % 4) / 4
+        noise = random.dirichlet(np.ones(len(names)), count)
+        values = skill * np.eye(len(names))[[order.index(label) for label in labels]] + (1 - skill) * noise
+        table = pd.DataFrame(values, columns=[f"p_{name}" for name in order]).assign(id=ids, label=labels)
+        for fold in range(folds):
+            place = folder / model / f"fold-{fold}"
+            role = {row["id"]: row["role"] for row in splits if row["fold"] == fold}
+            part = table.assign(role=table.id.map(role)).query("role == 'test' or role == 'val'")
+            write_table(place / "predictions.parquet", pa.Table.from_pandas(part, preserve_index=False))
+            epochs = np.arange(1, 25 if network else 2)
+            losses = {"train_loss": 0.9 * 0.9**epochs + 0.1, "val_loss": 0.7 - 0.03 * epochs + 0.0015 * epochs**2}
+            rough = random.normal(0, 0.02, len(epochs))
+            history = pd.DataFrame({"epoch": epochs} | {name: loss + rough for name, loss in losses.items()})
+            history.to_csv(place / "history.csv", index=False)
+            settings = {"C": 1.0, "features": ["motion", "noise"]}
+            facts = {"parameters": 61_234, "best_epoch": 10 + fold, "device": "cpu"} if network else {"features": ["a"]}
+            settings = {"epochs": 30, "learning_rate": 1e-3} if network else settings
+            write_json(place / "fit.json", {"fold": fold, "settings": settings, "seconds": 12.3 + fold, **facts})
+            for kind, name in zip(files, ("predictions.parquet", "history.csv", "fit.json"), strict=True):
+                files[kind].setdefault(model, []).append(place / name)
+    benchmarks = folder / "benchmarks"
+    (benchmarks / "decode").mkdir(parents=True)
+    (benchmarks / "decode" / "0-of-2.tsv").write_text(TSV + "60.5\t0:01:00\t250.5\t1\t1\t1\t0\t0\t99\t110.0\n")
+    (benchmarks / "decode" / "1-of-2.tsv").write_text(TSV + "40.0\t0:00:40\t300.0\t1\t1\t1\t0\t0\t99\t70.0\n")
+    (benchmarks / "splits.tsv").write_text(TSV + "0.4\t0:00:00\t-\t-\t-\t-\tNA\t-\t0.0\tNA\n")
+    outputs = {name: folder / "out" / name for name in OUTPUTS}
+    predictions, splits, quarantine = files["predictions"], folder / "splits.parquet", folder / "quarantine.parquet"
+    evaluate(predictions, splits, quarantine, **known, extras={}, outputs=outputs, seed=0)
+    return {
+        "evaluation": outputs,
+        "metadata": [folder / "metadata.parquet"],
+        "splits": folder / "splits.parquet",
+        "quarantine": folder / "quarantine.parquet",
+        "audit": folder / "audit.json",
+        **write_clips(folder, ids),
+        "histories": files["histories"],
+        "records": files["records"],
+        "benchmarks": benchmarks,
+        "explanations": write_explanations(folder, entries, ids, order),
+        "output": folder / "index.html",
+        "config": {"manifest": "videos.csv", "seed": 0},
+        "fingerprints": {"probe": "0123456789abcdef"},
+    }
+
+
+def write_clips(folder: Path, ids: list[str]) -> dict[str, list[Path]]:
+    """A few clips of blurred noise, which all videos share."""
+    random = np.random.default_rng(0)
+    clips = np.stack(
+        [
+            [cv2.resize(frame, (112, 112), interpolation=cv2.INTER_CUBIC) for frame in coarse]
+            for coarse in random.integers(0, 255, (8, 16, 14, 14, 3)).astype(np.uint8)
+        ]
+    )
+    with ArrayWriter(folder / "clips.npy", clips.shape[1:], clips.dtype) as writer:
+        for clip in clips:
+            writer.append(clip)
+    box = [14, 0, 84, 112]
+    index = [{"id": name, "row": i % len(clips), "clips_box": box} for i, name in enumerate(ids)]
+    write_table(folder / "index.parquet", pa.Table.from_pylist(index))
+    return {"clips": [folder / "clips.npy"], "index": [folder / "index.parquet"]}
+
+
+def write_explanations(folder: Path, models: list[str], ids: list[str], classes: list[str]) -> dict[str, Path]:
+    """What the models looked at, of which every other two are networks."""
+    random = np.random.default_rng(0)
+    paths = {}
+    for number, model in enumerate(models):
+        paths[model] = folder / model / "explanation.parquet"
+        if number % 4 > 1:
+            facts = {"label": classes[0], "predicted": classes[1], "probability": 0.9, "share": 1.0, "fold": 0}
+            clips = np.repeat(np.repeat(random.integers(0, 255, (10, 8, 12, 8, 3)).astype(np.uint8), 14, 2), 14, 3)
+            rows = [
+                facts
+                | {"id": name, "wrong": i < 6, "frames": 8, "width": 112, "height": 168, "picture": encode_strip(clip)}
+                for i, (name, clip) in enumerate(zip(ids[-10:], clips, strict=True))
+            ]
+            write_table(paths[model], rows, on_clips.SCHEMA)
+        else:
+            rows = [{"feature": f"motion.f{i}", "value": 0.5 - i / 20, "sd": 0.1} for i in range(15)]
+            write_table(paths[model], rows, on_features.SCHEMA)
+    return paths

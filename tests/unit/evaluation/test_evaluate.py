@@ -1,0 +1,272 @@
+"""Evaluation of small made-up runs: pooling, its checks, the tables and figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from helpers.evaluated import FIGURES, OUTPUTS, write_facts
+
+from clipfold.evaluation import figures, metrics
+from clipfold.evaluation.comparison import COMPARISON, PAIRS
+from clipfold.evaluation.evaluate import evaluate
+from clipfold.evaluation.measure import SCHEMA as METRICS
+from clipfold.splits.split import QUARANTINE, SCHEMA
+from clipfold.storage.files import read_table, write_table
+
+Edit = Callable[[str, int, pd.DataFrame], pd.DataFrame]
+
+
+def run(
+    folder: Path,
+    skills: dict[str, float],
+    classes: int = 2,
+    edit: Edit = lambda _m, _f, t: t,
+    repeats: int = 1,
+    extras: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
+    """Evaluate models of some skill in [0, 1] on 90 videos in 30 groups and 3 folds."""
+    random = np.random.default_rng(0)
+    names = ["fake", "real", "$odd$ <b>"][:classes]
+    ids = [f"v{i:02}" for i in range(90)]
+    labels = [names[i % classes] for i in range(90)]
+    noise = random.dirichlet(np.ones(classes), 90)
+    roles = ("test", "val", "train")
+    splits = [
+        {"id": ids[i], "label": labels[i], "group": f"g{i // 3}", "fold": fold, "role": roles[(i // 3 + fold) % 3]}
+        | {"repeat": fold // 3}
+        for fold in range(3 * repeats)
+        for i in range(90)
+    ]
+    write_table(folder / "splits.parquet", splits, SCHEMA)
+    write_table(folder / "quarantine.parquet", [dict.fromkeys(QUARANTINE.names, "bad")], QUARANTINE)
+    order = sorted(names)
+    truth = np.eye(classes)[[order.index(label) for label in labels]]
+    paths: dict[str, list[Path]] = {}
+    for model, skill in skills.items():
+        values = pd.DataFrame(skill * truth + (1 - skill) * noise, columns=[f"p_{name}" for name in order])
+        table = values.assign(id=ids, label=labels)
+        for fold in range(3 * repeats):
+            role = {row["id"]: row["role"] for row in splits if row["fold"] == fold}
+            part = table.assign(role=table.id.map(role)).query("role != 'train'")
+            path = folder / model / f"fold-{fold}" / "predictions.parquet"
+            write_table(path, pa.Table.from_pandas(edit(model, fold, part), preserve_index=False))
+            paths.setdefault(model, []).append(path)
+    outputs = {name: folder / "out" / name for name in OUTPUTS}
+    probed = [
+        {"id": ids[i], "width": 640, "height": 360 + i % 2, "duration": 1 + i / 10, "fps": 30.0, "codec": "h264"}
+        | {"has_audio": i % 2 == 0, "vfr": False, "encoder": f"unique {i}"}
+        for i in range(90)
+    ]
+    evaluate(
+        paths,
+        folder / "splits.parquet",
+        folder / "quarantine.parquet",
+        **write_facts(folder, probed),
+        extras=extras or {},
+        outputs=outputs,
+        seed=1,
+    )
+    return outputs
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Drawing takes ten times as long as all else."""
+    monkeypatch.setattr(figures, "evaluation", lambda *_: {})
+
+
+def test_tables(tmp_path, no_figures):
+    outputs = run(tmp_path, {"weak": 0.2, "good": 0.45, "good_too": 0.45})
+    predictions = read_table(outputs["predictions"]).to_pandas()
+    assert list(predictions) == ["id", "label", "group", "repeat", "fold", "model", "p_fake", "p_real"]
+    assert predictions.equals(predictions.sort_values(["model", "id"], ignore_index=True))
+    assert len(predictions) == 3 * 90
+
+    scores = read_table(outputs["metrics"])
+    assert scores.schema == METRICS
+    table = scores.to_pandas()
+    mine = predictions[predictions.model == "weak"]
+    expected = metrics.overall((mine.label == "real").to_numpy(int), mine[["p_fake", "p_real"]].to_numpy())
+    pooled = table[(table.model == "weak") & (table.scope == "pooled") & (table["class"] == "")]
+    assert set(pooled[pooled.decision == "val"].metric) == set(
+        metrics.decisions(np.array([0, 1]), np.array([0, 1]), 2)[0]
+    )
+    pooled = pooled[pooled.decision != "val"]
+    assert dict(zip(pooled.metric, pooled.value, strict=True)) == pytest.approx(expected)
+    assert (pooled.low <= pooled.value).all()
+    assert (pooled.value <= pooled.high).all()
+    assert set(table.scope) == {"pooled", "fold-0", "fold-1", "fold-2"}
+    assert table.low[table.scope != "pooled"].isna().all()
+    assert set(table["class"]) == {"", "fake", "real"}
+
+    comparison = read_table(outputs["comparison"])
+    assert comparison.schema == COMPARISON
+    rows = comparison.to_pylist()
+    assert [row["model"] for row in rows] == ["good", "good_too", "weak"]
+    assert [row["tied"] for row in rows] == [True, True, False]
+    assert rows[1]["difference"] == rows[1]["difference_low"] == rows[1]["difference_high"] == 0
+    assert rows[2]["difference_low"] <= rows[2]["difference"] <= rows[2]["difference_high"] < 0
+
+    pairs = read_table(outputs["pairs"])
+    assert pairs.schema == PAIRS
+    rows = {(row["model"], row["other"]): row for row in pairs.to_pylist()}
+    assert set(rows) == {("good", "good_too"), ("good", "weak"), ("good_too", "weak")}
+    same, apart = rows["good", "good_too"], rows["good", "weak"]
+    tests = ("p_bootstrap", "p_holm", "p_delong", "p_folds", "p_sign_flip", "p_mcnemar")
+    assert [same[name] for name in tests] == [1] * 6
+    assert all(0 <= apart[name] < 0.05 for name in tests)
+    assert apart["p_holm"] == pytest.approx(min(3 * apart["p_bootstrap"], 1), rel=0.5)
+
+
+def test_several_classes_are_ranked_by_balanced_accuracy(tmp_path):
+    outputs = run(tmp_path, {"a": 0.3, "b": 0.4}, classes=3)
+    rows = read_table(outputs["comparison"]).to_pylist()
+    assert [(row["model"], row["metric"]) for row in rows] == [("b", "balanced_accuracy"), ("a", "balanced_accuracy")]
+    figure = outputs["confusion"].read_text()
+    assert "$odd$ &lt;b&gt;" in figure  # a name, neither a formula nor markup
+    assert "<b>" not in figure
+
+
+def test_repeats_are_scored_one_by_one_and_averaged(tmp_path, no_figures):
+    once, twice = run(tmp_path / "once", {"a": 0.3, "b": 0.4}), run(tmp_path / "twice", {"a": 0.3, "b": 0.4}, repeats=2)
+    # The second repeat predicts the same: it may not change a value, nor make an interval narrower.
+    for name in ("metrics", "comparison", "pairs", "calibration"):
+        first, second = (read_table(outputs[name]).to_pandas() for outputs in (once, twice))
+        if name == "metrics":
+            assert set(second.scope) == {"pooled", *(f"fold-{fold}" for fold in range(6))}
+            second = second[second.scope.isin(first.scope)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            first.drop(columns="p_folds", errors="ignore"), second[[*first.columns.drop("p_folds", errors="ignore")]]
+        )
+    predictions = read_table(twice["predictions"]).to_pandas()
+    assert len(predictions) == 2 * 2 * 90
+    assert (predictions["repeat"] == predictions.fold // 3).all()
+
+
+def test_the_mean_over_repeats_is_not_the_metric_of_all_predictions_together(tmp_path, no_figures):
+    def worse(_model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
+        # In the second repeat all scores are lower, ranked as before.
+        return table.assign(p_real=table.p_real / 9, p_fake=1 - table.p_real / 9) if fold >= 3 else table
+
+    outputs = run(tmp_path, {"a": 0.3}, edit=worse, repeats=2)
+    single = run(tmp_path / "single", {"a": 0.3})
+    auc, alone = (read_table(o["comparison"]).column("value")[0].as_py() for o in (outputs, single))
+    assert auc == pytest.approx(alone)
+
+
+def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
+    def other_test(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
+        real = table.p_real.where(table.role == "val", 1 - table.p_real)
+        return table.assign(p_real=real, p_fake=1 - real)
+
+    def other_val(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
+        real = table.p_real.where(table.role == "test", table.p_real**3)
+        return table.assign(p_real=real, p_fake=1 - real)
+
+    chosen, same, different = (
+        read_table(run(tmp_path / str(i), {"a": 0.3}, edit=edit)["choices"]).to_pandas()
+        for i, edit in enumerate((lambda _m, _f, t: t, other_test, other_val))
+    )
+    assert chosen.columns.tolist() == ["model", "fold", "videos", "threshold", "temperature"]
+    assert chosen.videos.tolist() == [30, 30, 30]
+    pd.testing.assert_frame_equal(chosen, same)
+    assert (chosen.threshold != different.threshold).all()
+    assert (chosen.temperature != different.temperature).all()
+
+
+def test_calibration_is_by_the_temperature_of_each_fold(tmp_path, no_figures):
+    outputs = run(tmp_path, {"a": 0.4})
+    rows = {row["metric"]: row for row in read_table(outputs["calibration"]).to_pylist()}
+    table, choices = (read_table(outputs[name]).to_pandas() for name in ("predictions", "choices"))
+    temperature = choices.temperature.to_numpy()[table.fold]
+    odds = (table.p_real / table.p_fake) ** (1 / temperature)
+    loss = -np.log(np.where(table.label == "real", odds, 1) / (1 + odds)).mean()
+    assert rows["log_loss"]["after"] == pytest.approx(loss)
+    assert rows["log_loss"]["difference"] == pytest.approx(loss - rows["log_loss"]["before"])
+    assert rows["log_loss"]["difference"] < 0
+    bins = read_table(outputs["bins"]).to_pandas()
+    assert bins.groupby("scaled").predictions.sum().tolist() == [90, 90]
+    assert ((bins.low <= bins.frequency) & (bins.frequency <= bins.high)).all()
+
+
+def test_slices_of_all_kinds_of_facts(tmp_path, no_figures):
+    site = ["indoor" if i % 4 else "night_5%" for i in range(90)]
+    extras = {"id": [f"v{i:02}" for i in range(90)], "site": site, "take": [str(i) for i in range(90)]}
+    slices = read_table(run(tmp_path, {"a": 0.3, "b": 0.4}, extras=extras)["slices"]).to_pandas()
+    mine = slices[slices.model == "a"]
+    # One codec and one frame rate are no slices, nor is an encoder that each video has its own of.
+    assert set(mine.fact) == {"size", "duration", "audio", "brightness", "site", "take"}
+    assert mine[mine.fact == "size"].slice.tolist() == [
+        "640\N{MULTIPLICATION SIGN}360",
+        "640\N{MULTIPLICATION SIGN}361",
+    ]
+    assert len(mine[mine.fact == "duration"]) == 4
+    assert mine[mine.fact == "site"].slice.tolist() == ["indoor", "night_5%"]
+    assert mine[mine.fact == "site"].videos.tolist() == [67, 23]
+    assert mine[mine.fact == "take"].slice.tolist()[0] == "0 to 22"
+
+
+def test_latex_is_escaped_and_complete(tmp_path, no_figures):
+    outputs = run(tmp_path, {"a_1": 0.2, "b": 0.4}, classes=3)
+    comparison, per_class = (outputs[name].read_text() for name in ("comparison_tex", "per_class_tex"))
+    assert comparison.startswith(
+        "\\begin{tabular}{lllllll}\n\\toprule\nModel & Balanced accuracy & Accuracy & Macro F1"
+    )
+    assert r"a\_1 & " in comparison
+    assert comparison.index("b & ") < comparison.index(r"a\_1 & ")
+    assert per_class.count(r"\$odd\$ \textless{}b\textgreater{} & 30 & ") == 2
+    assert per_class.count(r" \\" + "\n") == 1 + 2 * 3
+    assert per_class.rstrip().endswith("\\bottomrule\n\\end{tabular}")
+
+
+def test_same_input_gives_same_bytes(tmp_path):
+    first, second = (run(tmp_path / name, {"a": 0.3, "b": 0.4}) for name in "xy")
+    for name, path in first.items():
+        assert path.read_bytes() == second[name].read_bytes(), name
+
+
+def test_figures_take_the_colour_of_the_text_around_them_and_are_black_on_paper(tmp_path):
+    outputs = run(tmp_path, {"a": 0.3})
+    for name in FIGURES:
+        text = outputs[name].read_text()
+        assert text.startswith(f'<svg id="{name}-figure" role="img" aria-label=')
+        assert "currentColor" in text
+        assert "#808080" not in text
+        assert outputs[f"{name}_pdf"].read_bytes().startswith(b"%PDF-1.4")
+
+
+def _drop(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
+    return table[~table.id.isin(["v00", "v01"])] if model == "b" and fold == 0 else table
+
+
+def _double(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([table, table[table.id == "v00"]]) if model == "b" and fold == 0 else table
+
+
+def _swap(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(role=table.role.map({"test": "val", "val": "test"})) if model == "b" else table
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (_drop, "b: of 90 usable videos, 2 are missing"),
+        (_double, "b: of 90 usable videos, 0 are missing .* 1 are doubled"),
+        (_swap, "b: .* 0 are doubled, and 90 rows are not of their fold's test part"),
+    ],
+)
+def test_each_video_has_to_be_predicted_exactly_once(tmp_path, edit, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, {"a": 0.3, "b": 0.4}, edit=edit)
+
+
+def test_a_quarantined_video_cannot_be_used(tmp_path, no_figures):
+    outputs = run(tmp_path, {"a": 0.3})
+    write_table(tmp_path / "bad.parquet", [dict.fromkeys(QUARANTINE.names, "") | {"id": "v07"}], QUARANTINE)
+    paths = {"a": [tmp_path / "a" / f"fold-{fold}" / "predictions.parquet" for fold in range(3)]}
+    with pytest.raises(ValueError, match="1 videos are used and in quarantine, such as 'v07'"):
+        evaluate(paths, tmp_path / "splits.parquet", tmp_path / "bad.parquet", [], [], {}, outputs, seed=1)

@@ -1,0 +1,128 @@
+"""Slices: what makes one, that real trouble is found, and that chance is not taken for it."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import fisher_exact
+
+from clipfold.evaluation import slices
+from clipfold.features import brightness
+
+
+def errors(random, groups, rate=0.2):
+    """Errors that videos of one group tend to share."""
+    shared, own = random.normal(size=groups.max() + 1)[groups], random.normal(size=len(groups))
+    score = np.sqrt(0.4) * shared + np.sqrt(0.6) * own
+    return (score > np.quantile(score, 1 - rate)).astype(float)
+
+
+def names(groups):
+    return [f"g{g:03}" for g in range(groups.max() + 1)]
+
+
+def cut(facts, groups):
+    return slices.cut(pd.DataFrame(facts), pd.Series(names(groups))[groups])
+
+
+def compare(wrong, groups, facts, seed=0):
+    return slices.compare(wrong, groups, names(groups), cut(facts, groups), seed)
+
+
+def test_numbers_of_many_values_are_cut_into_quarters_and_all_else_by_value():
+    groups = np.repeat(np.arange(40), 3)
+    values = np.arange(120.0)
+    found = cut({"duration": values, "fps": np.where(values < 60, 25, 30), "audio": values % 2 == 0}, groups)
+    assert [(fact, name) for fact, name, _ in found] == [
+        *(("duration", name) for name in ("0 to 29", "30 to 59", "60 to 89", "90 to 119")),
+        *(("fps", "25"), ("fps", "30"), ("audio", "no"), ("audio", "yes")),
+    ]
+    assert all(inside.sum() in (30, 60) for _, _, inside in found)
+
+
+def test_too_few_videos_or_groups_are_no_slice_and_unknown_facts_are_in_none():
+    groups = np.repeat(np.arange(30), 4)
+    few_videos = np.where(np.arange(120) % 15 == 0, "rare", "usual")
+    few_groups = np.where(groups < 2, "two places", "others")
+    unknown = np.where(groups < 10, None, np.where(groups < 20, "a", "b"))
+    assert cut({"x": few_videos, "y": few_groups}, groups) == []
+    found = {name: inside.sum() for _, name, inside in cut({"z": unknown}, groups)}
+    assert found == {"a": 40, "b": 40}
+
+
+def test_large_groups_are_slices():
+    groups = np.r_[np.zeros(12, int), np.arange(1, 40)]
+    (row,) = compare(np.zeros(51), groups, {})
+    assert (row["fact"], row["slice"], row["videos"], row["groups"]) == ("group", "g000", 12, 1)
+
+
+def test_a_value_that_most_share_is_a_slice_of_its_own_among_numbers():
+    groups, zero = np.arange(200), np.arange(200) < 160
+    rows = compare((~zero).astype(float), groups, {"cuts": np.where(zero, 0.0, np.arange(200))})
+    assert [row["slice"] for row in rows] == ["0", "160 to 169", "170 to 179", "180 to 189", "190 to 199"]
+    assert {row["slice"] for row in rows if row["worse"]} == {row["slice"] for row in rows[1:]}
+
+
+def test_infinite_numbers_count_as_missing():
+    column = slices._numbers(pd.Series(["inf", "1.5", None, "-inf"]))
+    assert column.tolist()[1] == 1.5
+    assert column.isna().tolist() == [True, False, True, True]
+    assert slices._numbers(pd.Series(["inf", "loud"])).tolist() == ["inf", "loud"]
+
+
+def test_a_text_of_its_own_for_each_video_takes_no_memory():
+    groups = np.arange(8000)
+    tracemalloc.start()
+    assert compare(np.zeros(8000), groups, {"note": [f"n{i}" for i in groups]}) == []
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_a_slice_that_is_worse_is_found_and_the_others_are_not():
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 4)
+    dark = groups < 15
+    wrong = np.where(dark, errors(random, groups, 0.6), errors(random, groups, 0.1))
+    found = compare(wrong, groups, {"dark": dark, "audio": np.arange(240) % 2 == 0})
+    rows = {(row["fact"], row["slice"]): row for row in found}
+    assert {key for key, row in rows.items() if row["worse"]} == {("dark", "yes")}
+    row = rows["dark", "yes"]
+    assert (row["videos"], row["groups"]) == (60, 15)
+    assert (row["error"], row["rest"]) == pytest.approx((wrong[dark].mean(), wrong[~dark].mean()))
+    assert rows["dark", "no"]["p"] > 0.99  # better is not worse
+
+
+def test_a_group_is_tested_by_fishers_exact_test():
+    groups = np.r_[np.zeros(12, int), np.arange(1, 60)]
+    wrong = np.r_[np.ones(8), np.zeros(4), (np.arange(59) % 10 == 0).astype(float)]
+    (row,) = compare(wrong, groups, {})
+    table = [[8, 4], [int(wrong[12:].sum()), int((1 - wrong[12:]).sum())]]
+    assert row["p"] == pytest.approx(fisher_exact(table, alternative="greater").pvalue)
+    assert row["worse"]
+
+
+def test_no_slices_no_rows():
+    assert compare(np.zeros(5), np.arange(5), {}) == []
+
+
+def test_chance_is_rarely_taken_for_trouble(monkeypatch):
+    monkeypatch.setattr(slices, "sign_flip", lambda scores, seed, flip=slices.sign_flip: flip(scores, seed, 499))
+    random, named, single = np.random.default_rng(0), 0, []
+    for each in range(150):
+        groups = np.repeat(np.arange(30), random.integers(1, 9, 30))
+        facts = {
+            "site": np.array(["a", "b", "c"])[random.integers(0, 3, 30)][groups],
+            "light": random.normal(size=30)[groups],
+            "motion": random.normal(size=30)[groups] + random.normal(size=len(groups)),
+        }
+        rows = compare(errors(random, groups), groups, facts, each)
+        named += any(row["worse"] for row in rows)
+        single += [row["p"] < 0.05 for row in rows]
+    assert np.mean(single) <= 0.06
+    assert named <= 0.06 * 150
+
+
+def test_brightness_is_in_grey_levels():
+    assert brightness.features(np.full((3, 4, 5), 90, np.uint8)) == {"mean": 90}
+    assert np.isnan(brightness.features(np.empty((0, 4, 5), np.uint8))["mean"])

@@ -1,0 +1,16 @@
+"""What networks are shown."""
+
+import pytest
+import torch
+
+from clipfold.models.architectures.naive_cnn import NaiveCNN
+from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.inputs import as_input, normalised, unit
+
+
+@pytest.mark.parametrize("network", [NaiveCNN, FrameNetwork])
+def test_pixels_are_normalised_by_colour_and_keep_their_layout(network):
+    clips = torch.randint(0, 256, (2, 3, 5, 7, 3), dtype=torch.uint8)
+    shown, expected = as_input(network, clips), normalised(network, unit(clips))
+    torch.testing.assert_close(shown, expected, rtol=0, atol=1e-6)
+    assert shown.stride() == expected.stride()

@@ -1,0 +1,75 @@
+"""Jobs side by side never share a graphics processor; the devices are names, the processes and locks are real."""
+
+import os
+import subprocess
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from clipfold.resources.gpus import devices_here, own_devices
+
+JOB = """
+import os, sys, time
+from pathlib import Path
+from clipfold.resources.gpus import own_devices
+with own_devices(int(sys.argv[1]), Path(sys.argv[2])):
+    began = time.monotonic()
+    print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+    time.sleep(float(sys.argv[3]))
+    print(began, time.monotonic())
+"""
+
+
+def job(count, folder, seconds=0.3, **environment):
+    command = [sys.executable, "-c", JOB, str(count), str(folder), str(seconds)]
+    given = {"CUDA_VISIBLE_DEVICES": "0,GPU-4f"} | environment
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | given)
+
+
+def test_jobs_side_by_side_each_have_their_own_device(tmp_path):
+    jobs = [job(count, tmp_path) for count in (1, 1, 2, 1, 1, 2)]
+    uses = []
+    for process in jobs:
+        devices, times = process.communicate(timeout=60)[0].splitlines()
+        uses.append(({*devices.split(",")}, *map(float, times.split())))
+    assert {frozenset(names) for names, _, _ in uses} >= {frozenset({"0", "GPU-4f"})}
+    for (names, began, ended), (others, other_began, other_ended) in combinations(uses, 2):
+        assert not names & others or ended <= other_began or other_ended <= began
+    assert set().union(*(names for names, _, _ in uses)) == {"0", "GPU-4f"}
+
+
+def test_a_killed_job_frees_its_device(tmp_path):
+    holder = job(2, tmp_path, seconds=600)
+    assert holder.stdout.readline() == "0,GPU-4f\n"
+    waiting = job(1, tmp_path, seconds=0)
+    time.sleep(0.5)
+    assert waiting.poll() is None
+    holder.kill()
+    assert waiting.communicate(timeout=30)[0].startswith("0\n")
+    holder.wait()
+
+
+def test_the_environment_is_as_before(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    with own_devices(1, tmp_path) as mine:
+        assert mine == [os.environ["CUDA_VISIBLE_DEVICES"]] == ["3"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
+
+
+@pytest.mark.parametrize("environment", [{"SLURM_JOB_ID": "7"}, {"CUDA_VISIBLE_DEVICES": ""}])
+def test_a_cluster_hands_out_its_own_and_a_machine_without_has_none(tmp_path, monkeypatch, environment):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with own_devices(1, tmp_path) as mine:
+        assert mine == []
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_without_a_choice_all_devices_of_the_machine_count(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert devices_here() == sorted(p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*"))

@@ -1,0 +1,72 @@
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipfold.storage.files import ArrayWriter, open_array, read_table, replacing, write_table
+
+
+@given(st.integers(0, 30), st.lists(st.integers(1, 4), max_size=3).map(tuple), st.sampled_from(["u1", "f4", "i8"]))
+def test_an_array_comes_back_as_it_was_written(tmp_path_factory, rows, shape, dtype):
+    path = tmp_path_factory.mktemp("array") / "a.npy"
+    values = np.random.default_rng(0).integers(0, 100, (rows, *shape)).astype(dtype)
+    with ArrayWriter(path, shape, dtype) as writer:
+        assert [writer.append(value) for value in values] == list(range(rows))
+    assert np.array_equal(open_array(path), values)
+    assert np.array_equal(np.load(path), values)  # any reader of .npy files reads it
+
+
+def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
+    with ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
+        with pytest.raises(ValueError, match=r"row is uint8\[3\], the array takes uint8\[2\]"):
+            writer.append(np.zeros(3, np.uint8))
+        with pytest.raises(ValueError, match="row is float64"):
+            writer.append(np.zeros(2))
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path):
+    (tmp_path / "a.npy").write_text("before")
+    with pytest.raises(ValueError, match="row is"), ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
+        writer.append(np.zeros(3, np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+    assert (tmp_path / "a.npy").read_text() == "before"
+
+
+def test_leftovers_of_a_killed_writer_are_removed_and_it_can_no_longer_take_the_place(tmp_path):
+    path = tmp_path / "a[1].bin"
+    orphan = replacing(path)
+    orphan.__enter__().write(b"old")
+    os.rename(next(tmp_path.glob(".a*part")), tmp_path / ".a[1].bin.1.part")  # as if of another process
+    with replacing(path) as file:
+        file.write(b"new")
+    with pytest.raises(FileNotFoundError):
+        orphan.__exit__(None, None, None)
+    assert path.read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_array_cut_short_is_an_error(tmp_path):
+    with ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
+        writer.append(np.zeros(2, np.uint8))
+    with open(tmp_path / "a.npy", "r+b") as file:
+        file.truncate(128)
+    with pytest.raises(ValueError, match="mmap length"):
+        open_array(tmp_path / "a.npy")
+
+
+def test_pickled_objects_are_never_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"allow_pickle=False|Python objects"):
+        open_array(tmp_path / "a.npy")
+
+
+def test_the_same_table_has_the_same_bytes(tmp_path):
+    import pyarrow as pa
+
+    schema = pa.schema({"id": pa.string(), "x": pa.float64()})
+    for name in ("a", "b"):
+        write_table(tmp_path / name, [{"id": "ä", "x": 0.5}, {"id": "b"}], schema)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert read_table([tmp_path / "a", tmp_path / "b"], ["id"]).to_pylist() == [{"id": "ä"}, {"id": "b"}] * 2

@@ -1,0 +1,64 @@
+import shutil
+
+import pytest
+
+from clipfold.storage import fingerprint
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    root = tmp_path / "clipfold"
+    shutil.copytree(fingerprint.PACKAGE, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", root)
+    return root
+
+
+def after(package, file, old, new, *sources):
+    """Fingerprints before and after an edit."""
+    for function in (fingerprint._parse, fingerprint._code, fingerprint._imports):
+        function.cache_clear()
+    before = fingerprint.fingerprint(*sources)
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new))
+    for function in (fingerprint._parse, fingerprint._code, fingerprint._imports):
+        function.cache_clear()
+    return before, fingerprint.fingerprint(*sources)
+
+
+def test_an_edit_of_an_imported_module_counts(package):
+    before, now = after(package, "video/sampling.py", "2 * i + 1", "2 * i + 2", "clipfold.video.decode_shard")
+    assert before != now
+
+
+def test_comments_docstrings_and_layout_do_not_count(package):
+    old = '"""The middle frame'
+    before, now = after(package, "video/sampling.py", old, '"""A middle frame', "clipfold.video.decode_shard")
+    assert before == now
+    before, now = after(package, "clips/resize.py", "import cv2\n", "import cv2  # OpenCV\n\n", "clipfold.clips.resize")
+    assert before == now
+
+
+def test_settings_do_not_count_since_their_values_do(package):
+    before, now = after(package, "settings.py", "16 <= self.size", "15 < self.size", "clipfold.video.decode_shard")
+    assert before == now
+
+
+def test_models_do_not_count_for_one_another(package):
+    sources = ("clipfold.training.on_features", "clipfold.models.architectures.svm")
+    before, now = after(package, "models/architectures/logistic_regression.py", "5000", "6000", *sources)
+    assert before == now
+    before, now = after(package, "training/train_step.py", "self.micro //= 2", "self.micro //= 4", *sources)
+    assert before == now
+    before, now = after(package, "models/architectures/svm.py", "probability=True", "probability=False", *sources)
+    assert before != now
+
+
+def test_lazy_imports_count(package):
+    before, now = after(package, "checks.py", "if not condition", "if condition", "clipfold.manifest.read")
+    assert before != now
+
+
+def test_an_unknown_module_is_an_error():
+    with pytest.raises(FileNotFoundError, match=r"clipfold\.nothing is no module"):
+        fingerprint.fingerprint("clipfold.nothing")

@@ -1,0 +1,48 @@
+"""Several processes that train one network."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from helpers.fits import Fitted, fitted, plan, write_data
+
+from clipfold.training.on_clips import launch
+from clipfold.training.task import Task
+
+
+def signal_when(path, number):
+    """Send this process a signal as soon as there is such a file."""
+
+    def watch():
+        while not path.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def test_two_processes_asked_to_stop_go_on_later_and_come_to_the_weights_of_one(tmp_path, monkeypatch):
+    data = write_data(tmp_path / "data")
+    changes = {"dropout": 0.0, "batch_size": 4}  # of 9 clips: in an epoch's last step the second process has none
+    changes |= {"epochs": 15, "patience": 15, "optimizer": "sgd", "learning_rate": 1e-3, "clip_norm": 0.0}
+    one = fitted(data, tmp_path / "one", "vit_gru", **changes)
+    arguments = plan(data, tmp_path / "two", "vit_gru", **changes)
+    signal_when(Path(arguments["outputs"]["history"]), signal.SIGUSR1)
+    with pytest.raises(SystemExit) as stopped:
+        launch(Task(**arguments), 2)
+    assert stopped.value.code == 128 + signal.SIGUSR1
+    assert (tmp_path / "two/scratch/checkpoint.pt").exists()
+    launch(Task(**arguments), 2)
+    two = Fitted(arguments)
+    two.assert_close(one)
+    assert (one.record["processes"], two.record["processes"]) == (1, 2)
+    assert one.record["batch"] == two.record["batch"] == 4
+    assert abs(one.history.train_loss - two.history.train_loss).max() < 1e-4
+
+
+def test_a_setting_of_the_environment_does_not_make_a_fit_one_of_several(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert fitted(write_data(tmp_path / "data"), tmp_path / "fit", "naive_cnn").record["processes"] == 1

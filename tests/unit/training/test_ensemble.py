@@ -1,0 +1,106 @@
+"""The ensemble: weights from the validation part alone, and its entry in the config."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipfold.models.catalog import plan_models
+from clipfold.storage.files import read_json, read_table, write_table
+from clipfold.training.on_predictions import fit, fit_weights, log_loss
+from clipfold.training.task import Task
+
+PLAN = {"largest_size": 112, "most_frames": 16}
+
+
+def draw(random, members, videos, classes):
+    return random.dirichlet(np.ones(classes), (members, videos)), random.integers(0, classes, videos)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10**6), st.integers(2, 4), st.integers(2, 4))
+def test_weights_are_shares_and_no_worse_than_equal_ones(seed, members, classes):
+    probabilities, targets = draw(np.random.default_rng(seed), members, 40, classes)
+    weights = fit_weights(probabilities, targets)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+    assert (
+        log_loss(weights, probabilities, targets) <= log_loss(np.ones(members) / members, probabilities, targets) + 1e-6
+    )
+
+
+def test_the_member_that_knows_gets_the_weight():
+    random = np.random.default_rng(0)
+    probabilities, targets = draw(random, 3, 200, 2)
+    probabilities[1] = np.where(np.eye(2)[targets] > 0, 0.9, 0.1)
+    assert fit_weights(probabilities, targets)[1] > 0.9
+
+
+def test_one_video_does_not_decide_alone():
+    weights = fit_weights(np.array([[[0.1, 0.9]], [[0.4, 0.6]]]), np.array([1]))
+    assert 0.5 < weights[0] < 0.7
+
+
+def write_fold(folder, test_values):
+    ids = [f"v{i:02}" for i in range(30)]
+    roles = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
+    labels = ["a", "b"] * 15
+    splits = pd.DataFrame({"id": ids, "label": labels, "group": ids, "fold": 0, "role": roles})
+    write_table(folder / "splits.parquet", pa.Table.from_pandas(splits, preserve_index=False))
+    random = np.random.default_rng(1)
+    paths = []
+    for member in "xy":
+        table = splits.loc[splits.role != "train", ["id", "label", "role"]].sample(frac=1, random_state=3)
+        p = np.where(table.role == "test", test_values, random.random(len(table)))
+        table = table.assign(p_a=1 - p, p_b=p)
+        paths.append(folder / f"{member}.parquet")
+        write_table(paths[-1], pa.Table.from_pandas(table, preserve_index=False))
+    outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
+    task = Task(
+        module="",
+        settings={"members": ["x", "y"]},
+        data={"predictions": paths},
+        splits=folder / "splits.parquet",
+        fold=0,
+        outputs=outputs,
+        seed=0,
+        threads=1,
+        scratch=folder,
+        stored_size=112,
+    )
+    fit(task)
+    return read_json(outputs["model"])["weights"], read_table(outputs["predictions"]).to_pandas()
+
+
+def test_test_predictions_change_no_weight(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    weights, predictions = write_fold(tmp_path / "one", 0.2)
+    others, _ = write_fold(tmp_path / "two", 0.7)
+    assert weights == others
+    assert predictions[predictions.role == "test"].p_b.to_numpy() == pytest.approx(0.2)
+    assert (predictions.role == "val").sum() == 10
+
+
+def test_members_are_all_others_by_default():
+    models = plan_models(["svm", "ensemble", "naive_cnn"], **PLAN)
+    assert models[1].settings["members"] == ["svm", "naive_cnn"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            ["svm", {"architecture": "ensemble", "members": ["svm", "cmv"]}],
+            "members is 'cmv': use names of other entries",
+        ),
+        (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "ensemble"]}], "members is 'ensemble'"),
+        (["svm", "ensemble"], "name two or more"),
+        (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "svm"]}], "name two or more"),
+    ],
+)
+def test_wrong_members_are_named(entries, message):
+    with pytest.raises(ValueError, match=message):
+        plan_models(entries, **PLAN)

@@ -1,0 +1,149 @@
+"""Whole fits: what they choose, and what they leave behind."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.fits import SIZE, Fitted, fitted, plan, settings_of, with_network, write_data
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from clipfold.clips.reader import Clips
+from clipfold.models.architectures import naive_cnn
+from clipfold.models.device import Precision
+from clipfold.models.embed import embed_shard
+from clipfold.training.batches import Source
+from clipfold.training.on_clips import fit_here
+from clipfold.training.predict import predict
+from clipfold.training.task import Task
+from clipfold.training.train_step import Stepper
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path):
+    found = fitted(data, tmp_path, "naive_cnn", epochs=30, patience=2, learning_rate=0.3, schedule="constant")
+    losses = found.history.val_loss
+    best = int(losses.argmin())
+    assert found.record["best_epoch"] == found.history.epoch[best]
+    assert len(losses) == best + 1 + 2 < 30
+    rows = found.predictions[found.predictions.role == "val"]
+    assert sorted(found.predictions.role.unique()) == ["test", "val"]
+    truth = np.where(rows.label == "c1", rows.p_c1, rows.p_c0)
+    assert -np.log(np.clip(truth, 1e-7, 1)).mean() == pytest.approx(losses[best], rel=1e-5)
+    network = naive_cnn.build(settings_of("naive_cnn"), 2)
+    network.load_state_dict(found.weights)
+    source = Source(
+        Clips(data["data"], 3, SIZE, SIZE), rows.id.tolist(), np.zeros(len(rows), int), torch.device("cpu"), 0, False
+    )
+    probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8)
+    np.testing.assert_allclose(probabilities[:, 1], rows.p_c1, atol=1e-5)
+
+
+def test_a_plateau_takes_the_rate_to_a_tenth(data, tmp_path):
+    changes = {"schedule": "plateau", "plateau_patience": 2, "epochs": 12, "patience": 12, "learning_rate": 1.0}
+    history = fitted(data, tmp_path, "naive_cnn", **changes, clip_norm=0.0).history
+    rate, best, stale = 1.0, np.inf, 0
+    for row in history.itertuples():
+        assert row.learning_rate == pytest.approx(rate)
+        best, stale = (row.val_loss, 0) if row.val_loss < best else (best, stale + 1)
+        if stale == 2:
+            rate, stale = rate / 10, 0
+    assert history.learning_rate.iloc[-1] < 1
+
+
+def test_averaged_weights_are_the_running_mean_of_those_of_each_step(data, tmp_path, monkeypatch):
+    networks, after = [], []
+    call = Stepper.__call__
+
+    def noting(self, *arguments):
+        call(self, *arguments)
+        after.append({name: value.clone() for name, value in networks[0].state_dict().items()})
+
+    monkeypatch.setattr(Stepper, "__call__", noting)
+    with_network(monkeypatch, "naive_cnn", networks.append)
+    found = fitted(data, tmp_path, "naive_cnn", ema=0.8, epochs=1)
+    for name, value in found.weights.items():
+        if value.is_floating_point():
+            mean = after[0][name]
+            for state in after[1:]:
+                mean = 0.8 * mean + 0.2 * state[name]
+            torch.testing.assert_close(value, mean)
+
+
+def test_averaging_and_recomputing_activations_go_together(data, tmp_path):
+    changes = {"ema": 0.8, "dropout": 0.3, "precision": "bf16"}
+    plain = fitted(data, tmp_path / "plain", "naive_cnn", **changes)
+    recomputed = fitted(data, tmp_path / "recomputed", "naive_cnn", **changes, checkpointing=True)
+    recomputed.assert_close(plain)
+    assert recomputed.history.val_loss.tolist() == pytest.approx(plain.history.val_loss.tolist(), abs=1e-6)
+
+
+def test_records_are_written_and_can_be_read(data, tmp_path):
+    changes = {"tensorboard": True, "profile": True, "memory_detail": True, "batch_size": 1, "epochs": 2}
+    found = fitted(data, tmp_path, "naive_cnn", **changes)
+    read = EventAccumulator(str(tmp_path / "scratch")).Reload()
+    assert [event.step for event in read.Scalars("val_loss")] == [1, 2]
+    values = [event.value for event in read.Scalars("val_loss")]
+    assert values == pytest.approx(found.history.val_loss.tolist(), rel=1e-6)
+    assert "class 1" in str(read.Tags())
+    image = read.Images("clips")[0]
+    assert (image.width, image.height) == (3 * SIZE, 4 * SIZE)
+    trace = json.loads((tmp_path / "scratch/trace.json").read_text())
+    assert any("conv" in str(event.get("name")) for event in trace["traceEvents"])
+    memory = found.record["memory"]
+    assert {"reading", "building", "training", "predicting"} <= set(memory)
+    weights = sum(value.numel() for name, value in found.weights.items() if "running" not in name and "num" not in name)
+    assert memory["tensors_mb"]["optimizer"] == pytest.approx(2 * weights * 4 / 2**20, abs=0.01)
+    activations = memory["activations_of_a_clip_mb"]
+    assert activations["blocks.0.0"] == pytest.approx(4 * 3 * 16 * 16 * 4 / 2**20, abs=0.005)
+    assert list(activations.values()) == sorted(activations.values(), reverse=True)
+    assert found.record["speed"]["clips_per_second"] > 0
+    assert found.record["speed"]["verdict"].startswith("bound by")
+    assert found.record["train_videos"] == 9
+    assert not (tmp_path / "scratch/checkpoint.pt").exists()
+
+
+def test_an_epoch_shorter_than_the_profilers_schedule_leaves_a_trace_too(data, tmp_path):
+    fitted(data, tmp_path, "naive_cnn", profile=True, epochs=3)
+    assert json.loads((tmp_path / "scratch/trace.json").read_text())["traceEvents"]
+
+
+def test_a_fit_learns_what_can_be_learned_of_several_classes(tmp_path):
+    data = write_data(tmp_path / "data", train=12, val=6, test=6, classes=3)
+    changes = {"epochs": 12, "learning_rate": 0.01, "dropout": 0.0, "class_weight": "none"}
+    found = fitted(data, tmp_path / "fit", "naive_cnn", **changes)
+    columns = ["p_c0", "p_c1", "p_c2"]
+    assert found.predictions[columns].sum(axis=1).to_numpy() == pytest.approx(1)
+    right = found.predictions[columns].to_numpy().argmax(1) == found.predictions.label.str[1:].astype(int)
+    assert right.mean() > 0.9
+    assert found.history.train_loss.iloc[-1] < found.history.train_loss.iloc[0] / 2
+
+
+def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data, tmp_path):
+    whole = plan(data, tmp_path / "whole", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
+    fit_here(Task(**whole))
+    files = dict(data["data"])
+    for kind in ("clips", "copies"):
+        files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
+        for source, target in zip(data["data"][kind], files[kind], strict=True):
+            embed_shard(source, target, whole["settings"], whole["seed"], 1)
+    arguments = plan(data | {"data": files}, tmp_path / "part", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
+    fit_here(Task(**arguments))
+    whole, part = Fitted(whole), Fitted(arguments)
+    pd.testing.assert_frame_equal(part.predictions, whole.predictions, rtol=0, atol=1e-5)
+    assert set(part.weights) == {name for name in whole.weights if name.startswith("temporal.")}
+    for name, value in part.weights.items():
+        torch.testing.assert_close(value, whole.weights[name], rtol=0, atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_others(data, tmp_path):
+    one, again = (fitted(data, tmp_path / f"{i}", "naive_cnn", workers=i) for i in range(2))
+    one.assert_same(again)
+    arguments = plan(data, tmp_path / "other", "naive_cnn") | {"seed": 8}
+    fit_here(Task(**arguments))
+    assert Fitted(arguments).bytes != one.bytes

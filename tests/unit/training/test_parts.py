@@ -1,0 +1,402 @@
+"""The parts of the engine, each by itself."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers.fits import FRAMES, SIZE, settings_of, write_data
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.ops import sigmoid_focal_loss
+
+from clipfold.clips.reader import Clips, scale_box
+from clipfold.models import training_settings
+from clipfold.models.architectures import naive_cnn, vit_gru
+from clipfold.models.device import Precision, is_out_of_memory, place
+from clipfold.models.inputs import as_input, normalised, unit
+from clipfold.models.training_settings import check_ranges
+from clipfold.training import transforms
+from clipfold.training.batches import Source
+from clipfold.training.losses import Loss
+from clipfold.training.memory import largest_that_fits
+from clipfold.training.micro_batch import choose_micro_batch, fits
+from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
+from clipfold.training.order import epoch_order, step_seed
+from clipfold.training.recorder import verdict
+
+CPU = torch.device("cpu")
+
+
+def loss_of(classes, targets=(0, 0, 1), **changes):
+    return Loss(settings_of("naive_cnn", **changes), np.array(targets), classes, CPU)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("targets", "weights"), [((0, 0, 0, 1, 2, 2), (2 / 3, 2, 1)), ((0, 1, 2), (1, 1, 1))])
+def test_cross_entropy_is_pytorchs(targets, weights, smoothing):
+    loss = loss_of(3, targets, label_smoothing=smoothing)
+    logits, classes = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
+    soft = loss.soft(classes)
+    theirs = nn.functional.cross_entropy(
+        logits, classes, torch.tensor(weights, dtype=torch.float32), label_smoothing=smoothing, reduction="sum"
+    )
+    torch.testing.assert_close(loss(logits, soft), theirs)
+    mixed = 0.3 * soft + 0.7 * soft.flip(0)
+    theirs = nn.functional.cross_entropy(logits, mixed, torch.tensor(weights, dtype=torch.float32), reduction="sum")
+    torch.testing.assert_close(loss(logits, mixed), theirs)
+
+
+def test_a_lone_logit_is_that_of_the_second_class():
+    loss = loss_of(2, class_weight="none")
+    logits, targets = torch.randn(6, 1), torch.tensor([0, 1, 1, 0, 1, 0])
+    theirs = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], targets.float(), reduction="sum")
+    torch.testing.assert_close(loss(logits, loss.soft(targets)), theirs)
+
+
+def test_the_balanced_sampler_is_not_balanced_once_more_by_weights():
+    logits, classes = torch.randn(4, 1), torch.tensor([0, 1, 1, 0])
+    sampled, plain = loss_of(2, sampler="balanced"), loss_of(2, class_weight="none")
+    torch.testing.assert_close(sampled(logits, sampled.soft(classes)), plain(logits, plain.soft(classes)))
+
+
+@pytest.mark.parametrize(("gamma", "alpha"), [(2.0, 0.25), (0.5, 0.9), (0.0, 0.25), (3.0, -1.0)])
+def test_focal_loss_is_torchvisions(gamma, alpha):
+    loss = loss_of(2, loss="focal", focal_gamma=gamma, focal_alpha=alpha, class_weight="none")
+    logits, targets = 3 * torch.randn(6, 1), torch.tensor([0, 1, 1, 0, 1, 0])
+    theirs = sigmoid_focal_loss(logits[:, 0], targets.float(), alpha, gamma, reduction="sum")
+    torch.testing.assert_close(loss(logits, loss.soft(targets)), theirs)
+
+
+def test_the_focal_gradient_of_a_sure_clip_is_finite():
+    loss = loss_of(2, loss="focal", focal_gamma=0.5)
+    logits = torch.tensor([[200.0], [-200.0]], requires_grad=True)
+    loss(logits, loss.soft(torch.tensor([1, 1]))).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_a_focal_alpha_of_more_than_two_classes_is_ignored_with_a_warning(caplog):
+    given_alpha = loss_of(3, (0, 1, 2), loss="focal", focal_alpha=0.25)
+    assert "focal_alpha is of two classes: ignored with 3" in caplog.text
+    logits, soft = torch.randn(2, 3), given_alpha.soft(torch.tensor([0, 2]))
+    assert given_alpha(logits, soft) == loss_of(3, (0, 1, 2), loss="focal")(logits, soft)
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(0, 2**31), st.integers(1, 9))
+def test_each_video_is_shown_once_in_an_order_of_seed_and_epoch(versions, seed, epoch):
+    targets = np.arange(len(versions)) % 2
+    videos, chosen = epoch_order(targets, versions, seed=seed, epoch=epoch, balanced=False)
+    assert sorted(videos) == list(range(len(versions)))
+    assert all(0 <= c < versions[v] for v, c in zip(videos, chosen, strict=True))
+    again = epoch_order(targets, versions, seed=seed, epoch=epoch, balanced=False)
+    assert np.array_equal(again, (videos, chosen))
+
+
+def test_orders_and_versions_change_from_epoch_to_epoch():
+    drawn = [epoch_order(np.zeros(20, int), [3] * 20, seed=s, epoch=e, balanced=False) for s in (1, 2) for e in (1, 2)]
+    assert len({videos.tobytes() for videos, _ in drawn}) == len({chosen.tobytes() for _, chosen in drawn}) == 4
+    seeds = {step_seed(seed, step, rank) for seed in range(3) for step in range(3) for rank in range(3)}
+    assert len(seeds) == 27
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_balanced_sampler_balances():
+    targets = np.array([0] * 900 + [1] * 90 + [2] * 10)
+    videos, _ = epoch_order(targets, [1] * 1000, seed=1, epoch=1, balanced=True)
+    assert len(videos) == 1000
+    counts = np.bincount(targets[videos])
+    assert abs(counts - 1000 / 3).max() < 60  # four standard deviations
+
+
+def drawn_of(clips, **changes):
+    return transforms.draw(settings_of("naive_cnn", **changes), clips, 5)
+
+
+ALL = {"flip": 0.5, "crop": 0.6, "jitter": 0.3}
+
+
+def letterboxed(clips=6, size=32, frames=2):
+    shown = torch.randint(1, 256, (clips, frames, size, size, 3), dtype=torch.uint8)
+    shown[:, :, :8] = shown[:, :, 24:] = shown[:, :, :, :4] = 0
+    return shown, torch.tensor([[8, 4, 16, size - 4]]).repeat(clips, 1)
+
+
+def test_online_augmentation_is_the_same_for_any_micro_batch():
+    clips, boxes = letterboxed()
+    drawn = drawn_of(6, **ALL)
+    whole = transforms.change(unit(clips), boxes, drawn, torch.arange(6))
+    parts = [transforms.change(unit(clips[r]), boxes[r], drawn, r) for r in torch.arange(6).split(4)]
+    torch.testing.assert_close(torch.cat([p[0] for p in parts]), whole[0], rtol=0, atol=1e-6)
+    assert torch.equal(torch.cat([p[1] for p in parts]), whole[1])
+
+
+def test_padding_stays_black_and_content_fills_its_box():
+    clips, boxes = letterboxed()
+    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, **ALL), torch.arange(6))
+    assert not torch.equal(moved, boxes)
+    for clip, (top, left, height, width) in zip(changed, moved.tolist(), strict=True):
+        inside = torch.zeros(32, 32, dtype=torch.bool)
+        inside[top : top + height, left : left + width] = True
+        assert (clip[..., ~inside] == 0).all()
+        assert (clip[..., inside] > 0).all()
+
+
+def test_a_flip_mirrors_clip_and_box():
+    clips, boxes = letterboxed()
+    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, flip=1.0), torch.arange(6))
+    assert torch.equal(changed, unit(clips).flip(-1))
+    assert moved[0].tolist() == [8, 0, 16, 28]
+
+
+def test_a_crop_shows_a_part_of_the_content_larger():
+    ramp = torch.arange(32).repeat(1, 1, 32, 1)[..., None].repeat(1, 1, 1, 1, 3).to(torch.uint8)  # the column's number
+    boxes = torch.tensor([[0, 8, 32, 16]])
+    drawn = transforms.Drawn(
+        torch.tensor([False]), torch.tensor([0.5]), torch.tensor([[0.5, 0.0]]), torch.ones(1, 3), *[torch.zeros(1)] * 2
+    )
+    changed, _ = transforms.change(unit(ramp), boxes, drawn, torch.tensor([0]))
+    row = changed[0, 0, 0, 16] * 255
+    expected = torch.zeros(32)
+    expected[8:24] = 16 + (torch.arange(16) + 0.5) / 2 - 0.5  # columns 16 to 24: the right half of the content
+    torch.testing.assert_close(row, expected, rtol=0, atol=1e-3)
+
+
+def test_jitter_multiplies_colours_and_mixup_shares_sum_to_one():
+    clips, boxes = letterboxed()
+    drawn = drawn_of(6, jitter=0.3, mixup=0.4)
+    changed, _ = transforms.change(unit(clips), boxes, drawn, torch.arange(6))
+    torch.testing.assert_close(changed, unit(clips) * drawn.gain[:, :, None, None, None])
+    assert drawn.gain.min() >= 0.7
+    assert drawn.gain.max() <= 1.3
+    assert drawn.gain.std() > 0.05
+    assert sorted(drawn.partner.tolist()) == list(range(6))
+    assert ((drawn.share >= 0) & (drawn.share <= 1)).all()
+    assert drawn.share.unique().numel() == 6
+    assert not transforms.wanted(settings_of("naive_cnn"))
+    assert all(transforms.wanted(settings_of("naive_cnn", **{key: ALL.get(key, 0.2)})) for key in (*ALL, "mixup"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"), copies=2)["data"]
+
+
+@pytest.mark.parametrize("frames", [1, 3, FRAMES])
+def test_clips_are_those_of_the_arrays_with_fewer_frames(data, frames):
+    clips = Clips(data, frames, SIZE, SIZE)
+    chosen = [math.floor((i + 0.5) * FRAMES / frames) for i in range(frames)]
+    originals = [np.load(path)[:, chosen] for path in data["clips"]]
+    copies = [np.load(path)[:, chosen] for path in data["copies"]]
+    ids = [f"train{i}" for i in (3, 0, 8)]
+    got = clips.gather(ids, [0, 2, 1])
+    assert got.shape == (3, *clips.shape)
+    assert np.array_equal(got, [originals[1][1], copies[0][1], copies[0][8]])
+    assert np.array_equal(clips.gather(ids), [originals[1][1], originals[0][0], originals[0][4]])
+    assert {clips.versions(video) for video in ids} == {3}
+    assert clips.boxes(ids).tolist() == [[8, 0, 16, 32]] * 3
+    assert clips.boxes([]).shape == (0, 4)
+
+
+@given(st.data(), st.integers(16, 256), st.integers(16, 256))
+def test_scaled_boxes_lie_within_the_clip_and_the_content(data, stored, size):
+    top, left = (data.draw(st.integers(0, stored - 1)) for _ in range(2))
+    height, width = data.draw(st.integers(1, stored - top)), data.draw(st.integers(1, stored - left))
+    box = scale_box([top, left, height, width], stored, size)
+    for first, extent, given_first, given_extent in zip(box[:2], box[2:], (top, left), (height, width), strict=True):
+        assert first >= 0
+        assert extent >= 1
+        assert first + extent <= size
+        if extent > 1:
+            assert given_first * size <= first * stored
+            assert (first + extent) * stored <= (given_first + given_extent) * size
+    if stored == size:
+        assert box.tolist() == [top, left, height, width]
+
+
+@given(st.integers(0, 100), st.integers(1, 100))
+def test_the_largest_that_fits_is_found_in_few_trials(limit, most):
+    tried = []
+
+    def fit(n):
+        tried.append(n)
+        return n <= limit
+
+    assert largest_that_fits(fit, most) == min(limit, most)
+    assert all(1 <= n <= most for n in tried)
+    assert len(tried) == len(set(tried)) <= 2 * math.log2(most) + 2
+
+
+def test_a_trial_step_says_whether_it_fits_and_leaves_the_network_alone(data):
+    settings = settings_of("naive_cnn", batch_size="auto", accumulate=32, ema=0.9, checkpointing=True)
+    network = naive_cnn.build(settings, 2)
+    place(network, settings, CPU)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    source = Source(Clips(data, 3, SIZE, SIZE), [f"train{i}" for i in range(9)], np.arange(9) % 2, CPU, 0, copies=True)
+    assert choose_micro_batch(network, settings, source, 2) == 8  # on a CPU
+    assert fits(network, settings, source, 2, 4)
+
+    def check(net, inputs):
+        if len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError
+
+    network.register_forward_pre_hook(check)
+    found = [fits(network, settings, source, 2, n) for n in (1, 3, 4)]
+    assert found == [True, True, False]
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_errors_of_memory_are_known():
+    assert all(map(is_out_of_memory, [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")]))
+    assert not any(map(is_out_of_memory, [RuntimeError("shape"), ValueError("out of memory")]))
+
+
+@pytest.mark.parametrize(("architecture", "module"), [("naive_cnn", naive_cnn), ("vit_gru", vit_gru)])
+def test_checkpointing_gives_the_same_gradients_and_moves_statistics_once(architecture, module):
+    settings = settings_of(architecture, dropout=0.0)
+    networks = [module.build(settings, 2) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    calls = []
+    for stage in networks[1].stages():
+        stage.register_forward_hook(lambda *ignored: calls.append(1))
+    for network, checkpointing in zip(networks, (False, True), strict=True):
+        place(network, settings | {"checkpointing": checkpointing}, CPU)
+        torch.manual_seed(3)
+        network.train()(torch.randn(3, 3, 3, 32, 32)).square().sum().backward()
+    for ours, theirs in zip(networks[1].parameters(), networks[0].parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict())
+    momenta = {m.momentum for m in networks[1].modules() if isinstance(m, nn.BatchNorm3d)}
+    assert momenta <= {0.1}
+
+
+def test_checkpointing_computes_stages_again(monkeypatch):
+    settings = settings_of("naive_cnn", checkpointing=True)
+    network = naive_cnn.build(settings, 2)
+    seen = []
+    for block in network.blocks:
+        block[0].register_forward_hook(lambda *ignored: seen.append(1))
+    place(network, settings, CPU)
+    loss = network.train()(torch.randn(2, 3, 3, 32, 32)).sum()
+    assert len(seen) == 4
+    loss.backward()
+    assert len(seen) == 8
+
+
+def test_a_frozen_backbone_neither_learns_nor_moves_its_statistics_until_it_is_let():
+    settings = settings_of("vit_gru", freeze=True, unfreeze_at=3, backbone_rate=0.1)
+    network = vit_gru.build(settings, 2)
+    for epoch, frozen in ((1, True), (2, True), (3, False), (4, False)):
+        network.train()
+        freeze(network, settings, epoch)
+        assert {p.requires_grad for p in network.encoder.parameters()} == {not frozen}
+        assert network.encoder.training is not frozen
+        assert network.temporal.training
+        assert all(p.requires_grad for p in network.temporal.parameters())
+    freeze(network, settings | {"unfreeze_at": 0}, 99)
+    assert not network.encoder.training
+    freeze(network, settings | {"freeze": False}, 1)
+    assert network.encoder.training
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_backbone_has_its_rate_and_biases_do_not_decay(optimizer):
+    settings = settings_of("vit_gru", backbone_rate=0.1, learning_rate=0.02, weight_decay=0.3, optimizer=optimizer)
+    network = vit_gru.build(settings, 2)
+    made = make_optimizer(network, settings, CPU)
+    set_rate(made, 0.5)
+    inner = set(map(id, network.encoder.parameters()))
+    count = 0
+    for group in made.param_groups:
+        for parameter in group["params"]:
+            count += 1
+            assert group["lr"] == pytest.approx(0.001 if id(parameter) in inner else 0.01)
+            assert group["weight_decay"] == (0.3 if parameter.ndim > 1 else 0)
+    assert count == len(list(network.parameters()))
+
+
+def test_rates_warm_up_then_fall_as_the_schedule_says():
+    settings = settings_of("naive_cnn", warmup=0.2)
+    cosine = [rate_factor(settings, step, 10) for step in range(10)]
+    assert cosine[:2] == [0.5, 1.0]
+    assert cosine[6] == pytest.approx(0.5)
+    assert sorted(cosine[2:], reverse=True) == cosine[2:]
+    for schedule in ("constant", "plateau"):
+        factors = [rate_factor(settings | {"schedule": schedule}, step, 10) for step in range(10)]
+        assert factors == [0.5] + [1.0] * 9
+    assert rate_factor(settings | {"warmup": 0.0}, 0, 10) == 1
+
+
+def test_inputs_are_normalised_as_the_network_wants():
+    clips = torch.randint(0, 256, (2, 3, 4, 5, 3), dtype=torch.uint8)
+    network = vit_gru.build(settings_of("vit_gru"), 2)
+    given_ = as_input(network, clips)
+    assert given_.shape == (2, 3, 3, 4, 5)
+    value = (clips[1, 2, 3, 4, 1].item() / 255 - network.mean[1]) / network.std[1]
+    assert given_[1, 1, 2, 3, 4].item() == pytest.approx(value, abs=1e-6)
+    torch.testing.assert_close(normalised(network, unit(clips)), given_)
+    embeddings = torch.randn(2, 3, 8)
+    assert as_input(network, embeddings) is embeddings
+
+
+def test_fp16_falls_back_on_a_cpu_with_a_warning(caplog):
+    assert Precision("fp16", CPU).name == "fp32"
+    assert "precision fp16 needs a graphics processor" in caplog.text
+    with Precision("bf16", CPU).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def test_what_bounds_a_step_is_said():
+    assert verdict(0.0, None, "cpu") == "bound by computing"
+    assert verdict(0.2, None, "cpu").startswith("bound by reading: 20 %")
+    assert verdict(0.0, 40.0, "cuda").startswith("bound by starting kernels")
+
+
+BAD = {
+    "batch_size": 0,
+    "accumulate": 0,
+    "epochs": 0,
+    "patience": 0,
+    "plateau_patience": 0,
+    "dropout": 1.0,
+    "focal_gamma": -0.1,
+    "focal_alpha": 1.5,
+    "label_smoothing": 1.0,
+    "flip": 1.1,
+    "crop": 0.0,
+    "jitter": 1.1,
+    "mixup": -1.0,
+    "learning_rate": 0.0,
+    "weight_decay": -1.0,
+    "warmup": 1.0,
+    "clip_norm": -1.0,
+    "ema": 1.0,
+    "workers": -1,
+    "checkpoint_epochs": -1,
+    "checkpoint_minutes": -1.0,
+    "width": 0,
+    "hidden": 0,
+    "layers": 0,
+    "depth": 0,
+    "heads": 0,
+    "unfreeze_at": -1,
+    "backbone_rate": -1.0,
+}
+
+
+@pytest.mark.parametrize("key", BAD)
+def test_settings_out_of_range_are_refused_by_name(key):
+    settings = settings_of("vit_gru")
+    check_ranges("mine", settings)
+    with pytest.raises(ValueError, match=rf"models: mine: {key} is {BAD[key]!r}: use "):
+        check_ranges("mine", settings | {key: BAD[key]})
+    assert set(BAD) == set(training_settings._RANGES)
+
+
+def test_settings_that_do_not_go_together_are_refused():
+    settings = settings_of("vit_gru")
+    with pytest.raises(ValueError, match="batch_size is 'auto' and accumulate 1: set accumulate"):
+        check_ranges("mine", settings | {"batch_size": "auto"})
+    check_ranges("mine", settings | {"batch_size": "auto", "accumulate": 32})
+    with pytest.raises(ValueError, match="unfreeze_at is 3 but freeze is false"):
+        check_ranges("mine", settings | {"unfreeze_at": 3})

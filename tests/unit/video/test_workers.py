@@ -1,0 +1,126 @@
+"""A video can hang or crash its process and harms no other; the order and number of processes change nothing."""
+
+import os
+import signal
+import time
+
+import av
+import pytest
+from helpers.corpus import movie
+
+from clipfold.settings import DecodeSettings, ProbeSettings
+from clipfold.storage.files import open_array, read_table
+from clipfold.video.container import Unusable
+from clipfold.video.decode_shard import decode_shard
+from clipfold.video.probe import probe_video
+from clipfold.video.probe_shard import probe_shard
+from clipfold.video.workers import map_videos
+
+SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
+
+
+def misbehave(item):
+    if item == 3:
+        time.sleep(60)
+    if item == 5:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return item * 10
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_hang_and_a_crash_cost_one_item_each(workers):
+    started = time.monotonic()
+    done = list(map_videos(misbehave, range(12), total=12, workers=workers, timeout_s=1.0, what="test"))
+    assert time.monotonic() - started < 30
+    assert [item for item, _ in done] == list(range(12))
+    statuses = {item: result.status for item, result in done if isinstance(result, Unusable)}
+    assert statuses == {3: "timeout", 5: "crashed"}
+    assert [result for item, result in done if item not in statuses] == [i * 10 for i in range(12) if i not in (3, 5)]
+
+
+def shard(paths, folder, workers):
+    folder.mkdir()
+    rows = [{"id": path.name, "path": str(path), "label": "a", "group": "a"} for path in paths]
+    metadata, clips, index = (folder / name for name in ("metadata.parquet", "clips.npy", "index.parquet"))
+    probe_shard(rows, metadata, ProbeSettings(), workers)
+    decode_shard(metadata, {"clips": clips}, index, SETTINGS, workers)
+    return [path.read_bytes() for path in (metadata, clips, index)]
+
+
+def uncoded(path, pix_fmt):
+    """A video of a few raw pictures, all zeros, in a pixel format."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for number in range(6):
+            frame = av.VideoFrame(64, 48, pix_fmt)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def test_pixels_that_cannot_be_converted_cost_one_video(tmp_path):
+    odd, good = tmp_path / "a.nut", tmp_path / "b.mp4"
+    uncoded(odd, "bgr4")
+    good.write_bytes(movie(good))
+    shard([odd, good], tmp_path / "shard", 1)
+    first, second = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert (first["status"], second["status"]) == ("unsupported_codec", "ok")
+    assert first["reason"].startswith("frames of pixel format bgr4 cannot be converted: ")
+
+
+def test_output_is_the_same_for_any_number_of_processes(tmp_path):
+    paths = [tmp_path / f"{i}.mp4" for i in range(9)]
+    for i, path in enumerate(paths):
+        path.write_bytes(movie(path, frames=8 + 16 * (i % 3)))
+    (tmp_path / "4.mp4").write_bytes(b"no video")
+    assert shard(paths, tmp_path / "one", 1) == shard(paths, tmp_path / "three", 3)
+
+
+def test_one_good_video_among_29_bad_ones_is_delivered(tmp_path):
+    good, *bad = (tmp_path / f"{i:02}.mp4" for i in range(30))
+    good.write_bytes(movie(good))
+    for i, path in enumerate(bad):
+        path.write_bytes(good.read_bytes()[: 40 * i])
+    shard([*bad[:15], good, *bad[15:]], tmp_path / "shard", 2)
+    index = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert len(index) == 30
+    assert [(row["id"], row["row"]) for row in index if row["status"] == "ok"] == [("00.mp4", 0)]
+    assert open_array(tmp_path / "shard/clips.npy").shape[0] == 1
+
+
+def test_a_fact_that_no_table_holds_costs_one_video(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.mp4" for i in range(3)]
+    for path in paths:
+        path.write_bytes(movie(path))
+
+    def probe(path, settings):  # what a damaged header made of a rotation, once
+        return probe_video(path, settings) | ({"rotation": -(2**31)} if path.endswith("1.mp4") else {})
+
+    monkeypatch.setattr("clipfold.video.probe_shard.probe_video", probe)
+    shard(paths, tmp_path / "shard", 2)
+    statuses = [row["status"] for row in read_table(tmp_path / "shard/index.parquet").to_pylist()]
+    assert statuses == ["ok", "unreadable", "ok"]
+
+
+def test_limits_on_frames_and_size_are_kept(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(movie(path, frames=24, size=(96, 64)))
+    assert probe_video(str(path), ProbeSettings(max_frames=23))["status"] == "too_large"
+    assert probe_video(str(path), ProbeSettings(max_pixels=96 * 64 - 1))["status"] == "too_large"
+    assert probe_video(str(path), ProbeSettings(max_frames=24, max_pixels=96 * 64))["status"] == "ok"
+    assert probe_video(str(path), ProbeSettings(min_frames=25))["status"] == "too_short"
+
+
+def test_of_a_truncated_video_the_frames_before_the_cut_are_kept(tmp_path):
+    path = tmp_path / "cut.mkv"
+    whole = movie(path, frames=48)
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    shard([path], tmp_path / "shard", 1)
+    (row,) = read_table(tmp_path / "shard/index.parquet").to_pylist()
+    assert (row["status"], row["row"]) == ("truncated", 0)
+    assert "last good one is" in row["reason"] or "after" in row["reason"]
+    assert 0 < max(row["clips_frames"]) < 47
+    assert open_array(tmp_path / "shard/clips.npy")[0].reshape(4, -1).any(axis=1).all()

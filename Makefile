@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FOLDER ?= demo
 
-.PHONY: help setup demo test test-slurm lint lock dag costs clean clean-results clean-demo
+.PHONY: help setup demo test test-slurm lint lock dag usage clean clean-results clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
@@ -12,8 +12,8 @@ help:
 	@echo "make setup       only make .venv with everything in it"
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        choose versions anew and write requirements.lock"
-	@echo "make dag         draw the graph of rules, as in README.md"
-	@echo "make costs       what jobs asked for and what they used, in FOLDER (demo)"
+	@echo "make dag         draw the graph of rules, as in docs/graph.md"
+	@echo "make usage       what jobs asked for and what they used, in FOLDER (demo)"
 	@echo "make clean-results  remove what runs made in FOLDER (demo); asks first, says what stays, never takes videos"
 	@echo "make clean       the same and Snakemake's records of them"
 	@echo "make clean-demo  remove the demo's videos and results"
@@ -56,7 +56,7 @@ lock: setup
 dag: setup
 	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
 
-costs: setup
+usage: setup
 	@$(BIN)/python -m clipfold.resources.usage $(FOLDER)/results
 
 clean-results:

@@ -12,7 +12,7 @@ include: "rules/common.smk"
 include: "rules/probe.smk"
 include: "rules/decode.smk"
 include: "rules/augment.smk"
-include: "rules/scale.smk"
+include: "rules/resize.smk"
 include: "rules/embed.smk"
 include: "rules/features.smk"
 include: "rules/leakage.smk"
@@ -30,7 +30,8 @@ rule all:
         rules.report.output,
         rules.evaluate.output,
         rules.splits.output,
-        rules.gate.output,
+        rules.audit.output,
+        rules.check_leakage.output,
         *[of_each_fold(file) for file in ("fit.json", "history.csv", "predictions.parquet")],
         MODEL_FILES,
         expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),

@@ -42,7 +42,7 @@ CONFIG = {
     ],
 }
 COMPARED = ("models/*/*/predictions.parquet", "models/*/*/model.safetensors", "evaluation/*.parquet")
-STAGES = ("metadata", "frames", "augmented", "scaled", "features", "splits", "models", "evaluation", "report")
+STAGES = ("metadata", "frames", "augmented", "resized", "features", "splits", "models", "evaluation", "report")
 MOST_STARTS = 6
 
 
@@ -107,7 +107,7 @@ class Campaign:
 
     def cut_short(self) -> str:
         kinds = (".parquet", ".npy", ".safetensors", ".json", ".skops")
-        files = [p for p in sorted(self.results.rglob("*")) if p.suffix in kinds and p.name != "requests.json"]
+        files = [p for p in sorted(self.results.rglob("*")) if p.suffix in kinds and p.name != "resources.json"]
         for path in self.random.sample(files, min(len(files), self.random.randint(1, 3))):
             times = path.stat()
             os.truncate(path, self.random.randrange(max(1, times.st_size)))

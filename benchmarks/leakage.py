@@ -20,7 +20,7 @@ import numpy as np
 
 from clipfold.demo.encode import Take, encode
 from clipfold.demo.near_duplicates import CHANGES, Copy
-from clipfold.leakage.hashes import sign_shard
+from clipfold.leakage.hashes import hash_shard
 from clipfold.leakage.matches import match
 from clipfold.manifest.read import Video, read_manifest
 from clipfold.settings import DecodeSettings, ProbeSettings
@@ -90,7 +90,7 @@ def matched(videos: list[Video], folder: Path) -> list[dict[str, object]]:
     probe_shard(rows, path["metadata"], ProbeSettings(), workers=2)
     arrays = {view: path[view] for view in ("clips", "motion", "native")}
     decode_shard(path["metadata"], arrays, path["index"], DecodeSettings(), workers=2)
-    sign_shard(path["clips"], path["index"], path["hashes"], path["pictures"])
+    hash_shard(path["clips"], path["index"], path["hashes"], path["pictures"])
     match([path["hashes"]], [path["pictures"]], [path["index"]], path["out"], threads=2)
     return list(read_table(path["out"]).to_pylist())
 

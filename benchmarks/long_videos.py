@@ -3,7 +3,7 @@
     python benchmarks/long_videos.py long --source 'clips/*.mp4'
 
 Their content is made up (a camera panning over a picture, a fixed camera, noise) or, with --source, strung together
-from clips of your own, which compress as real recordings do. Needs the ffmpeg program; takes minutes on one core.
+from clips of your own, which compress as real recordings do. Resources the ffmpeg program; takes minutes on one core.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def decode_demo(folder: Path) -> tuple[dict[str, list[str]], str]:
-    """Makes and decodes videos; returns the files of their shard, and of the fold in which 8 of them play all roles."""
+    """Makes and decodes videos; returns the files of their shard, and a fold in which 8 of them are in all splits."""
     videos = read_manifest(make_demo(folder, sources=3), {})
     rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in videos]
     metadata, index, clips = folder / "metadata.parquet", folder / "index.parquet", folder / "clips.npy"
@@ -57,8 +57,8 @@ def decode_demo(folder: Path) -> tuple[dict[str, list[str]], str]:
     data = {
         "clips": [str(clips)],
         "index": [str(index)],
-        "copies": [str(folder / "copies.npy")],
-        "copies_index": [str(folder / "copies.parquet")],
+        "augmented": [str(folder / "copies.npy")],
+        "augmented_index": [str(folder / "copies.parquet")],
     }
     return data, write_fold(folder / "splits.parquet", labels, dict.fromkeys(("train", "val", "test"), chosen))
 

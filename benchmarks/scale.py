@@ -1,4 +1,4 @@
-"""What a start of Snakemake costs with many videos: time to parse, time and memory of a dry run, number of jobs.
+"""What a start of Snakemake usage with many videos: time to parse, time and memory of a dry run, number of jobs.
 
     python benchmarks/scale.py --videos 100000 --json scale.json
 
@@ -22,7 +22,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 MODELS = ["logistic_regression", "svm", "feature_mlp", "gradient_boosting", "naive_cnn", "variable_ar_cnn"]
 MODELS += ["slowfast", "x3d", "vit_gru", "vit_transformer", "cnn_lstm", "r3d_18"]
-DATA = ("probe", "decode", "augment", "scale", "features", "signatures")
+DATA = ("probe", "decode", "augment", "resize", "features", "hashes")
 
 
 def make_videos(folder: Path, videos: int) -> None:

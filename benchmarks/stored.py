@@ -56,7 +56,7 @@ def store_clips(folder: Path, videos: int, frames: int, size: int, copies: int =
             for _ in range(copies):
                 others.append(clip ^ rng.integers(0, 8, clip.shape, np.uint8))
     names = [f"{number:05}" for number in range(videos)]
-    return index_clips(folder, names, copies, size) | {"clips": [str(clips)], "copies": [str(augmented)]}
+    return index_clips(folder, names, copies, size) | {"clips": [str(clips)], "augmented": [str(augmented)]}
 
 
 def index_clips(folder: Path, ids: Sequence[str], copies: int, size: int) -> dict[str, list[str]]:
@@ -67,18 +67,20 @@ def index_clips(folder: Path, ids: Sequence[str], copies: int, size: int) -> dic
     more = [{"id": name, "row": row * copies + copy} for row, name in enumerate(ids) for copy in range(copies)]
     schema = pa.schema({"id": pa.string(), "row": pa.int64()})
     write_table(others, pa.Table.from_pylist(more, schema=schema))
-    return {"index": [str(index)], "copies_index": [str(others)]}
+    return {"index": [str(index)], "augmented_index": [str(others)]}
 
 
-def write_fold(path: Path, labels: dict[str, str], roles: dict[str, Sequence[str]]) -> str:
+def write_fold(path: Path, labels: dict[str, str], ids_of: dict[str, Sequence[str]]) -> str:
     """Writes the table of one fold; returns its path.
 
     Args:
         path: Where to.
         labels: Id -> label.
-        roles: Role -> ids in it; an id may be in several.
+        ids_of: Split -> ids in it; an id may be in several.
     """
-    rows = [{"fold": 0, "id": name, "label": labels[name], "role": role} for role, ids in roles.items() for name in ids]
+    rows = [
+        {"fold": 0, "id": name, "label": labels[name], "split": split} for split, ids in ids_of.items() for name in ids
+    ]
     write_table(path, pa.Table.from_pylist(rows))
     return str(path)
 

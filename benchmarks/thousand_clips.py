@@ -33,7 +33,7 @@ import pandas as pd
 
 from clipfold.manifest.read import read_manifest
 from clipfold.manifest.shards import shard_videos
-from clipfold.resources.usage import read_uses
+from clipfold.resources.usage import read_usage
 
 PROJECT = Path(__file__).resolve().parents[1]
 CORES = 2
@@ -76,13 +76,13 @@ def run_workflow(folder: Path, whole: bool) -> tuple[float, float]:
         *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(folder)),
         *("--profile", str(PROJECT / "profiles/local"), "--cores", str(CORES)),
         *("--configfile", str(folder / "config.yaml"), "--quiet", "all", "--"),
-        *([] if whole else [f"results/scaled/{SIZE}/{shard}/frames.npy" for shard in shards]),
+        *([] if whole else [f"results/resized/{SIZE}/{shard}/frames.npy" for shard in shards]),
     ]
     (folder / "config.yaml").write_text(json.dumps(CONFIG))
     started = time.perf_counter()
     subprocess.run(command, check=True)
     wall = time.perf_counter() - started
-    asked = json.loads((folder / "results/requests.json").read_text())
+    asked = json.loads((folder / "results/resources.json").read_text())
     work = 0.0
     for log in (folder / "logs").rglob("*.log"):
         rule = log.relative_to(folder / "logs").parts[0].removesuffix(".log")
@@ -129,7 +129,7 @@ def main() -> None:
         index = pd.concat(indices)
         stages = {
             rule: round(sum(use.seconds for use in uses), 1)
-            for rule, uses in read_uses(folder / "results/benchmarks").items()
+            for rule, uses in read_usage(folder / "results/benchmarks").items()
         }
     result: dict[str, Any] = {
         "clips": len(clips),

@@ -37,12 +37,12 @@ from clipfold.models.device import choose_device, place
 from clipfold.models.embed import embed_shard
 from clipfold.models.inputs import as_input
 from clipfold.storage.job import keep_freed_memory
-from clipfold.training.batches import Batch, Source
+from clipfold.training.batches import Batch, BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.optimisation import make_optimizer
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import StopRequest
-from clipfold.training.trainer import Loop
+from clipfold.training.trainer import Trainer
 
 ON_CPU = {
     "naive_cnn": {"architecture": "naive_cnn", "frames": 16, "size": 64},
@@ -129,11 +129,11 @@ def _in_order(entry: Model, videos: int) -> list[Any]:
     return [(np.arange(i, i + batch), np.zeros(batch, np.int64)) for i in range(0, videos, batch)]
 
 
-def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch.device) -> Source:
+def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch.device) -> BatchSource:
     settings = entry.settings
     clips = Clips(data, settings["frames"], settings["size"], settings["size"])
     names = [f"{number:05}" for number in range(videos)]
-    return Source(clips, names, np.arange(videos) % 2, device, 2, copies=True)
+    return BatchSource(clips, names, np.arange(videos) % 2, device, 2, copies=True)
 
 
 class SideBySide(Recorder):
@@ -191,7 +191,7 @@ def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
     epochs = -(-steps // (videos // batch))
     settings |= {"epochs": epochs, "patience": epochs}
     state = folder / "checkpoint.pt"
-    Loop(network, settings, train, val, 2, 0, batch, recorder, state, "", StopRequest(), Processes()).run()
+    Trainer(network, settings, train, val, 2, 0, batch, recorder, state, "", StopRequest(), Processes()).run()
     for bare in bares.values():
         bare.end()
     return compared(recorder)
@@ -316,9 +316,9 @@ def frozen(entry: Model, folder: Path, videos: int, epochs: int, rounds: int) ->
     labels = {name: LABELS[int(name) % 2] for name in names}
     parts = {"train": names[: videos // 2], "val": names[videos // 2 : -videos // 4], "test": names[-videos // 4 :]}
     splits = write_fold(folder / "splits.parquet", labels, parts)
-    embedded = data | {kind: [str(folder / f"{kind}-embedded.npy")] for kind in ("clips", "copies")}
+    embedded = data | {kind: [str(folder / f"{kind}-embedded.npy")] for kind in ("clips", "augmented")}
     once = cpu_seconds(
-        lambda: [embed_shard(data[kind][0], embedded[kind][0], settings, 0, 1) for kind in ("clips", "copies")]
+        lambda: [embed_shard(data[kind][0], embedded[kind][0], settings, 0, 1) for kind in ("clips", "augmented")]
     )
     changes = {"freeze": True, "epochs": epochs, "patience": epochs}
     whole, stored = [], []

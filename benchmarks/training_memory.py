@@ -66,7 +66,7 @@ def main() -> None:
         process = context.Process(target=fit, args=(data, splits, str(folder), args.epochs))
         process.start()
         by_epoch = watch(process, folder / "history.csv")
-        stored = sum(Path(path).stat().st_size for kind in ("clips", "copies") for path in data[kind])
+        stored = sum(Path(path).stat().st_size for kind in ("clips", "augmented") for path in data[kind])
         record = json.loads((folder / "record.json").read_text())
     later = [by_epoch[epoch] for epoch in range(1, args.epochs)]
     result = {

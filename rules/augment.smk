@@ -3,7 +3,7 @@ rule augment:
         clips="results/frames/{shard}/clips.npy",
         index="results/frames/{shard}/index.parquet",
     output:
-        clips=passing("results/augmented/{shard}/clips.npy", needed=LEARNT_AS_STORED),
+        clips=passing("results/augmented/{shard}/clips.npy", needed=TRAINED_AS_STORED),
         index="results/augmented/{shard}/index.parquet",
     log:
         "logs/augment/{shard}.log",

@@ -3,7 +3,7 @@ import atexit
 import signal
 import time
 
-from clipfold.resources.usage import Request, forecast, note_requests, read_uses
+from clipfold.resources.usage import Request, forecast, record_requests, read_usage
 
 # SLURM's warning before a time limit goes to all processes of a job. Training writes a checkpoint and ends; the Snakemake
 # around it has to live until then.
@@ -15,7 +15,7 @@ if not workflow.is_main_process:
 localrules:
     splits,
     audit,
-    gate,
+    check_leakage,
     report,
 
 
@@ -36,7 +36,7 @@ def say_forecast():
     jobs = list(planned_requests())
     if jobs:
         limits = workflow.resource_settings
-        print(forecast(jobs, read_uses(Path("results/benchmarks")), limits.cores, limits.nodes or 1), file=sys.stderr)
+        print(forecast(jobs, read_usage(Path("results/benchmarks")), limits.cores, limits.nodes or 1), file=sys.stderr)
 
 
 # A dry run has no hook of its own.
@@ -47,7 +47,7 @@ if workflow.is_main_process:
 def check_results_folder():
     """A run that cannot write its results should say so before its first job does."""
     try:
-        note_requests(Path("results/requests.json"), planned_requests())
+        record_requests(Path("results/resources.json"), planned_requests())
     except OSError as error:
         raise WorkflowError(f"results cannot be written to {Path('results').resolve()}: {error.strerror}") from None
 

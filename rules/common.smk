@@ -13,13 +13,13 @@ from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import validate
 
-from clipfold.storage.integrity import damaged, incomplete
+from clipfold.storage.integrity import incomplete_lists, truncated_outputs
 from clipfold.models.catalog import plan_models, plan_shortcuts
-from clipfold.manifest.read import find_manifest, is_address, read_extras, read_manifest, read_roles
+from clipfold.manifest.read import find_manifest, is_address, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.splits.feasibility import count_folds
 from clipfold.storage.fingerprint import fingerprint
-from clipfold.resources.estimate import learn, read_records
+from clipfold.resources.estimate import estimate, read_records
 from clipfold.settings import (
     AugmentSettings,
     DecodeSettings,
@@ -63,7 +63,7 @@ try:
     MANIFEST = find_manifest(config["manifest"], [Path(), Path(workflow.basedir)])
     VIDEOS = read_manifest(MANIFEST, config["columns"])
     check_allowed(config["allow_leakage"], SPLITS.scheme)
-    GIVEN_ROLES = read_roles(MANIFEST, config["columns"]) if SPLITS.scheme == "column" else {}
+    GIVEN_SPLITS = read_splits(MANIFEST, config["columns"]) if SPLITS.scheme == "column" else {}
     FOLDS = range(count_folds(VIDEOS, SPLITS.scheme, SPLITS.folds, SPLITS.repeats))
     SHARDS = shard_videos(VIDEOS, config["shard_size"])
 except ValueError as error:
@@ -71,7 +71,7 @@ except ValueError as error:
 
 # Files that nothing more is made of once their consumers are done. What models learn from is named in a collection, of
 # which Snakemake does not know that it needs them.
-LEARNT_AS_STORED = any(model.settings.get("size") == DECODE.size for model in MODELS if model.input == "clips")
+TRAINED_AS_STORED = any(model.settings.get("size") == DECODE.size for model in MODELS if model.input == "clips")
 
 
 def passing(path, needed=False):
@@ -87,27 +87,28 @@ STAGES = [
     "metadata",
     "frames",
     "augmented",
-    "scaled",
+    "resized",
     "embedded",
     "features",
     "splits",
     "collections",
     "models",
-    "signatures",
+    "hashes",
     "explanations",
 ]
 if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
-    for path in chain.from_iterable(damaged(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
+    for path in chain.from_iterable(truncated_outputs(Path("results", s)) for s in [*STAGES, "evaluation", "report"]):
         logger.warning(f"{path} is cut short, as after a full or failing disk: removed, to be made again if needed")
         path.unlink()
     # Snakemake sees the list of a model's files, not the files: without the list it makes those that a model still needs.
-    for path in incomplete(Path("results/collections")):
+    for path in incomplete_lists(Path("results/collections")):
         logger.warning(f"{path} lists files that are gone: removed, to be made again with what is needed of them")
         path.unlink()
 
 # What fits ask for; only the run itself asks.
 NEEDS = {
-    m.name: learn(m, read_records(Path("results/models", m.name).glob("fold-*/fit.json")), len(VIDEOS)) for m in MODELS
+    m.name: estimate(m, read_records(Path("results/models", m.name).glob("fold-*/fit.json")), len(VIDEOS))
+    for m in MODELS
 }
 
 # Processes of a data job. On one machine with more shards than cores, jobs side by side waste less than processes in one.
@@ -211,7 +212,7 @@ MODEL_FILES = [f"results/models/{m.name}/fold-{fold}/model.{SUFFIX[m.input]}" fo
 def clips_at(size, stored):
     """The clips of a shard at a size, of the videos themselves ("frames") or their copies ("augmented")."""
     at_hand = f"results/{stored}/{{shard}}/clips.npy"
-    return at_hand if size == DECODE.size else f"results/scaled/{size}/{{shard}}/{stored}.npy"
+    return at_hand if size == DECODE.size else f"results/resized/{size}/{{shard}}/{stored}.npy"
 
 
 def collection(model, encoded=True):
@@ -226,8 +227,8 @@ def collection(model, encoded=True):
     return name, {
         "clips": clips,
         "index": "results/frames/{shard}/index.parquet",
-        "copies": copies,
-        "copies_index": "results/augmented/{shard}/index.parquet",
+        "augmented": copies,
+        "augmented_index": "results/augmented/{shard}/index.parquet",
     }
 
 

@@ -1,14 +1,14 @@
-rule signatures:
+rule hashes:
     input:
         clips="results/frames/{shard}/clips.npy",
         index="results/frames/{shard}/index.parquet",
     output:
-        hashes="results/signatures/{shard}/hashes.npy",
-        pictures="results/signatures/{shard}/pictures.npy",
+        hashes="results/hashes/{shard}/hashes.npy",
+        pictures="results/hashes/{shard}/pictures.npy",
     log:
-        "logs/signatures/{shard}.log",
+        "logs/hashes/{shard}.log",
     benchmark:
-        "results/benchmarks/signatures/{shard}.tsv"
+        "results/benchmarks/hashes/{shard}.tsv"
     conda:
         "../envs/decode.yaml"
     threads: 1
@@ -16,15 +16,15 @@ rule signatures:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code_of("signatures", "clipfold.leakage.hashes"),
+        code=code_of("hashes", "clipfold.leakage.hashes"),
     script:
-        "../workflow/scripts/signatures.py"
+        "../workflow/scripts/hashes.py"
 
 
 rule matches:
     input:
-        hashes=expand("results/signatures/{shard}/hashes.npy", shard=SHARDS),
-        pictures=expand("results/signatures/{shard}/pictures.npy", shard=SHARDS),
+        hashes=expand("results/hashes/{shard}/hashes.npy", shard=SHARDS),
+        pictures=expand("results/hashes/{shard}/pictures.npy", shard=SHARDS),
         indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
     output:
         "results/splits/matches.parquet",
@@ -47,7 +47,7 @@ rule matches:
 rule audit:
     input:
         audit="results/splits/audit.json",
-        dealt="results/splits/dealt.parquet",
+        folds="results/splits/folds.parquet",
         matches="results/splits/matches.parquet",
         clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),
         indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
@@ -61,6 +61,7 @@ rule audit:
         "logs/audit.log",
     benchmark:
         "results/benchmarks/audit.tsv"
+    priority: 1  # before check_leakage, whose error points to the page
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -73,18 +74,18 @@ rule audit:
         "../workflow/scripts/audit.py"
 
 
-# A rule of its own, and not the end of `splits`: of a job that fails, the page that shows why would be deleted.
-rule gate:
+# A rule of its own, not the end of `splits`: Snakemake would delete what a failing job wrote. It does not wait for the
+# page (an `ancient` input makes Snakemake skip jobs that lack their output, 9.27), which is written first all the same.
+rule check_leakage:
     input:
-        dealt="results/splits/dealt.parquet",
+        folds="results/splits/folds.parquet",
         audit="results/splits/audit.json",
-        page=ancient("results/splits/audit.html"),
     output:
         "results/splits/splits.parquet",
     log:
-        "logs/gate.log",
+        "logs/check_leakage.log",
     benchmark:
-        "results/benchmarks/gate.tsv"
+        "results/benchmarks/check_leakage.tsv"
     conda:
         "../envs/train.yaml"
     threads: 1
@@ -92,6 +93,7 @@ rule gate:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code_of("gate", "clipfold.leakage.check"),
+        page="results/splits/audit.html",
+        code=code_of("check_leakage", "clipfold.leakage.check"),
     script:
-        "../workflow/scripts/gate.py"
+        "../workflow/scripts/check_leakage.py"

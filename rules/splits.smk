@@ -4,7 +4,7 @@ rule splits:
         indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
         matches="results/splits/matches.parquet",
     output:
-        dealt="results/splits/dealt.parquet",
+        folds="results/splits/folds.parquet",
         quarantine="results/splits/quarantine.parquet",
         audit="results/splits/audit.json",
     log:
@@ -20,7 +20,7 @@ rule splits:
     params:
         settings=config["splits"],
         folds=len(FOLDS),
-        given=GIVEN_ROLES,
+        given=GIVEN_SPLITS,
         policy=config["policy"],
         allowed=config["allow_leakage"],
         seed=config["seed"],

@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-STAGES = ("metadata", "frames", "augmented", "scaled", "embedded", "features", "splits", "collections", "training")
-STAGES += ("models", "signatures", "explanations", "evaluation", "report", "benchmarks")
+STAGES = ("metadata", "frames", "augmented", "resized", "embedded", "features", "splits", "collections", "training")
+STAGES += ("models", "hashes", "explanations", "evaluation", "report", "benchmarks")
 KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
 
 
 def made(folder: Path) -> Iterator[Path]:
     """Files that the workflow made below a folder."""
-    yield from (path for path in [folder / "results/requests.json"] if path.is_file())
+    yield from (path for path in [folder / "results/resources.json"] if path.is_file())
     for place in [*(folder / "results" / stage for stage in STAGES), folder / "logs"]:
         kinds = KINDS if place.name != "logs" else {".log"}
         for path, _, names in os.walk(place) if not place.is_symlink() else ():

@@ -125,7 +125,7 @@ class AugmentSettings:
 
 
 SCHEMES = ("grouped", "stable", "leave_one_group_out", "column", "random")
-LEAKS = ("groups", "copies", "near_duplicates", "random")
+LEAKS = ("groups", "duplicates", "near_duplicates", "random")
 """What `allow_leakage` can name; `random` stands for all that the scheme `random` tears apart."""
 
 

@@ -32,20 +32,20 @@ def settings_of(architecture, **changes):
 def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
     """Clips whose brightness tells the class, in two shards; returns what a fit takes of them."""
     random = np.random.default_rng(1)
-    roles = ["train"] * train + ["val"] * val + ["test"] * test
-    ids = [f"{role}{i}" for i, role in enumerate(roles)]
+    of_each = ["train"] * train + ["val"] * val + ["test"] * test
+    ids = [f"{split}{i}" for i, split in enumerate(of_each)]
     labels = [f"c{i % classes}" for i in range(len(ids))]
     clips = random.integers(0, 150, (len(ids), FRAMES, SIZE, SIZE, 3), np.uint8)
     clips += (np.arange(len(ids)) % classes * 80 // (classes - 1)).astype(np.uint8)[:, None, None, None, None]
     clips[:, :, :8] = clips[:, :, 24:] = 0
-    data = {"clips": [], "index": [], "copies": [], "copies_index": []}
+    data = {"clips": [], "index": [], "augmented": [], "augmented_index": []}
     for shard in range(2):
         mine = range(shard, len(ids), 2)
         index = [{"id": ids[i], "row": row, "clips_box": [8, 0, 16, SIZE]} for row, i in enumerate(mine)]
         index.append({"id": f"lost{shard}", "row": None, "clips_box": None})
         made = [{"id": ids[i], "copy": c, "row": r * copies + c} for r, i in enumerate(mine) for c in range(copies)]
         shown = [np.roll(clips[i], 1 + c, axis=2) for i in mine for c in range(copies)]
-        for name, array in (("clips", clips[mine]), ("copies", np.array(shown).reshape(-1, *clips.shape[1:]))):
+        for name, array in (("clips", clips[mine]), ("augmented", np.array(shown).reshape(-1, *clips.shape[1:]))):
             path = Path(folder, f"{shard}", f"{name}.npy")
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, array)
@@ -54,10 +54,12 @@ def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
         data["index"].append(str(path.parent / "index.parquet"))
         if copies:
             write_table(path.parent / "copies.parquet", pa.Table.from_pylist(made))
-            data["copies_index"].append(str(path.parent / "copies.parquet"))
+            data["augmented_index"].append(str(path.parent / "copies.parquet"))
     if not copies:
-        data["copies"] = []
-    rows = [{"id": i, "label": c, "group": i, "fold": 0, "role": r} for i, c, r in zip(ids, labels, roles, strict=True)]
+        data["augmented"] = []
+    rows = [
+        {"id": i, "label": c, "group": i, "fold": 0, "split": r} for i, c, r in zip(ids, labels, of_each, strict=True)
+    ]
     write_table(Path(folder, "splits.parquet"), pa.Table.from_pylist(rows))
     return {"data": data, "splits": str(Path(folder, "splits.parquet"))}
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from helpers.evaluated import OUTPUTS, write_facts
 
-from clipfold.clips.filmstrip import encode_strip
+from clipfold.clips.filmstrip import encode_filmstrip
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.explain import on_clips, on_features
 from clipfold.splits.split import QUARANTINE, SCHEMA
@@ -32,7 +32,7 @@ def write_run(
     labels = [names[i % len(names)] for i in range(count)]
     used = range(count - 2)
     group = [f"recording {i // 5}" for i in range(count)]
-    roles = ("test", "val", "train", "train")
+    order = ("test", "val", "train", "train")
     probed = [
         {"id": ids[i], "label": labels[i], "group": group[i], "status": "ok", "frames": 60 + i, "duration": 2 + i / 30}
         | {"fps": 30.0, "vfr": i % 9 == 0, "width": 640, "height": 360, "codec": "h264", "has_audio": i % 2 == 0}
@@ -46,7 +46,7 @@ def write_run(
             "group": group[i],
             "repeat": 0,
             "fold": f,
-            "role": roles[(i // 5 + f) % folds],
+            "split": order[(i // 5 + f) % folds],
         }
         for f in range(folds)
         for i in used
@@ -57,7 +57,8 @@ def write_run(
         for i, stage, status in ((count - 1, "probe", "truncated"), (count - 2, "decode", "corrupt"))
     ]
     write_table(folder / "quarantine.parquet", rejected, QUARANTINE)
-    audit = {key: [] for key in ("groups_across_roles", "copies_across_roles", "copies", "conflicting_labels")}
+    keys = ("groups_across_splits", "duplicates_across_splits", "duplicates", "conflicting_labels")
+    audit = {key: [] for key in keys}
     write_json(folder / "audit.json", audit | {"leaks": 0, "manifest": count, "usable": len(used), "quarantined": 2})
 
     architectures = ("logistic_regression", "svm", "naive_cnn", "slowfast")
@@ -72,8 +73,8 @@ def write_run(
         table = pd.DataFrame(values, columns=[f"p_{name}" for name in order]).assign(id=ids, label=labels)
         for fold in range(folds):
             place = folder / model / f"fold-{fold}"
-            role = {row["id"]: row["role"] for row in splits if row["fold"] == fold}
-            part = table.assign(role=table.id.map(role)).query("role == 'test' or role == 'val'")
+            split = {row["id"]: row["split"] for row in splits if row["fold"] == fold}
+            part = table.assign(split=table.id.map(split)).query("split == 'test' or split == 'val'")
             write_table(place / "predictions.parquet", pa.Table.from_pandas(part, preserve_index=False))
             epochs = np.arange(1, 25 if network else 2)
             losses = {"train_loss": 0.9 * 0.9**epochs + 0.1, "val_loss": 0.7 - 0.03 * epochs + 0.0015 * epochs**2}
@@ -140,7 +141,14 @@ def write_explanations(folder: Path, models: list[str], ids: list[str], classes:
             clips = np.repeat(np.repeat(random.integers(0, 255, (10, 8, 12, 8, 3)).astype(np.uint8), 14, 2), 14, 3)
             rows = [
                 facts
-                | {"id": name, "wrong": i < 6, "frames": 8, "width": 112, "height": 168, "picture": encode_strip(clip)}
+                | {
+                    "id": name,
+                    "wrong": i < 6,
+                    "frames": 8,
+                    "width": 112,
+                    "height": 168,
+                    "picture": encode_filmstrip(clip),
+                }
                 for i, (name, clip) in enumerate(zip(ids[-10:], clips, strict=True))
             ]
             write_table(paths[model], rows, on_clips.SCHEMA)

@@ -54,7 +54,7 @@ def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
         (lambda: SplitSettings(scheme="kfold"), "splits.scheme is 'kfold': use one of grouped, stable"),
         (lambda: SplitSettings(repeats=0), "splits.repeats is 0"),
         (lambda: SplitSettings(scheme="column", repeats=2), "splits.repeats is 2: use 1: column tests the same"),
-        (lambda: check_allowed(["group"], "grouped"), "allow_leakage is 'group': use any of groups, copies, near"),
+        (lambda: check_allowed(["group"], "grouped"), "allow_leakage is 'group': use any of groups, duplicates, near"),
         (lambda: check_allowed(["groups"], "random"), r"splits.scheme is 'random': .* allow_leakage: \[random\]"),
         (lambda: SplitSettings(validation=0.6), "splits.validation is 0.6"),
         (lambda: PolicySettings(corrupt="drop"), "policy.corrupt is 'drop': use one of quarantine, fail, use"),

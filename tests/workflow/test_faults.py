@@ -90,7 +90,7 @@ def test_a_file_cut_short_is_found_and_made_again(workflow, pattern):
 def test_what_a_model_learns_from_is_made_again_only_where_a_model_needs_it(workflow):
     before = workflow.results()
     results = workflow.directory / "results"
-    learnt = next(results.glob("scaled/32/*/frames.npy"))
+    learnt = next(results.glob("resized/32/*/frames.npy"))
     learnt.unlink()
     said = workflow.run()
     assert "results/collections/clips_32.json lists files that are gone" in said

@@ -40,7 +40,7 @@ def embedding_jobs(workflow: Workflow) -> list[str]:
 def test_every_model_predicts_every_usable_video_in_its_fold(trained):
     predicted = read_table(trained.directory / "results/evaluation/predictions.parquet").to_pandas()
     splits = read_table(trained.directory / "results/splits/splits.parquet").to_pandas()
-    tested = sorted(splits.loc[splits.role == "test", "id"])
+    tested = sorted(splits.loc[splits.split == "test", "id"])
     assert set(predicted.model) == set(NAMES)
     for name in NAMES:
         assert sorted(predicted.loc[predicted.model == name, "id"]) == tested

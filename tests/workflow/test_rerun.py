@@ -10,8 +10,8 @@ EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
-TRAINING = {"splits": 1, "audit": 1, "gate": 1, **COLLECTED, **SVM, **CNN}
-SHARD = {"probe": 1, "signatures": 1, "matches": 1, "decode": 1, "augment": 1, "scale": 2, "features": 1}
+TRAINING = {"splits": 1, "audit": 1, "check_leakage": 1, **COLLECTED, **SVM, **CNN}
+SHARD = {"probe": 1, "hashes": 1, "matches": 1, "decode": 1, "augment": 1, "resize": 2, "features": 1}
 
 
 def test_nothing_changed_nothing_to_be_done(finished):
@@ -69,9 +69,9 @@ def test_a_variant_added_runs_the_variant(workflow):
             "_EPSILON = 2e-3",
             {"features": 2, "collect_features": 1, **SVM},
         ),
-        ("models/svm.py", "probability=True", "probability=1", SVM),
+        ("models/architectures/svm.py", "probability=True", "probability=1", SVM),
         (
-            "training/step.py",
+            "training/train_step.py",
             "total = torch.zeros_like",
             "total = 1 * torch.zeros_like",
             CNN,
@@ -87,7 +87,14 @@ def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):
     path.write_text(text.replace(old, new))
     planned = workflow.planned()
     assert planned == expected
-    assert not {"probe", "decode", "augment", "scale"} & planned.keys()
+    assert not {"probe", "decode", "augment", "resize"} & planned.keys()
+
+
+def test_a_lost_report_is_made_again_whatever_else_is(workflow):
+    (workflow.directory / "results/report/index.html").unlink()
+    page = workflow.project / "src/clipfold/leakage/page.html"
+    page.write_text(page.read_text() + "<!-- edited -->")
+    assert workflow.planned() == {"audit": 1, "report": 1, "all": 1}
 
 
 def test_a_single_fold_is_run_by_naming_its_file(workflow):

@@ -32,8 +32,8 @@ def test_rows_in_are_rows_predicted_plus_rows_quarantined(finished):
 
 def test_no_group_is_in_two_roles_and_each_video_is_tested_once(finished):
     splits = read_table(finished.directory / "results/splits/splits.parquet").to_pandas()
-    assert splits.groupby(["fold", "group"]).role.nunique().max() == 1
-    assert (splits[splits.role == "test"].groupby("id").size() == 1).all()
+    assert splits.groupby(["fold", "group"]).split.nunique().max() == 1
+    assert (splits[splits.split == "test"].groupby("id").size() == 1).all()
     assert read_json(finished.directory / "results/splits/audit.json")["leaks"] == 0
 
 
@@ -42,9 +42,9 @@ def test_predictions_of_each_fold_are_of_its_val_and_test_part_only(finished):
     for path in (finished.directory / "results/models").glob("*/fold-*/predictions.parquet"):
         fold = int(path.parent.name.removeprefix("fold-"))
         predicted = read_table(path).to_pandas()
-        expected = splits[(splits.fold == fold) & (splits.role != "train")]
-        assert set(predicted[["id", "role"]].itertuples(index=False)) == set(
-            expected[["id", "role"]].itertuples(index=False)
+        expected = splits[(splits.fold == fold) & (splits.split != "train")]
+        assert set(predicted[["id", "split"]].itertuples(index=False)) == set(
+            expected[["id", "split"]].itertuples(index=False)
         )
         assert len(predicted) == len(expected)
         assert predicted.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1)
@@ -137,7 +137,7 @@ def test_slurm_profile_shows_what_each_model_asks_for(finished):
         assert "slurm_partition=" in resources
 
 
-def test_readme_shows_the_graph_of_rules_as_it_is(finished):
+def test_the_docs_show_the_graph_of_rules_as_it_is(finished):
     def edges(text):
         names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
         return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", text)}
@@ -145,7 +145,7 @@ def test_readme_shows_the_graph_of_rules_as_it_is(finished):
     defaults = ["models=[logistic_regression, svm, naive_cnn]", "shortcuts=True"]
     drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", *defaults))
     assert len(drawn) > 20
-    assert edges((PROJECT / "README.md").read_text()) == drawn
+    assert edges((PROJECT / "docs/graph.md").read_text()) == drawn
 
 
 def test_intermediate_files_can_go_and_the_results_stay(finished, workflow):

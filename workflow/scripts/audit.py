@@ -6,4 +6,4 @@ from clipfold.storage import job
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         source = snakemake.input
-        write_page(source.audit, source.dealt, source.matches, source.clips, source.indices, snakemake.output[0])
+        write_page(source.audit, source.folds, source.matches, source.clips, source.indices, snakemake.output[0])

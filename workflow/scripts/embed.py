@@ -1,10 +1,10 @@
 """Rules embed_ENCODER."""
 
 from clipfold.models.embed import embed_shard
-from clipfold.resources.gpus import own_devices
+from clipfold.resources.gpus import reserve_gpus
 from clipfold.storage import job
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
+    with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0)):
         params = snakemake.params
         embed_shard(snakemake.input.clips, snakemake.output[0], params.settings, params.seed, snakemake.threads)

@@ -2,12 +2,12 @@
 
 from importlib import import_module
 
-from clipfold.resources.gpus import own_devices
+from clipfold.resources.gpus import reserve_gpus
 from clipfold.storage import job
 from clipfold.storage.files import read_json
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]), own_devices(snakemake.resources.get("gpu", 0)):
+    with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         clips_only = {name: params[name] for name in ("module", "stored_size")} | params.shown

@@ -10,7 +10,7 @@ if __name__ == "__main__":
             metadata=snakemake.input.metadata,
             indices=snakemake.input.indices,
             matches=snakemake.input.matches,
-            output=snakemake.output.dealt,
+            output=snakemake.output.folds,
             quarantine=snakemake.output.quarantine,
             audit=snakemake.output.audit,
             settings=SplitSettings(**snakemake.params.settings),

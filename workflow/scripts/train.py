@@ -2,14 +2,14 @@
 
 from importlib import import_module
 
-from clipfold.resources.gpus import own_devices
+from clipfold.resources.gpus import reserve_gpus
 from clipfold.storage import job
 from clipfold.storage.files import read_json
 from clipfold.training.task import Task
 
 if __name__ == "__main__":
     gpus = snakemake.resources.get("gpu", 0)
-    with job.logged(snakemake.log[0]), own_devices(gpus):
+    with job.logged(snakemake.log[0]), reserve_gpus(gpus):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = Task(

@@ -10,17 +10,17 @@ QUALITY = 60
 """Of WebP, 0 to 100: at 112 pixels a frame takes some 2 kB."""
 
 
-def evenly(count: int, most: int = FRAMES) -> list[int]:
+def spread_evenly(count: int, most: int = FRAMES) -> list[int]:
     """Indices of at most so many frames, spread evenly.
 
-    >>> evenly(16, 4), evenly(2, 4)
+    >>> spread_evenly(16, 4), spread_evenly(2, 4)
     ([2, 6, 10, 14], [0, 1])
     """
     frames = min(count, most)
     return [(2 * i + 1) * count // (2 * frames) for i in range(frames)]
 
 
-def encode_strip(frames: Array) -> bytes:
+def encode_filmstrip(frames: Array) -> bytes:
     """Write frames side by side as one WebP picture.
 
     Args:

@@ -12,8 +12,8 @@ class Clips:
 
     Args:
         files: `clips`, arrays of the shards, (videos, frames, ...); `index`, their tables with `id`, `row` and the
-            content's box in pixels of the stored clip; `copies` and `copies_index`, the same of the augmented copies,
-            which have the boxes of their videos.
+            content's box in pixels of the stored clip; `augmented` and `augmented_index`, the same for the augmented
+            copies, whose boxes are those of their videos.
         frames: how many frames of each clip to give, spread evenly.
         stored_size: edge in pixels of the square that the boxes are about.
         size: edge in pixels of the clips given.
@@ -32,7 +32,7 @@ class Clips:
                 if row["row"] is not None:
                     self._versions[row["id"]] = [(reader, row["row"])]
                     self._boxes[row["id"]] = scale_box(row["clips_box"], stored_size, size)
-        for path, index in zip(files["copies"], files["copies_index"], strict=True):
+        for path, index in zip(files["augmented"], files["augmented_index"], strict=True):
             reader = ArrayReader(path)
             for row in read_table(index, ["id", "row"]).to_pylist():
                 self._versions[row["id"]].append((reader, row["row"]))

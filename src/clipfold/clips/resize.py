@@ -10,7 +10,7 @@ from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array
 logger = logging.getLogger(__name__)
 
 
-def scale_clip(clip: Array, size: int) -> Array:
+def resize_clip(clip: Array, size: int) -> Array:
     """Scale a clip down by area averaging.
 
     Args:
@@ -25,10 +25,10 @@ def scale_clip(clip: Array, size: int) -> Array:
     return np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in clip])
 
 
-def scale_shard(clips: PathLike, output: PathLike, size: int) -> None:
+def resize_shard(clips: PathLike, output: PathLike, size: int) -> None:
     """Scale an array of clips, (clips, frames, edge, edge, 3), one clip in memory at a time."""
     source = open_array(clips)
     with ArrayWriter(output, (source.shape[1], size, size, 3), np.uint8) as writer:
         for clip in source:
-            writer.append(scale_clip(clip, size))
+            writer.append(resize_clip(clip, size))
     logger.info("%d clips at %d pixels", len(source), size)

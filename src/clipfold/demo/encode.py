@@ -75,7 +75,7 @@ def scheduling_kept() -> Iterator[None]:
     """Give the process its scheduling policy back after encoding.
 
     SVT-AV1 makes the process of a privileged user a real-time one (`SwitchToRealTime` in its sources). All processes
-    started later would inherit that, and two that wait for each other in a loop, as threads of a network's training
+    started later would inherit that, and two that wait for each other in a trainer, as threads of a network's training
     do, would never get off the processor for one another.
     """
     if not hasattr(os, "sched_setscheduler"):  # not Linux

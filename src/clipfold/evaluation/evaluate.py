@@ -56,7 +56,7 @@ def evaluate(
     gathered = {model: pool(model, paths, videos) for model, paths in predictions.items()}
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, seed)
     measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
-    ratio = float((videos.role == "test").sum() / max(1, (videos.role == "train").sum()))
+    ratio = float((videos.split == "test").sum() / max(1, (videos.split == "train").sum()))
     compared, pairs = comparison.compare(measured, ratio, seed, shortcuts)
     mark = {"leakage": read_json(audit)["mark"] if audit else ""}
     pooled = {row["model"]: gathered[row["model"]] for row in compared}

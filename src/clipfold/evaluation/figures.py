@@ -238,7 +238,7 @@ def _svg(draw: Callable[[], Figure], name: str, description: str) -> str:
     body = body.replace("*{stroke-linejoin", f"#{name}-figure *{{stroke-linejoin")
     # Alone, outside a page, it follows the viewer's preference.
     color = "svg:root{color:#1f2328}@media screen and (prefers-color-scheme:dark){svg:root{color:#e6e6e6}}"
-    head = f'<svg id="{name}-figure" role="img" aria-label="{html.escape(description)}" '
+    head = f'<svg id="{name}-figure" split="img" aria-label="{html.escape(description)}" '
     return head + body.replace(">", f">\n <style>{color}</style>", 1)
 
 

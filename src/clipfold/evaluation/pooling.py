@@ -66,12 +66,12 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
     classes = sorted(videos.label.unique())
     columns = [f"p_{name}" for name in classes]
     parts = [
-        read_table(path, ["id", "label", "role", *columns]).to_pandas().assign(fold=fold)
+        read_table(path, ["id", "label", "split", *columns]).to_pandas().assign(fold=fold)
         for fold, path in enumerate(paths)
     ]
     given = pd.concat(parts, ignore_index=True)
-    choices = pd.DataFrame([{"fold": i} | _choose(part[part.role == "val"], classes) for i, part in enumerate(parts)])
-    table = _checked(model, given.loc[given.role == "test", ["id", "fold", *columns]], videos)
+    choices = pd.DataFrame([{"fold": i} | _choose(part[part.split == "val"], classes) for i, part in enumerate(parts)])
+    table = _checked(model, given.loc[given.split == "test", ["id", "fold", *columns]], videos)
     targets, probabilities = target_indices(table.label, classes), table[columns].to_numpy(np.float64)
     chosen = choices.loc[table.fold]
     return Pooled(
@@ -99,7 +99,7 @@ def _choose(val: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
 
 def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     """The rows of the table, if each video was predicted in each fold that tests it, and nowhere else."""
-    expected = videos.loc[videos.role == "test", ["id", "label", "group", "repeat", "fold"]]
+    expected = videos.loc[videos.split == "test", ["id", "label", "group", "repeat", "fold"]]
     repeat = videos.drop_duplicates("fold").set_index("fold")["repeat"]
     tested = pd.MultiIndex.from_frame(expected[["id", "repeat"]])
     found = pd.MultiIndex.from_arrays([given.id, given.fold.map(repeat)])

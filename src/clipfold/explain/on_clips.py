@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
-from clipfold.clips.filmstrip import content, encode_strip, evenly
+from clipfold.clips.filmstrip import content, encode_filmstrip, spread_evenly
 from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import confident_errors, judged, some_hits
 from clipfold.explain.attribution import attribute
@@ -71,12 +71,12 @@ def explain(
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tested = pd.concat(
-        [read_table(path).to_pandas().query("role == 'test'").assign(fold=i) for i, path in enumerate(predictions)]
+        [read_table(path).to_pandas().query("split == 'test'").assign(fold=i) for i, path in enumerate(predictions)]
     )
     classes = [name.removeprefix("p_") for name in tested if name.startswith("p_")]
     rows = judged(tested, classes)
     chosen = pd.concat([confident_errors(rows, errors), some_hits(rows, hits, seed)])
-    files = {"clips": data["clips"], "index": data["index"], "copies": (), "copies_index": ()}
+    files = {"clips": data["clips"], "index": data["index"], "augmented": (), "augmented_index": ()}
     clips = Clips(files, settings["frames"], stored_size, settings["size"])
     found, network, built = {}, None, None
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
@@ -88,7 +88,7 @@ def explain(
         share = places.sum().item() / rise if rise else float("nan")
         picture = _picture(content(clip, box), content(places.cpu().numpy(), box))
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}
-        found[row["id"], row["fold"]] = size | {"share": share, "picture": encode_strip(picture)}
+        found[row["id"], row["fold"]] = size | {"share": share, "picture": encode_filmstrip(picture)}
         logger.info("%s: attributions add up to %.0f %% of the evidence", row["id"], 100 * share)
     facts = chosen[["id", "fold", "label", "predicted", "probability", "wrong"]].to_dict("records")
     write_table(output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
@@ -119,7 +119,7 @@ def _picture(clip: Array, places: Array) -> Array:
         clip: uint8 (frames, height, width, 3).
         places: attributions, float (frames, height, width).
     """
-    shown = evenly(len(clip))
+    shown = spread_evenly(len(clip))
     heat = smoothed(places)[shown]
     top = np.quantile(heat, 0.995)
     heat = np.clip(heat / top, 0, 1) if top > 0 else heat

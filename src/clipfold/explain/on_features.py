@@ -48,8 +48,8 @@ def explain(
     table = read_table(data["features"]).to_pandas().set_index("id")
     folds = []
     for model, predicted, record in zip(models, predictions, records, strict=True):
-        facts, rows = read_json(record), read_table(predicted, ["id", "label", "role"]).to_pandas()
-        tested = rows[rows.role == "test"]
+        facts, rows = read_json(record), read_table(predicted, ["id", "label", "split"]).to_pandas()
+        tested = rows[rows.split == "test"]
         targets = tested.label.map({name: i for i, name in enumerate(facts["classes"])}).to_numpy(int)
         fitted = read_fitted(model)
         x = table.loc[tested.id, facts["features"]].to_numpy()

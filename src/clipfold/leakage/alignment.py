@@ -54,7 +54,7 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
     Args:
         x: `uint8` of (`SIZE`, `SIZE`).
         y: `uint8` of (`SIZE`, `SIZE`).
-        window: first guess, see `signatures.WINDOWS`.
+        window: first guess, see `hashes.WINDOWS`.
         mirrored: whether `y` is to be mirrored first.
 
     Returns:

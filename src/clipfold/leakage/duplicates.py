@@ -16,4 +16,4 @@ def identical(videos: Iterable[Video]) -> list[list[Video]]:
     same: dict[str, list[Video]] = defaultdict(list)
     for video in videos:
         same[video["digest"]].append(video)
-    return [copies for copies in same.values() if len(copies) > 1]
+    return [same_bytes for same_bytes in same.values() if len(same_bytes) > 1]

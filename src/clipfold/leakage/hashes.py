@@ -85,7 +85,7 @@ def _without_bars(grey: Array) -> Array:
     return grey[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def sign_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: PathLike) -> None:
+def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: PathLike) -> None:
     """Make the signatures of a shard's videos.
 
     Args:

@@ -82,8 +82,8 @@ def match(
     a few MB. Pairs of near hashes are verified on their pictures, which are read from disk as they are needed.
 
     Args:
-        hashes: of `signatures.sign_shard`, by shard.
-        pictures: of `signatures.sign_shard`, by shard.
+        hashes: of `hashes.hash_shard`, by shard.
+        pictures: of `hashes.hash_shard`, by shard.
         indices: of the decoded shards.
         output: table of `SCHEMA`, sorted by ids.
         threads: of the CPU.

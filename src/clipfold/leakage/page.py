@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 def write_page(
     audit: PathLike,
-    dealt: PathLike,
+    folds: PathLike,
     matches: PathLike,
     clips: Sequence[PathLike],
     indices: Sequence[PathLike],
@@ -29,17 +29,17 @@ def write_page(
 
     Args:
         audit: what was found, see `clipfold.leakage.audit`.
-        dealt: table of the folds.
+        folds: table of the folds.
         matches: table of the pairs of videos that show the same.
         clips: the decoded view `clips` of all shards.
         indices: of the same shards.
         output: the page.
     """
     facts = read_json(audit)
-    group = {row["id"]: row["group"] for row in read_table(dealt, ["id", "group"]).to_pylist()}
-    label = {row["id"]: row["label"] for row in read_table(dealt, ["id", "label"]).to_pylist()}
+    group = {row["id"]: row["group"] for row in read_table(folds, ["id", "group"]).to_pylist()}
+    label = {row["id"]: row["label"] for row in read_table(folds, ["id", "label"]).to_pylist()}
     pairs = [row for row in read_table(matches).to_pylist() if row["first"] in group and row["second"] in group]
-    leaks = facts["near_duplicates"]["across_roles"]
+    leaks = facts["near_duplicates"]["across_splits"]
     known = {(row["first"], row["second"]) for row in leaks}
     apart = [row for row in pairs if (row["first"], row["second"]) not in known]
     harmless = [row for row in apart if group[row["first"]] != group[row["second"]]]

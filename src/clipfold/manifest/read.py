@@ -117,10 +117,10 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     return {"id": [each for each, _ in rows]} | {name: [row[name] for _, row in rows] for name in others}
 
 
-ROLES = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
-def read_roles(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, str]:
+def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, str]:
     """Read the manifest's column `split`, for the scheme `column`.
 
     Args:
@@ -134,24 +134,26 @@ def read_roles(manifest: Path, columns: Mapping[str, str] | None = None) -> dict
         ValueError: there is no such column, a cell is none of the three, or a class is not in `train` or in `test`.
     """
     names = {name: name for name in (*COLUMNS, "split")} | dict(columns or {})
-    roles: dict[str, str] = {}
-    labels: dict[str, set[str]] = {role: set() for role in ROLES}
+    splits: dict[str, str] = {}
+    labels: dict[str, set[str]] = {split: set() for split in SPLITS}
     for number, row in _rows(manifest, names["path"]):
-        if not roles:
+        if not splits:
             _check_header(manifest, row, names, asked={"split": ""}, why=" (splits.scheme is column)")
-        role = row[names["split"]]
-        require(role in ROLES, f"{manifest}, row {number}, {names['split']}", role, f"use one of {', '.join(ROLES)}")
-        roles[row.get(names["id"]) or row[names["path"]]] = role
-        labels[role].add(row[names["label"]])
+        split = row[names["split"]]
+        require(
+            split in SPLITS, f"{manifest}, row {number}, {names['split']}", split, f"use one of {', '.join(SPLITS)}"
+        )
+        splits[row.get(names["id"]) or row[names["path"]]] = split
+        labels[split].add(row[names["label"]])
     check_classes(set().union(*labels.values()))
-    for role in ("train", "test"):
-        missing = sorted(set().union(*labels.values()) - labels[role])
+    for split in ("train", "test"):
+        missing = sorted(set().union(*labels.values()) - labels[split])
         if missing:
             raise ValueError(
-                f"{manifest}: no row with label {', '.join(map(repr, missing))} has {role!r} in {names['split']}: "
+                f"{manifest}: no row with label {', '.join(map(repr, missing))} has {split!r} in {names['split']}: "
                 "each class must be trained on and tested"
             )
-    return roles
+    return splits
 
 
 def check_classes(labels: Collection[str]) -> None:

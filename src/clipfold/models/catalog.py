@@ -14,7 +14,7 @@ Input = Literal["features", "clips", "predictions"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Needs:
+class Resources:
     """What one job of a model asks the machine or cluster for.
 
     Args:
@@ -45,7 +45,7 @@ class Architecture:
     module: str
     input: Input
     settings: Mapping[str, Any]
-    needs: Needs
+    needs: Resources
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -64,7 +64,7 @@ class Model:
     name: str
     architecture: str
     settings: Settings
-    needs: Needs
+    needs: Resources
     fixed: frozenset[str] = frozenset()
 
     @property
@@ -102,32 +102,32 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         module="clipfold.models.architectures.logistic_regression",
         input="features",
         settings=_FEATURES | {"C": 1.0},
-        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=30),
+        needs=Resources(memory_mb=2000, gpus=0, threads=1, runtime=30),
     ),
     "svm": Architecture(
         module="clipfold.models.architectures.svm",
         input="features",
         settings=_FEATURES | {"C": 1.0, "kernel": "rbf", "gamma": "scale"},
-        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+        needs=Resources(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
     "naive_cnn": Architecture(
         module="clipfold.models.architectures.naive_cnn",
         input="clips",
         settings=DEFAULTS | {"size": 64, "width": 16},
-        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+        needs=Resources(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "slowfast": Architecture(
         module="clipfold.models.architectures.slowfast",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"variant": "small", "dropout": 0.5},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("small", "r50_8x8")},
     ),
     "x3d": Architecture(
         module="clipfold.models.architectures.x3d",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"variant": "m", "dropout": 0.5},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=8000, gpus=1, threads=2, runtime=480),
         choices={"variant": ("xs", "s", "m")},
     ),
     "vit_gru": Architecture(
@@ -137,52 +137,52 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         | _PRETRAINED
         | _TRANSFORMER
         | {"size": 64, "encoder": "vit_micro", "hidden": 128, "layers": 1, "state": "mean"},
-        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS, "state": ("last", "mean")},
     ),
     "vit_transformer": Architecture(
         module="clipfold.models.architectures.vit_transformer",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"size": 64, "encoder": "vit_micro", "depth": 2, "heads": 3},
-        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _VITS},
     ),
     "cnn_lstm": Architecture(
         module="clipfold.models.architectures.cnn_lstm",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | {"size": 64, "encoder": "resnet18", "hidden": 128, "layers": 1},
-        needs=Needs(memory_mb=6000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=6000, gpus=1, threads=2, runtime=480),
         choices={"encoder": _CNNS},
     ),
     "r3d_18": Architecture(
         module="clipfold.models.architectures.r3d_18",
         input="clips",
         settings=DEFAULTS | _PRETRAINED,
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "mvit_v2_s": Architecture(
         module="clipfold.models.architectures.mvit_v2_s",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER | {"dropout": 0.5},
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "swin3d_t": Architecture(
         module="clipfold.models.architectures.swin3d_t",
         input="clips",
         settings=DEFAULTS | _PRETRAINED | _TRANSFORMER,
-        needs=Needs(memory_mb=8000, gpus=1, threads=2, runtime=480),
+        needs=Resources(memory_mb=8000, gpus=1, threads=2, runtime=480),
     ),
     "variable_ar_cnn": Architecture(
         module="clipfold.models.architectures.variable_ar_cnn",
         input="clips",
         settings=DEFAULTS | {"width": 16},
-        needs=Needs(memory_mb=4000, gpus=1, threads=2, runtime=240),
+        needs=Resources(memory_mb=4000, gpus=1, threads=2, runtime=240),
     ),
     "feature_mlp": Architecture(
         module="clipfold.models.architectures.feature_mlp",
         input="features",
         settings=_FEATURES | {"hidden": [64, 32], "alpha": 1.0},
-        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+        needs=Resources(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
     "gradient_boosting": Architecture(
         module="clipfold.models.architectures.gradient_boosting",
@@ -195,13 +195,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
             "min_samples_leaf": 5,
             "l2_regularization": 0.0,
         },
-        needs=Needs(memory_mb=2000, gpus=0, threads=1, runtime=60),
+        needs=Resources(memory_mb=2000, gpus=0, threads=1, runtime=60),
     ),
     "ensemble": Architecture(
         module="clipfold.training.on_predictions",
         input="predictions",
         settings={"members": []},
-        needs=Needs(memory_mb=1000, gpus=0, threads=1, runtime=10),
+        needs=Resources(memory_mb=1000, gpus=0, threads=1, runtime=10),
     ),
 }
 
@@ -301,7 +301,7 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
         check_ranges(name, settings)
     elif known.input == "features":
         check_values(name, settings)
-    return Model(name=name, architecture=architecture, settings=settings, needs=Needs(**needs), fixed=fixed)
+    return Model(name=name, architecture=architecture, settings=settings, needs=Resources(**needs), fixed=fixed)
 
 
 def _check_type(name: str, value: object, default: object) -> None:

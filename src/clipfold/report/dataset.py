@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 COLUMNS = ("id", "label", "status", "frames", "duration", "fps", "vfr", "width", "height", "codec", "has_audio")
-ROLES = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def account(
@@ -73,7 +73,7 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
 def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
     """The audit of the folds, with nothing where an audit did not look for it; see `leakage.audit`."""
     groups: dict[str, Any] = {"source": "manifest"}
-    near: dict[str, Any] = {"pairs": None, "across_groups": 0, "other_labels": 0, "across_roles": []}
+    near: dict[str, Any] = {"pairs": None, "across_groups": 0, "other_labels": 0, "across_splits": []}
     return {
         "mark": "",
         "scheme": "grouped",
@@ -101,18 +101,18 @@ def by_fold(videos: pd.DataFrame) -> list[dict[str, Any]]:
     """Count what is in each part of each fold.
 
     Returns:
-        Per fold (`fold`) and role (`role`), `videos`, `groups`, and `classes`: the number of videos by class.
+        Per fold (`fold`) and split (`split`), `videos`, `groups`, and `classes`: the number of videos by class.
     """
     classes = sorted(videos.label.unique())
     return [
         {
             "fold": fold,
-            "role": role,
+            "split": split,
             "videos": len(part),
             "groups": part.group.nunique(),
             "classes": {name: int((part.label == name).sum()) for name in classes},
         }
         for fold in sorted(videos.fold.unique())
-        for role in ROLES
-        for part in [videos[(videos.fold == fold) & (videos.role == role)]]
+        for split in SPLITS
+        for part in [videos[(videos.fold == fold) & (videos.split == split)]]
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipfold.clips.filmstrip import FRAMES, content, encode_strip
+from clipfold.clips.filmstrip import FRAMES, content, encode_filmstrip
 from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import confident_errors, judged
 from clipfold.storage.files import Array, PathLike, open_array
@@ -91,7 +91,7 @@ def gallery(
 
 def stored_clips(clips: Sequence[PathLike], index: Sequence[PathLike]) -> Clips:
     """Stored clips by video, as many frames as a strip shows, without copies."""
-    files = {"clips": clips, "index": index, "copies": (), "copies_index": ()}
+    files = {"clips": clips, "index": index, "augmented": (), "augmented_index": ()}
     _, frames, size, *_ = open_array(clips[0]).shape
     return Clips(files, min(frames, FRAMES), stored_size=size, size=size)
 
@@ -105,7 +105,7 @@ def strip(frames: Array) -> dict[str, Any]:
     Returns:
         `data`, an address that holds the picture itself; `frames`, `width` and `height` in pixels of one.
     """
-    return embedded(encode_strip(frames), len(frames), frames.shape[2], frames.shape[1])
+    return embedded(encode_filmstrip(frames), len(frames), frames.shape[2], frames.shape[1])
 
 
 def embedded(picture: bytes, frames: int, width: int, height: int) -> dict[str, Any]:

@@ -56,10 +56,10 @@ def write_report(
         config: of the run, with all defaults; `seed` is in it.
         fingerprints: stage -> hash of its code.
     """
-    dealt = read_table(splits).to_pandas()
+    assigned = read_table(splits).to_pandas()
     rejected = read_table(quarantine).to_pandas()
     probed = read_table(metadata, (*dataset.COLUMNS, "group", "digest")).to_pandas()
-    classes = sorted(dealt.label.unique())
+    classes = sorted(assigned.label.unique())
     metrics = read_table(evaluation["metrics"]).to_pandas()
     comparison = scores.comparison(read_table(evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
@@ -72,13 +72,13 @@ def write_report(
     stages = usage.stages(benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
     facts = {
         "classes": classes,
-        "groups": dealt.group.nunique(),
-        "folds": dealt.fold.nunique(),
-        "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(dealt)),
+        "groups": assigned.group.nunique(),
+        "folds": assigned.fold.nunique(),
+        "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned)),
         "audit": dataset.audited(read_json(audit)),
         "quarantine": scores.records(rejected.sort_values("id")),
-        "dataset": dataset.by_class(probed, dealt),
-        "splits": dataset.by_fold(dealt),
+        "dataset": dataset.by_class(probed, assigned),
+        "splits": dataset.by_fold(assigned),
         "comparison": comparison,
         "axis": scores.axis(comparison),
         "resamples": RESAMPLES,
@@ -116,9 +116,9 @@ def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
     return tables if max(map(len, tables)) > 1 else []
 
 
-def _never_tested(dealt: pd.DataFrame) -> pd.Series:
+def _never_tested(assigned: pd.DataFrame) -> pd.Series:
     """Ids of videos that are in no test part, as a manifest's own split may have it."""
-    return pd.Series(sorted(set(dealt.id) - set(dealt.id[dealt.role == "test"])), dtype=str)
+    return pd.Series(sorted(set(assigned.id) - set(assigned.id[assigned.split == "test"])), dtype=str)
 
 
 def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:

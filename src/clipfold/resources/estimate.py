@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clipfold.models.catalog import Model, Needs
+from clipfold.models.catalog import Model, Resources
 
 Record = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ def read_records(paths: Iterable[Path]) -> list[Record]:
     return found
 
 
-def learn(model: Model, records: Sequence[Record], videos: int) -> Needs:
+def estimate(model: Model, records: Sequence[Record], videos: int) -> Resources:
     """What a model's fits need, from the records of those that have run.
 
     Memory counts if the settings that shape it are the same, and is the peak times 1.25. Time is the longest, in
@@ -55,6 +55,6 @@ def learn(model: Model, records: Sequence[Record], videos: int) -> Needs:
 
 def _growth(model: Model, record: Record, videos: int) -> float:
     """How many times as long a fit takes as the recorded one."""
-    had = sum(int(record[f"{role}_videos"]) for role in ("train", "val", "test"))
+    had = sum(int(record[f"{split}_videos"]) for split in ("train", "val", "test"))
     epochs = float(model.settings.get("epochs", 1) / record["settings"].get("epochs", 1))
     return max(1.0, videos / max(1, had)) * max(1.0, epochs)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def devices_here() -> list[str]:
+def visible_gpus() -> list[str]:
     """The graphics processors that may be used: those of `CUDA_VISIBLE_DEVICES`, or all."""
     named = os.environ.get(VISIBLE)
     if named is not None:
@@ -26,7 +26,7 @@ def devices_here() -> list[str]:
 
 
 @contextmanager
-def own_devices(count: int, locks: Path | None = None) -> Iterator[list[str]]:
+def reserve_gpus(count: int, locks: Path | None = None) -> Iterator[list[str]]:
     """Have graphics processors that no other job of clipfold on this machine uses; wait until there are enough.
 
     Nothing is done on a cluster, which hands them out itself. A slot is a locked file: the system frees it with the
@@ -39,7 +39,7 @@ def own_devices(count: int, locks: Path | None = None) -> Iterator[list[str]]:
     Returns:
         Their names, which `CUDA_VISIBLE_DEVICES` holds within the block.
     """
-    here = devices_here()
+    here = visible_gpus()
     count = min(count, len(here))
     if not count or "SLURM_JOB_ID" in os.environ:
         yield []

@@ -29,27 +29,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Usage:
     """What one job used: seconds, and peak host memory in MB; 0 if it was too short to be measured."""
 
     seconds: float
     memory_mb: float
 
 
-def read_uses(benchmarks: Path) -> dict[str, list[Use]]:
+def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
     """Read Snakemake's records of jobs: rule -> use of each of its jobs that ran last."""
-    uses: dict[str, list[Use]] = defaultdict(list)
+    uses: dict[str, list[Usage]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
         with open(path, newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 memory = row["max_rss"]
                 uses[path.relative_to(benchmarks).parts[0].removesuffix(".tsv")].append(
-                    Use(float(row["s"]), 0.0 if memory in ("NA", "-") else float(memory))
+                    Usage(float(row["s"]), 0.0 if memory in ("NA", "-") else float(memory))
                 )
     return uses
 
 
-def note_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
+def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
     """Write the largest request of each rule, beside those of earlier runs."""
     largest = {rule: Request(**asked) for rule, asked in _noted(path).items()}
     for rule, asked in jobs:
@@ -70,7 +70,7 @@ def _noted(path: Path) -> dict[str, dict[str, int]]:
 
 
 def forecast(
-    jobs: Sequence[tuple[str, Request]], uses: Mapping[str, Sequence[Use]], cores: int | None, at_a_time: int
+    jobs: Sequence[tuple[str, Request]], uses: Mapping[str, Sequence[Usage]], cores: int | None, at_a_time: int
 ) -> str:
     """What running jobs will take, in a few lines.
 
@@ -97,7 +97,7 @@ def forecast(
     return "\n".join(lines)
 
 
-def table(requests: Mapping[str, Mapping[str, int]], uses: Mapping[str, Sequence[Use]]) -> str:
+def table(requests: Mapping[str, Mapping[str, int]], uses: Mapping[str, Sequence[Usage]]) -> str:
     """Requested against used, a line per rule."""
     lines = [f"{'rule':28} {'jobs':>5} {'asked MB':>9} {'peak MB':>8} {'used':>5} {'asked min':>10} {'longest':>8}"]
     for rule, some in sorted(uses.items()):
@@ -114,7 +114,7 @@ def table(requests: Mapping[str, Mapping[str, int]], uses: Mapping[str, Sequence
 
 if __name__ == "__main__":
     results = Path(sys.argv[1])
-    found = read_uses(results / "benchmarks")
+    found = read_usage(results / "benchmarks")
     if not found:
         raise SystemExit(f"{results / 'benchmarks'} has no records: no job has run there yet")
-    print(table(_noted(results / "requests.json"), found))
+    print(table(_noted(results / "resources.json"), found))

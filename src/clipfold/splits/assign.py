@@ -31,10 +31,10 @@ Without it, parts would be as equal as scikit-learn's, and an added video would 
 """
 
 
-def deal(
+def assign(
     labels: Sequence[str], groups: Sequence[str], settings: SplitSettings, seed: int, given: Sequence[str] | None = None
 ) -> list[list[str]]:
-    """Give each video a role in each fold.
+    """Give each video a split in each fold.
 
     Folds are dealt by `settings.scheme`, and the validation part inside the training part of each in the same way
     (grouped, for the schemes that have none of their own). Fold numbers run on over repeats.
@@ -44,11 +44,11 @@ def deal(
         groups: group of each video.
         settings: scheme, number of folds and repeats, share of the validation part.
         seed: of the dealing.
-        given: role of each video in the manifest, for the scheme `column`.
+        given: split of each video in the manifest, for the scheme `column`.
 
     Returns:
-        Per fold, the role of each video: `train`, `val` or `test`. But for the scheme `column`, each video is in `test`
-        in exactly one fold of each repeat.
+        Per fold, the split of each video: `train`, `val` or `test`. Except with the scheme `column`, each video is in
+        `test` in exactly one fold of each repeat.
 
     Raises:
         ValueError: fewer groups than folds, or a fold whose training part lacks a class.
@@ -65,20 +65,20 @@ def deal(
         )
     folds: list[list[str]] = []
     for _ in range(settings.repeats):
-        folds += _deal_once(y, g, settings, seed + len(folds), len(folds))
+        folds += _assign_once(y, g, settings, seed + len(folds), len(folds))
     _warn_of_small_classes(y, folds, ("val",) if settings.scheme == "leave_one_group_out" else ("test", "val"))
     return folds
 
 
-def _deal_once(y: Array, g: Array, settings: SplitSettings, seed: int, first: int) -> list[list[str]]:
+def _assign_once(y: Array, g: Array, settings: SplitSettings, seed: int, first: int) -> list[list[str]]:
     """Folds of one repeat; where a training part lacks a class, dealt anew, as far as that helps."""
     for attempt in range(_ATTEMPTS):
         try:
             folds = []
             for number, (_, test) in enumerate(_parts(y, g, settings.scheme, settings.folds, seed + 1000 * attempt)):
-                roles = np.full(len(y), "train", dtype=object)
-                roles[test] = "test"
-                folds.append(_complete(y, g, roles, settings, seed + 1000 * attempt + number, first + number))
+                splits = np.full(len(y), "train", dtype=object)
+                splits[test] = "test"
+                folds.append(_complete(y, g, splits, settings, seed + 1000 * attempt + number, first + number))
         except _LacksClass as error:
             if settings.scheme == "leave_one_group_out" or attempt == _ATTEMPTS - 1:
                 raise
@@ -94,19 +94,19 @@ class _LacksClass(ValueError):
     """There is nothing of a class to train with."""
 
 
-def _complete(y: Array, g: Array, roles: Array, settings: SplitSettings, seed: int, fold: int = 0) -> list[str]:
+def _complete(y: Array, g: Array, splits: Array, settings: SplitSettings, seed: int, fold: int = 0) -> list[str]:
     """Take the validation part out of the training part, where there is none yet."""
-    rest = np.flatnonzero(roles == "train")
-    if not (roles == "val").any() and len(rest):
+    rest = np.flatnonzero(splits == "train")
+    if not (splits == "val").any() and len(rest):
         scheme = settings.scheme if settings.scheme in ("random", "stable") else "grouped"
-        roles[rest[_validation(y[rest], g[rest], settings.validation, scheme, seed)]] = "val"
-    lacking = set(y) - set(y[roles == "train"])
+        splits[rest[_validation(y[rest], g[rest], settings.validation, scheme, seed)]] = "val"
+    lacking = set(y) - set(y[splits == "train"])
     if lacking:
         raise _LacksClass(
             f"fold {fold} has no {', '.join(repr(str(label)) for label in sorted(lacking))} to train with: "
             "the class is in too few groups; add groups, or use another number of folds (splits.folds)"
         )
-    return list(roles)
+    return list(splits)
 
 
 def _validation(y: Array, g: Array, share: float, scheme: str, seed: int) -> Any:
@@ -132,7 +132,7 @@ def _validation(y: Array, g: Array, share: float, scheme: str, seed: int) -> Any
 def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
     """Cut the videos into parts, stratified by class as far as whole groups allow."""
     if scheme == "stable":
-        part = deal_stably(y, g, parts, seed)
+        part = assign_stably(y, g, parts, seed)
         return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(parts)]
     if scheme == "leave_one_group_out":
         return list(LeaveOneGroupOut().split(y, y, g))
@@ -148,12 +148,12 @@ def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
         splitter = (StratifiedKFold if random else StratifiedGroupKFold)(
             n_splits=parts, shuffle=True, random_state=seed
         )
-    with warnings.catch_warnings():  # it warns of classes with fewer members than parts; `deal` says what came of it
+    with warnings.catch_warnings():  # it warns of classes with fewer members than parts; `assign` says what came of it
         warnings.simplefilter("ignore", UserWarning)
         return list(splitter.split(np.zeros(len(y)), y, g))
 
 
-def deal_stably(y: Array, g: Array, parts: int, seed: int) -> Array:
+def assign_stably(y: Array, g: Array, parts: int, seed: int) -> Array:
     """Cut the videos into stratified parts of whole groups, such that a further video changes little.
 
     Each group goes where the hash of its name says; then, as long as that brings the parts' shares of all classes
@@ -209,15 +209,15 @@ _WITHOUT = {
 }
 
 
-def _warn_of_small_classes(y: Array, folds: Sequence[Sequence[str]], roles: Sequence[str]) -> None:
-    for role in roles:
-        for label, lacking in _lacking(y, folds, role):
-            logger.warning(_WITHOUT[role], label, ", ".join(map(str, lacking)))
+def _warn_of_small_classes(y: Array, folds: Sequence[Sequence[str]], splits: Sequence[str]) -> None:
+    for split in splits:
+        for label, lacking in _lacking(y, folds, split):
+            logger.warning(_WITHOUT[split], label, ", ".join(map(str, lacking)))
 
 
-def _lacking(y: Array, folds: Sequence[Sequence[str]], role: str) -> Iterator[tuple[str, list[int]]]:
+def _lacking(y: Array, folds: Sequence[Sequence[str]], split: str) -> Iterator[tuple[str, list[int]]]:
     for label in sorted(set(y)):
         mine = np.flatnonzero(y == label)
-        lacking = [fold for fold, roles in enumerate(folds) if not (np.asarray(roles)[mine] == role).any()]
+        lacking = [fold for fold, splits in enumerate(folds) if not (np.asarray(splits)[mine] == split).any()]
         if lacking:
             yield str(label), lacking

@@ -23,7 +23,7 @@ _SHARED = 0.5  # share of the videos that must share their group with another
 _BETTER_THAN_CHANCE = 2.0  # how much more often than by chance near duplicates must lie in one group of a pattern
 
 
-def settle(
+def resolve_groups(
     videos: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], *, merge: bool, least: int
 ) -> tuple[list[str], dict[str, Any]]:
     """Settle which videos stay together.

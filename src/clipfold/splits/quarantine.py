@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code
 Video = Mapping[str, Any]
 
 
-def judge(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[Video], list[Video]]:
+def apply_policy(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[Video], list[Video]]:
     """Part videos into those that are used and those that are not.
 
     Of files with identical content, the first by id is used and the others are `duplicate`. Where they carry different

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from clipfold.leakage.audit import audit_folds
-from clipfold.splits.assign import deal
-from clipfold.splits.groups import settle
-from clipfold.splits.quarantine import judge
+from clipfold.splits.assign import assign
+from clipfold.splits.groups import resolve_groups
+from clipfold.splits.quarantine import apply_policy
 from clipfold.storage.files import PathLike, read_table, write_json, write_table
 from clipfold.video.status import Status
 
@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         "group": pa.string(),
         "repeat": pa.int16(),
         "fold": pa.int16(),  # numbers run on over repeats
-        "role": pa.string(),  # `train`, `val` or `test`
+        "split": pa.string(),  # `train`, `val` or `test`
     }
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
@@ -60,7 +60,7 @@ def split(
         audit: JSON of what was checked and found, see `clipfold.leakage.audit`.
         settings: how to deal.
         folds: how many there must be in all, for jobs are planned before it is known which videos are usable.
-        given: id -> role, for the scheme `column`.
+        given: id -> split, for the scheme `column`.
         policy: what to do with videos that are not `ok`.
         allowed: `allow_leakage`; is noted in the audit, by which the gate judges.
         seed: of the dealing.
@@ -73,19 +73,19 @@ def split(
         row | {"stage": "decode" if row["status"] == Status.OK else "probe"} | decoded[row["id"]]
         for row in read_table(metadata, _PROBED).to_pylist()
     ]
-    videos, rejected = judge(candidates, policy)
+    videos, rejected = apply_policy(candidates, policy)
     for row in rejected:
         logger.info("not used: %s: %s (%s)", row["id"], row["status"], row["reason"])
     _check_classes(videos, rejected)
     pairs = read_table(matches).to_pylist()
     same = [(pair["first"], pair["second"]) for pair in pairs]
     merge = settings.merge_near_duplicates
-    groups, evidence = settle(videos, same, merge=merge, least=2 * settings.folds)
-    given_roles = [given[v["id"]] for v in videos] if given else None
+    groups, evidence = resolve_groups(videos, same, merge=merge, least=2 * settings.folds)
+    given_splits = [given[v["id"]] for v in videos] if given else None
     if given:
         _check_classes([v for v in videos if given[v["id"]] == "test"], rejected, "to test with")
-    roles = deal([v["label"] for v in videos], groups, settings, seed, given_roles)
-    if len(roles) != folds:
+    splits = assign([v["label"] for v in videos], groups, settings, seed, given_splits)
+    if len(splits) != folds:
         gone = sorted({row["group"] or row["id"] for row in candidates} - set(groups))
         raise ValueError(
             f"splits.scheme is {settings.scheme!r}, a fold per group of the manifest: of {len(gone)} of {folds} groups "
@@ -94,9 +94,16 @@ def split(
         )
     each = folds // settings.repeats
     rows = [
-        {"id": video["id"], "label": video["label"], "group": group, "repeat": fold // each, "fold": fold, "role": role}
-        for fold, fold_roles in enumerate(roles)
-        for video, group, role in zip(videos, groups, fold_roles, strict=True)
+        {
+            "id": video["id"],
+            "label": video["label"],
+            "group": group,
+            "repeat": fold // each,
+            "fold": fold,
+            "split": split,
+        }
+        for fold, fold_splits in enumerate(splits)
+        for video, group, split in zip(videos, groups, fold_splits, strict=True)
     ]
     write_table(output, rows, SCHEMA)
     write_table(quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)

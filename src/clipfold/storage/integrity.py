@@ -24,7 +24,7 @@ ENDS = {
 """How a file of a kind ends."""
 
 
-def damaged(folder: Path) -> Iterator[Path]:
+def truncated_outputs(folder: Path) -> Iterator[Path]:
     """Files below a folder that are cut short; links are not followed, and kinds without a sure sign not judged."""
     for place, _, names in os.walk(folder):
         for name in names:
@@ -32,12 +32,12 @@ def damaged(folder: Path) -> Iterator[Path]:
             if (
                 not name.startswith(".")
                 and path.suffix in (*ENDS, ".npy", ".safetensors", ".skops")
-                and not whole(path)
+                and not is_whole(path)
             ):
                 yield path
 
 
-def incomplete(folder: Path) -> Iterator[Path]:
+def incomplete_lists(folder: Path) -> Iterator[Path]:
     """Lists of files (JSON, kind -> paths) in a folder, all of them whole, that name a file which is not there."""
     for path in sorted(folder.glob("*.json")):
         files: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def incomplete(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def whole(path: Path) -> bool:
+def is_whole(path: Path) -> bool:
     """Whether a file has all that its kind says it has."""
     try:
         with open(path, "rb") as file:

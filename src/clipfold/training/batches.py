@@ -34,7 +34,7 @@ class Batch:
     targets: Tensor
 
 
-class Source:
+class BatchSource:
     """The videos of one part of a fold.
 
     Args:

@@ -29,9 +29,9 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether it is so in any process."""
-        return bool(self.largest(int(flag)))
+        return bool(self.all_reduce_max(int(flag)))
 
-    def largest(self, value: int) -> int:
+    def all_reduce_max(self, value: int) -> int:
         """The largest of all processes' values."""
         if self.world == 1:
             return value
@@ -39,7 +39,7 @@ class Processes:
         dist.all_reduce(votes, dist.ReduceOp.MAX)
         return int(votes.item())
 
-    def first(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The value of the first process."""
         if self.world == 1:
             return value
@@ -47,7 +47,7 @@ class Processes:
         dist.broadcast(shared, 0)
         return float(shared.item())
 
-    def add(self, value: Tensor) -> Tensor:
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
         """Sum over all processes."""
         if self.world > 1:
             value = value.clone()

@@ -10,19 +10,19 @@ import torch
 
 from clipfold.models.device import Precision, is_out_of_memory
 from clipfold.models.network import ClipNetwork
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.memory import largest_that_fits
 from clipfold.training.optimisation import make_optimizer
-from clipfold.training.train_step import Stepper
+from clipfold.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
 _ON_CPU = 8
 
 
-def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train: Source, classes: int) -> int:
+def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, classes: int) -> int:
     """Take `batch_size`; where it is `auto`, the most clips of one step that the device has memory for.
 
     Each size is tried with a real step on a copy of the network. A host that runs out of memory kills the job instead
@@ -39,16 +39,16 @@ def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train:
     return max(1, found)  # that not even one fits is said, with the remedy, by the first step
 
 
-def fits(network: ClipNetwork, settings: Mapping[str, Any], train: Source, classes: int, clips: int) -> bool:
+def fits(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, classes: int, clips: int) -> bool:
     """Whether a step with so many clips at once has memory enough."""
     try:
         trial = copy.deepcopy(network).train()
         optimizer = make_optimizer(trial, settings, train.device)
         loss = Loss(settings, train.targets, classes, train.device)
         precision = Precision(settings["precision"], train.device)
-        stepper = Stepper(trial, optimizer, loss, precision, settings, Processes(), train.device, clips)
+        train_step = TrainStep(trial, optimizer, loss, precision, settings, Processes(), train.device, clips)
         videos = np.arange(clips)
-        enough = stepper.attempt(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
+        enough = train_step.attempt(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -25,7 +25,7 @@ from clipfold.storage.files import replacing
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.job import keep_freed_memory
 from clipfold.training import checkpoint
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import joined
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.memory import Peaks, activations, owners
@@ -34,7 +34,7 @@ from clipfold.training.predict import predict
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.task import Task
-from clipfold.training.trainer import Loop, effective_batch
+from clipfold.training.trainer import Trainer, effective_batch
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ def fit(task: Task) -> None:
     fit that was killed goes on from its last checkpoint, and on a CPU comes to the same bits as one that was not.
 
     Args:
-        task: its module's `build(settings, classes)` gives a `ClipNetwork`; its data are `clips`, `index`, `copies`,
-            `copies_index`, at the model's size. Instead of clips they may hold embeddings, for which
+        task: its module's `build(settings, classes)` gives a `ClipNetwork`; its data are `clips`, `index`, `augmented`,
+            `augmented_index`, at the model's size. Instead of clips they may hold embeddings, for which
             `temporal(settings, width, classes)` of the module is trained.
 
     Raises:
@@ -105,44 +105,44 @@ def fit_here(task: Task) -> None:
         peaks.note("building")
         recorder = Recorder(settings, task.outputs["history"], task.scratch, val, device, first=processes.rank == 0)
         state = Path(task.scratch, "checkpoint.pt")
-        loop = Loop(
+        trainer = Trainer(
             network, settings, train, val, len(parts.classes), task.seed, micro, recorder, state, key, stop, processes
         )
-        loop.run()
+        trainer.run()
         peaks.note("training")
         if processes.rank:
             return
-        micro = loop.stepper.micro
-        probabilities = {"val": predict(network, val, loop.precision, micro)}
-        probabilities["test"] = predict(network, source("test"), loop.precision, micro)
+        micro = trainer.train_step.micro
+        probabilities = {"val": predict(network, val, trainer.precision, micro)}
+        probabilities["test"] = predict(network, source("test"), trainer.precision, micro)
         peaks.note("predicting")
         with replacing(task.outputs["model"]) as file:
-            file.write(save({name: tensor.contiguous().cpu() for name, tensor in loop.best.items()}))
-        recorder.write(loop.progress.history)
+            file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))
+        recorder.write(trainer.progress.history)
         write_predictions(task.outputs["predictions"], parts, probabilities)
         write_record(
             task.outputs["record"],
             parts,
             settings,
             parameters=sum(p.numel() for p in network.parameters()),
-            best_epoch=loop.progress.best_epoch,
+            best_epoch=trainer.progress.best_epoch,
             device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
             processes=processes.world,
-            precision=loop.precision.name,
+            precision=trainer.precision.name,
             batch=effective_batch(settings, len(train.ids)),
             micro_batch=micro,
-            out_of_memory={"repeated": loop.stepper.retried, "halved": loop.stepper.halved},
-            rollbacks=loop.progress.rollbacks,
+            out_of_memory={"repeated": trainer.train_step.retried, "halved": trainer.train_step.halved},
+            rollbacks=trainer.progress.rollbacks,
             data_in=train.kind,
             speed=recorder.close(),
-            memory=peaks.stages | (_detail(loop, train) if settings["memory_detail"] else {}),
+            memory=peaks.stages | (_detail(trainer, train) if settings["memory_detail"] else {}),
             seconds=time.monotonic() - started,
         )
         checkpoint.remove(state)
 
 
-def _source(clips: Clips, parts: Fold, device: torch.device, workers: int, role: str) -> Source:
-    return Source(clips, parts.ids(role), parts.targets(role), device, workers, copies=role == "train")
+def _source(clips: Clips, parts: Fold, device: torch.device, workers: int, split: str) -> BatchSource:
+    return BatchSource(clips, parts.ids(split), parts.targets(split), device, workers, copies=split == "train")
 
 
 def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int) -> ClipNetwork:
@@ -154,14 +154,16 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
     return network
 
 
-def _detail(loop: Loop, train: Source) -> dict[str, Any]:
+def _detail(trainer: Trainer, train: BatchSource) -> dict[str, Any]:
     """Who owns the memory: tensors by what they are, and the activations of one clip by module."""
     batch = next(iter(train.batches([(np.array([0]), np.array([0]))])))
-    inputs = as_input(loop.network, batch.clips)
+    inputs = as_input(trainer.network, batch.clips)
     stored = [] if train.stored is None else [train.stored]
     return {
-        "tensors_mb": owners(loop.network, loop.optimizer, {"best weights": loop.best.values(), "clips": stored}),
-        "activations_of_a_clip_mb": activations(loop.network, lambda: forward(loop.network, inputs, batch.boxes)),
+        "tensors_mb": owners(
+            trainer.network, trainer.optimizer, {"best weights": trainer.best.values(), "clips": stored}
+        ),
+        "activations_of_a_clip_mb": activations(trainer.network, lambda: forward(trainer.network, inputs, batch.boxes)),
     }
 
 

@@ -30,11 +30,11 @@ def fit(task: Task) -> None:
     parts = read_fold(task.splits, task.fold)
     table = read_table(task.data["features"]).to_pandas().set_index("id")
     columns = [c for c in table.columns if c.split(".")[0] in task.settings["features"]]
-    x = {role: table.loc[parts.ids(role), columns].to_numpy() for role in ("train", "val", "test")}
+    x = {split: table.loc[parts.ids(split), columns].to_numpy() for split in ("train", "val", "test")}
     model = importlib.import_module(task.module).build(task.settings, task.seed)
     with threadpool_limits(task.threads):
         model.fit(x["train"], parts.targets("train"))
-    probabilities = {role: _full(model, x[role], parts) for role in ("val", "test")}
+    probabilities = {split: _full(model, x[split], parts) for split in ("val", "test")}
     losses = {
         r: log_loss(parts.targets(r), _full(model, x[r], parts), labels=range(len(parts.classes)))
         for r in ("train", "val")

@@ -25,14 +25,14 @@ def fit(task: Task) -> None:
     started = time.monotonic()
     parts = read_fold(task.splits, task.fold)
     tables = [read_table(path).to_pandas() for path in task.data["predictions"]]
-    val, test = (np.stack([_probabilities(table, parts, role) for table in tables]) for role in ("val", "test"))
+    val, test = (np.stack([_probabilities(table, parts, split) for table in tables]) for split in ("val", "test"))
     weights = fit_weights(val, parts.targets("val"))
     by_member = dict(zip(task.settings["members"], map(float, weights), strict=True))
     write_json(task.outputs["model"], {"weights": by_member})
     loss = log_loss(weights, val, parts.targets("val"))
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    mixed = {role: np.tensordot(weights, values, 1) for role, values in (("val", val), ("test", test))}
+    mixed = {split: np.tensordot(weights, values, 1) for split, values in (("val", val), ("test", test))}
     write_predictions(task.outputs["predictions"], parts, mixed)
     write_record(task.outputs["record"], parts, task.settings, weights=by_member, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
@@ -69,7 +69,7 @@ def log_loss(weights: Array, probabilities: Array, targets: Array) -> float:
     return float(-np.log(np.clip(likelihood, 1e-7, 1)).mean())
 
 
-def _probabilities(table: pd.DataFrame, parts: Fold, role: str) -> Array:
-    """A member's probabilities, float64 (videos, classes), in the order of `parts.ids(role)`."""
-    rows = table[table.role == role].set_index("id").loc[parts.ids(role)]
+def _probabilities(table: pd.DataFrame, parts: Fold, split: str) -> Array:
+    """A member's probabilities, float64 (videos, classes), in the order of `parts.ids(split)`."""
+    rows = table[table.split == split].set_index("id").loc[parts.ids(split)]
     return rows[[f"p_{name}" for name in parts.classes]].to_numpy(np.float64)

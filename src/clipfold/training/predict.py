@@ -7,11 +7,11 @@ from clipfold.models.device import Precision, is_out_of_memory
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork, class_logits
 from clipfold.storage.files import Array
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 
 
 @torch.inference_mode()
-def predict(network: ClipNetwork, source: Source, precision: Precision, micro: int) -> Array:
+def predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int) -> Array:
     """Predict every video of a part, in its order, without its copies.
 
     Args:
@@ -36,7 +36,7 @@ def predict(network: ClipNetwork, source: Source, precision: Precision, micro: i
         micro //= 2
 
 
-def _predict(network: ClipNetwork, source: Source, precision: Precision, micro: int) -> Array:
+def _predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int) -> Array:
     videos = np.arange(len(source.ids))
     steps = [(part, np.zeros_like(part)) for part in (videos[i : i + micro] for i in range(0, len(videos), micro))]
     probabilities = []

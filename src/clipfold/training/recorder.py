@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from clipfold.storage.files import Array, PathLike, replacing
-from clipfold.training.batches import Batch, Source
+from clipfold.training.batches import Batch, BatchSource
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Recorder:
         settings: Mapping[str, Any],
         history: PathLike,
         folder: PathLike,
-        val: Source,
+        val: BatchSource,
         device: torch.device,
         first: bool,
     ) -> None:

@@ -20,7 +20,7 @@ from clipfold.training.optimisation import make_state
 logger = logging.getLogger(__name__)
 
 
-class Stepper:
+class TrainStep:
     """Forward, backward and update; repeats a step that ran out of memory, the second time in halves.
 
     Everything random in a step comes from its seed, and statistics that a failed attempt moved are put back: a step

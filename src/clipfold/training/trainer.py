@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from clipfold.models.device import Precision
 from clipfold.models.network import ClipNetwork
 from clipfold.training import checkpoint
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
@@ -25,7 +25,7 @@ from clipfold.training.order import epoch_order, step_seed
 from clipfold.training.predict import predict
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import StopRequest
-from clipfold.training.train_step import Stepper
+from clipfold.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class NotFiniteError(FloatingPointError):
     """The loss is no longer a number."""
 
 
-class Loop:
+class Trainer:
     """Trains a network on one part and chooses by another.
 
     Args:
@@ -94,8 +94,8 @@ class Loop:
         self,
         network: ClipNetwork,
         settings: Mapping[str, Any],
-        train: Source,
-        val: Source,
+        train: BatchSource,
+        val: BatchSource,
         classes: int,
         seed: int,
         micro: int,
@@ -111,7 +111,9 @@ class Loop:
         self.precision = Precision(settings["precision"], self._device)
         self.optimizer = make_optimizer(network, settings, self._device)
         loss = Loss(settings, train.targets, classes, self._device)
-        self.stepper = Stepper(network, self.optimizer, loss, self.precision, settings, processes, self._device, micro)
+        self.train_step = TrainStep(
+            network, self.optimizer, loss, self.precision, settings, processes, self._device, micro
+        )
         self._average = None
         if settings["ema"]:
             averaging = get_ema_multi_avg_fn(settings["ema"])  # type: ignore[no-untyped-call]
@@ -134,7 +136,11 @@ class Loop:
         if state is not None:
             self._restore(state)
             done = self.progress
-            self.stepper.micro, self.stepper.retried, self.stepper.halved = done.micro, done.retried, done.halved
+            self.train_step.micro, self.train_step.retried, self.train_step.halved = (
+                done.micro,
+                done.retried,
+                done.halved,
+            )
             logger.info("going on at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
         elif self._settings["on_nan"] == "halve":
             self._save()  # there must be something to go back to
@@ -148,7 +154,7 @@ class Loop:
                 p = self.progress
                 continue
             p.epoch, p.done, p.loss = p.epoch + 1, 0, 0.0
-            self.stepper.reset()
+            self.train_step.reset()
             if self._settings["checkpoint_epochs"] and (p.epoch - 1) % self._settings["checkpoint_epochs"] == 0:
                 self._save()
             self._pause()
@@ -172,10 +178,10 @@ class Loop:
         for part, batch in zip(whole, batches, strict=True):
             set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
             clips = len(videos[part])
-            self.stepper(batch, clips, p.step, step_seed(self._seed, p.step, self._processes.rank))
+            self.train_step(batch, clips, p.step, step_seed(self._seed, p.step, self._processes.rank))
             if self._average is not None:
                 self._average.update_parameters(self.network)
-            p.done, p.step, p.micro = p.done + 1, p.step + 1, self.stepper.micro
+            p.done, p.step, p.micro = p.done + 1, p.step + 1, self.train_step.micro
             if p.done % _LOOK == 0:
                 self._check_finite()
             self._pause()
@@ -185,7 +191,7 @@ class Loop:
     def _check_finite(self, weights: bool = False) -> None:
         """Look at the losses; before weights are kept, at these too, which a gradient may have spoilt already."""
         p = self.progress
-        step = self._processes.largest(int(self.stepper.bad.item()))
+        step = self._processes.all_reduce_max(int(self.train_step.bad.item()))
         if step < 0 and weights and self._processes.any(not _finite(self.network)):
             step = p.step - 1
         if step < 0:
@@ -207,22 +213,22 @@ class Loop:
             raise error
         self._restore(state)
         self.progress.rollbacks, self.progress.scale = before.rollbacks + 1, before.scale / 2
-        self.stepper.bad.fill_(-1)
+        self.train_step.bad.fill_(-1)
         self._recorder.warn("the loss was not finite: back at step %d with half the learning rate", self.progress.step)
 
     def _validate(self) -> None:
         p, settings = self.progress, self._settings
         network = self.network if self._average is None else cast(ClipNetwork, self._average.module)
         trained = self._recorder.seconds()
-        probabilities = predict(network, self._val, self.precision, self.stepper.micro)
+        probabilities = predict(network, self._val, self.precision, self.train_step.micro)
         targets = self._val.targets
         if self._processes.any(not np.isfinite(probabilities).all()):
             raise NotFiniteError(f"predictions after epoch {p.epoch} are not finite: use a lower learning_rate")
         likelihood = np.clip(probabilities[np.arange(len(targets)), targets], 1e-7, 1)
-        val_loss = self._processes.first(float(-np.log(likelihood).mean()))
+        val_loss = self._processes.broadcast(float(-np.log(likelihood).mean()))
         row = {
             "epoch": p.epoch,
-            "train_loss": float(self._processes.add(self.stepper.total)) / len(self._train.ids),
+            "train_loss": float(self._processes.all_reduce_sum(self.train_step.total)) / len(self._train.ids),
             "val_loss": val_loss,
             "val_accuracy": float((probabilities.argmax(1) == targets).mean()),
             "learning_rate": max(float(group["lr"]) for group in self.optimizer.param_groups),
@@ -245,7 +251,7 @@ class Loop:
         """Save if it is time to; save and end if a signal asked for it."""
         minutes = self._settings["checkpoint_minutes"]
         due = bool(minutes) and time.monotonic() - self._saved > 60 * minutes
-        wish = self._processes.largest(2 if self._stop.signal is not None else int(due))
+        wish = self._processes.all_reduce_max(2 if self._stop.signal is not None else int(due))
         if wish:
             self._check_finite(weights=True)
             self._save()
@@ -255,9 +261,9 @@ class Loop:
             raise SystemExit(128 + number)
 
     def _save(self) -> None:
-        p, stepper = self.progress, self.stepper
-        p.loss = float(self._processes.add(stepper.total))
-        p.retried, p.halved = stepper.retried, stepper.halved
+        p, train_step = self.progress, self.train_step
+        p.loss = float(self._processes.all_reduce_sum(train_step.total))
+        p.retried, p.halved = train_step.retried, train_step.halved
         self._saved = time.monotonic()
         if self._processes.rank:
             return
@@ -282,7 +288,7 @@ class Loop:
             self._average.load_state_dict(state["average"])
         self.best = state["best"]
         self.progress = Progress(**copy.deepcopy(state["progress"]))
-        self.stepper.reset(0.0 if self._processes.rank else self.progress.loss)
+        self.train_step.reset(0.0 if self._processes.rank else self.progress.loss)
 
 
 def _finite(network: ClipNetwork) -> bool:

@@ -34,9 +34,9 @@ def run(
     ids = [f"v{i:02}" for i in range(90)]
     labels = [names[i % classes] for i in range(90)]
     noise = random.dirichlet(np.ones(classes), 90)
-    roles = ("test", "val", "train")
+    order = ("test", "val", "train")
     splits = [
-        {"id": ids[i], "label": labels[i], "group": f"g{i // 3}", "fold": fold, "role": roles[(i // 3 + fold) % 3]}
+        {"id": ids[i], "label": labels[i], "group": f"g{i // 3}", "fold": fold, "split": order[(i // 3 + fold) % 3]}
         | {"repeat": fold // 3}
         for fold in range(3 * repeats)
         for i in range(90)
@@ -50,8 +50,8 @@ def run(
         values = pd.DataFrame(skill * truth + (1 - skill) * noise, columns=[f"p_{name}" for name in order])
         table = values.assign(id=ids, label=labels)
         for fold in range(3 * repeats):
-            role = {row["id"]: row["role"] for row in splits if row["fold"] == fold}
-            part = table.assign(role=table.id.map(role)).query("role != 'train'")
+            split = {row["id"]: row["split"] for row in splits if row["fold"] == fold}
+            part = table.assign(split=table.id.map(split)).query("split != 'train'")
             path = folder / model / f"fold-{fold}" / "predictions.parquet"
             write_table(path, pa.Table.from_pandas(edit(model, fold, part), preserve_index=False))
             paths.setdefault(model, []).append(path)
@@ -160,11 +160,11 @@ def test_the_mean_over_repeats_is_not_the_metric_of_all_predictions_together(tmp
 
 def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
     def other_test(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
-        real = table.p_real.where(table.role == "val", 1 - table.p_real)
+        real = table.p_real.where(table.split == "val", 1 - table.p_real)
         return table.assign(p_real=real, p_fake=1 - real)
 
     def other_val(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
-        real = table.p_real.where(table.role == "test", table.p_real**3)
+        real = table.p_real.where(table.split == "test", table.p_real**3)
         return table.assign(p_real=real, p_fake=1 - real)
 
     chosen, same, different = (
@@ -248,7 +248,7 @@ def _double(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _swap(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(role=table.role.map({"test": "val", "val": "test"})) if model == "b" else table
+    return table.assign(split=table.split.map({"test": "val", "val": "test"})) if model == "b" else table
 
 
 @pytest.mark.parametrize(

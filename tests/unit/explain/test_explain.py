@@ -148,7 +148,7 @@ def test_a_stored_network_is_explained_as_it_predicted(tmp_path, name):
     )
     assert not network.training
     rows = read_table(tmp_path / "explained.parquet").to_pandas()
-    tested = fit.predictions.query("role == 'test'").set_index("id")
+    tested = fit.predictions.query("split == 'test'").set_index("id")
     wrong = tested[["p_c0", "p_c1"]].to_numpy().argmax(axis=1) != (tested.label == "c1").to_numpy()
     assert rows.wrong.sum() == min(2, wrong.sum())
     assert (~rows.wrong).sum() == min(2, (~wrong).sum())
@@ -212,11 +212,11 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
     table["noise.f2"] += np.array([0, 4] * 30)
     table.insert(0, "id", [f"v{i:02}" for i in range(60)])
     write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
-    roles = ["train"] * 30 + ["val"] * 10 + ["test"] * 20
+    of_each = ["train"] * 30 + ["val"] * 10 + ["test"] * 20
     rows = [
-        {"id": i, "label": c, "group": i, "fold": f, "role": r}
+        {"id": i, "label": c, "group": i, "fold": f, "split": r}
         for f in (0, 1)
-        for i, c, r in zip(table.id, labels, roles, strict=True)
+        for i, c, r in zip(table.id, labels, of_each, strict=True)
     ]
     write_table(tmp_path / "splits.parquet", pa.Table.from_pylist(rows))
     settings = {"features": ["noise"], "class_weight": "balanced", "C": 1.0}

@@ -12,11 +12,11 @@ from clipfold.demo.encode import Take, decode, encode
 from clipfold.demo.near_duplicates import CHANGES, Copy
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.audit import audit_folds
-from clipfold.leakage.check import gate
+from clipfold.leakage.check import check_leakage
 from clipfold.leakage.hashes import FRAMES, MIRROR, hash_pictures, sign
 from clipfold.leakage.matches import SCHEMA, find_pairs
 from clipfold.leakage.page import write_page
-from clipfold.splits.split import SCHEMA as DEALT
+from clipfold.splits.split import SCHEMA as ASSIGNED
 from clipfold.storage.files import ArrayWriter, read_table, write_json, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox
@@ -116,8 +116,8 @@ def test_threads_and_blocks_change_nothing():
     assert {(p["x"], p["y"]) for p in one} >= {(3 * i, 70 + i) for i in range(24)}
 
 
-def row(video, group, fold, role, label="a"):
-    return {"id": video, "label": label, "group": group, "repeat": 0, "fold": fold, "role": role}
+def row(video, group, fold, split, label="a"):
+    return {"id": video, "label": label, "group": group, "repeat": 0, "fold": fold, "split": split}
 
 
 def pair(first, second, score=0.9, change="copy"):
@@ -147,7 +147,7 @@ def audited(pairs=(), scheme="grouped", allowed=(), rows=FOLDS, digest=None):
 def test_nothing_leaks_where_pairs_stay_in_one_group():
     facts = audited([pair("v2", "v4")])
     assert (facts["leaks"], facts["stops"], facts["mark"], facts["leaking"]) == (0, [], "", 0)
-    assert facts["near_duplicates"] == {"pairs": 1, "across_groups": 0, "other_labels": 1, "across_roles": []}
+    assert facts["near_duplicates"] == {"pairs": 1, "across_groups": 0, "other_labels": 1, "across_splits": []}
     assert (facts["manifest"], facts["usable"], facts["quarantined"], facts["tested"]) == (5, 4, 1, 3)
 
 
@@ -155,7 +155,7 @@ def test_a_pair_of_two_groups_in_two_parts_leaks_unless_allowed():
     found = [pair("v1", "v2", 0.85), pair("v1", "v4", 0.95, "mirrored copy"), pair("v1", "unused")]
     facts = audited(found)
     assert facts["stops"] == ["near_duplicates"]
-    assert [(p["second"], p["folds"], p["groups"], p["labels"]) for p in facts["near_duplicates"]["across_roles"]] == [
+    assert [(p["second"], p["folds"], p["groups"], p["labels"]) for p in facts["near_duplicates"]["across_splits"]] == [
         ("v4", [0, 1], ["g", "h"], ["a", "b"]),
         ("v2", [0, 1], ["g", "h"], ["a", "a"]),
     ]
@@ -168,8 +168,8 @@ def test_a_pair_of_two_groups_in_two_parts_leaks_unless_allowed():
 def test_torn_groups_and_copies_leak_and_random_folds_allow_all():
     rows = [row("v1", "g", 0, "test"), row("v2", "g", 0, "train"), row("v3", "i", 0, "val"), row("v4", "k", 0, "train")]
     facts = audited(rows=rows, digest={"v3": "v4"})
-    assert facts["stops"] == ["groups", "copies"]
-    assert facts["groups_across_roles"] == [{"fold": 0, "value": "g", "roles": ["test", "train"]}]
+    assert facts["stops"] == ["groups", "duplicates"]
+    assert facts["groups_across_splits"] == [{"fold": 0, "value": "g", "splits": ["test", "train"]}]
     assert facts["leaking"] == 1
     random = audited(rows=rows, scheme="random", allowed=["random"])
     assert (random["stops"], random["mark"]) == ([], "random folds: 1 of 1 test videos leak")
@@ -179,9 +179,9 @@ def test_torn_groups_and_copies_leak_and_random_folds_allow_all():
 def written(tmp_path):
     """Files of a small run whose videos' names would be markup."""
     names = ["<script>alert(1)</script>.mp4", "b&b.mp4", "c.mp4"]
-    rows = [row(n, f"<b>{n}", 0, role) for n, role in zip(names, ("test", "train", "val"), strict=True)]
+    rows = [row(n, f"<b>{n}", 0, split) for n, split in zip(names, ("test", "train", "val"), strict=True)]
     found = [pair(names[0], names[1]), pair(names[1], names[2], 0.8, "background")]
-    write_table(tmp_path / "dealt.parquet", rows, DEALT)
+    write_table(tmp_path / "folds.parquet", rows, ASSIGNED)
     write_table(tmp_path / "matches.parquet", found, SCHEMA)
     groups = {"source": "proposed", "count": 3, "joined": 0, "by_name": 0, "by_picture": 0}
     groups |= {"pattern": "folder", "pairs_within": 0.5, "by_chance": 0.1}
@@ -196,7 +196,7 @@ def written(tmp_path):
 
 
 def test_the_page_shows_pairs_side_by_side_and_escapes_names(written):
-    arguments = [written / name for name in ("audit.json", "dealt.parquet", "matches.parquet")]
+    arguments = [written / name for name in ("audit.json", "folds.parquet", "matches.parquet")]
     write_page(*arguments, [written / "clips.npy"], [written / "index.parquet"], written / "audit.html")
     page = (written / "audit.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 4
@@ -208,9 +208,9 @@ def test_the_page_shows_pairs_side_by_side_and_escapes_names(written):
 
 
 def test_the_gate_stops_leaking_folds_and_says_what_to_do(written):
-    arguments = written / "dealt.parquet", written / "audit.json", "audit.html", written / "splits.parquet"
+    arguments = written / "folds.parquet", written / "audit.json", "audit.html", written / "splits.parquet"
     with pytest.raises(ValueError, match="the folds leak, so that nothing is trained: 2 near duplicates") as error:
-        gate(*arguments)
+        check_leakage(*arguments)
     for part in (
         "'b&b.mp4' and 'c.mp4' (background, 0.80)",
         "merge_near_duplicates",
@@ -222,5 +222,5 @@ def test_the_gate_stops_leaking_folds_and_says_what_to_do(written):
 
 def test_folds_that_pass_the_gate_are_not_changed(written):
     write_json(written / "audit.json", {"stops": [], "mark": ""})
-    gate(written / "dealt.parquet", written / "audit.json", "audit.html", written / "splits.parquet")
-    assert read_table(written / "splits.parquet").equals(read_table(written / "dealt.parquet"))
+    check_leakage(written / "folds.parquet", written / "audit.json", "audit.html", written / "splits.parquet")
+    assert read_table(written / "splits.parquet").equals(read_table(written / "folds.parquet"))

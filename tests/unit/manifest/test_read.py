@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_roles
+from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.splits.feasibility import check_enough, count_folds
 
@@ -170,8 +170,8 @@ def test_a_manifest_without_extra_columns_has_no_extras(tmp_path):
 
 def test_roles_of_the_manifest_are_read_by_id(tmp_path):
     rows = [["path", "label", "part"], *([f"{c}{r}", c, r] for c in "ab" for r in ("train", "test"))]
-    roles = read_roles(write_csv(tmp_path / "m.csv", rows), {"split": "part"})
-    assert roles == {"atrain": "train", "atest": "test", "btrain": "train", "btest": "test"}
+    splits = read_splits(write_csv(tmp_path / "m.csv", rows), {"split": "part"})
+    assert splits == {"atrain": "train", "atest": "test", "btrain": "train", "btest": "test"}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_roles_of_the_manifest_are_read_by_id(tmp_path):
 )
 def test_a_wrong_split_column_is_named(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
-        read_roles(write_csv(tmp_path / "m.csv", rows))
+        read_splits(write_csv(tmp_path / "m.csv", rows))
 
 
 def test_the_number_of_folds_follows_from_the_scheme():

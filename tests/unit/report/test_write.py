@@ -103,9 +103,9 @@ def test_a_lost_video_is_shown_in_red(run, tmp_path):
 
 
 def test_leaks_and_conflicts_are_named(run, tmp_path):
-    leak = {"fold": 1, "value": "recording 3", "roles": ["test", "train"]}
-    audit = json.loads(run["audit"].read_text()) | {"groups_across_roles": [leak], "leaks": 1}
-    audit |= {"copies": [["a.mp4", "b.mp4"]], "conflicting_labels": [["a.mp4", "b.mp4"]]}
+    leak = {"fold": 1, "value": "recording 3", "splits": ["test", "train"]}
+    audit = json.loads(run["audit"].read_text()) | {"groups_across_splits": [leak], "leaks": 1}
+    audit |= {"duplicates": [["a.mp4", "b.mp4"]], "conflicting_labels": [["a.mp4", "b.mp4"]]}
     write_json(tmp_path / "audit.json", audit)
     write_report(**run | {"audit": tmp_path / "audit.json", "output": tmp_path / "index.html"})
     text = text_of((tmp_path / "index.html").read_text())
@@ -146,7 +146,7 @@ def test_what_models_looked_at(page, run):
 def test_pairs_that_show_the_same_and_proposed_groups_are_named(run, tmp_path):
     pair = {"first": "a.mp4", "second": "<b>.mp4", "change": "mirrored copy", "score": 0.987, "folds": [0, 2]}
     pair |= {"groups": ["x", "y"], "labels": ["fight", "no_fight"]}
-    near = {"pairs": 12, "across_groups": 3, "other_labels": 1, "across_roles": [pair]}
+    near = {"pairs": 12, "across_groups": 3, "other_labels": 1, "across_splits": [pair]}
     groups = {"source": "proposed", "count": 9, "joined": 40, "by_name": 30, "by_picture": 15, "pattern": "camera-N"}
     groups |= {"pairs_within": 0.75, "by_chance": 0.125}
     audit = json.loads(run["audit"].read_text()) | {"near_duplicates": near, "groups": groups, "leaks": 1}

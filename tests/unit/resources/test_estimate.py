@@ -5,8 +5,8 @@ import json
 import pytest
 
 from clipfold.models.catalog import plan_models
-from clipfold.resources.estimate import learn, read_records
-from clipfold.resources.usage import Request, Use, forecast, note_requests, read_uses, table
+from clipfold.resources.estimate import estimate, read_records
+from clipfold.resources.usage import Request, Usage, forecast, read_usage, record_requests, table
 
 
 def model(**settings):
@@ -19,31 +19,31 @@ def record(settings, **facts):
 
 
 def test_without_a_record_the_catalogs_figures_hold():
-    assert learn(model(), [], 100) == model().needs
+    assert estimate(model(), [], 100) == model().needs
 
 
 def test_the_largest_recorded_peak_is_asked_for_with_a_margin():
     x3d = model()
-    needs = learn(x3d, [record(x3d.settings), record(x3d.settings, peak_mb=4000.0, seconds=1200.0)], 100)
+    needs = estimate(x3d, [record(x3d.settings), record(x3d.settings, peak_mb=4000.0, seconds=1200.0)], 100)
     assert (needs.memory_mb, needs.runtime) == (5400, 50)  # 4000 * 1.25 + 400; 20 * 2 + 10
 
 
 @pytest.mark.parametrize("changed", [{"size": 64}, {"frames": 8}, {"batch_size": 2}, {"variant": "s"}])
 def test_a_record_of_another_size_frames_or_batch_says_nothing(changed):
-    assert learn(model(**changed), [record(model().settings)], 100) == model().needs
+    assert estimate(model(**changed), [record(model().settings)], 100) == model().needs
 
 
 def test_more_videos_and_epochs_ask_for_more_time_not_memory():
     x3d = model(epochs=20, learning_rate=0.5)
-    needs = learn(x3d, [record(x3d.settings | {"epochs": 10, "learning_rate": 0.1})], 300)
+    needs = estimate(x3d, [record(x3d.settings | {"epochs": 10, "learning_rate": 0.1})], 300)
     assert (needs.memory_mb, needs.runtime) == (4200, 130)  # 10 minutes, thrice the videos, twice the epochs, twice
 
 
 def test_what_the_config_asks_for_holds():
     x3d = model(memory_mb=20000, runtime=90)
-    assert learn(x3d, [record(x3d.settings)], 100) == x3d.needs
+    assert estimate(x3d, [record(x3d.settings)], 100) == x3d.needs
     like_the_catalog = model(memory_mb=model().needs.memory_mb, runtime=model().needs.runtime)
-    assert learn(like_the_catalog, [record(x3d.settings)], 100) == model().needs
+    assert estimate(like_the_catalog, [record(x3d.settings)], 100) == model().needs
 
 
 def test_records_that_cannot_be_read_are_left_out(tmp_path):
@@ -56,10 +56,12 @@ ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
 
 
 def test_a_forecast_counts_what_ran_by_its_time_and_the_rest_by_what_it_asks_for():
-    said = forecast([("train_x3d", ASKED)] * 4 + [("decode", ASKED)], {"train_x3d": [Use(1800, 1), Use(5400, 1)]}, 4, 1)
+    said = forecast(
+        [("train_x3d", ASKED)] * 4 + [("decode", ASKED)], {"train_x3d": [Usage(1800, 1), Usage(5400, 1)]}, 4, 1
+    )
     assert said.startswith("Forecast: 5 jobs, 10.00 core-hours, 5.00 GPU-hours, 1.60 kWh; 2.50 hours")
     assert said.endswith("an upper bound: decode.")
-    on_cluster = forecast([("decode", ASKED)] * 10, {"decode": [Use(3600, 1)]}, None, 5)
+    on_cluster = forecast([("decode", ASKED)] * 10, {"decode": [Usage(3600, 1)]}, None, 5)
     assert "2.00 hours" in on_cluster
     assert "Never" not in on_cluster
 
@@ -68,10 +70,10 @@ def test_requested_stands_against_used(tmp_path):
     (tmp_path / "benchmarks/decode").mkdir(parents=True)
     (tmp_path / "benchmarks/decode/0-of-1.tsv").write_text("s\th:m:s\tmax_rss\n30.0\t0:00:30\t500.0\n")
     (tmp_path / "benchmarks/splits.tsv").write_text("s\th:m:s\tmax_rss\n0.1\t0:00:00\tNA\n")
-    note_requests(tmp_path / "requests.json", [("decode", ASKED)])
-    note_requests(tmp_path / "requests.json", [("decode", Request(memory_mb=100, runtime=1, threads=1, gpus=0))])
-    uses = read_uses(tmp_path / "benchmarks")
-    assert uses == {"decode": [Use(30.0, 500.0)], "splits": [Use(0.1, 0.0)]}
-    lines = table(json.loads((tmp_path / "requests.json").read_text()), uses).splitlines()
+    record_requests(tmp_path / "resources.json", [("decode", ASKED)])
+    record_requests(tmp_path / "resources.json", [("decode", Request(memory_mb=100, runtime=1, threads=1, gpus=0))])
+    uses = read_usage(tmp_path / "benchmarks")
+    assert uses == {"decode": [Usage(30.0, 500.0)], "splits": [Usage(0.1, 0.0)]}
+    lines = table(json.loads((tmp_path / "resources.json").read_text()), uses).splitlines()
     assert lines[1].split() == ["decode", "1", "2000", "500", "25", "%", "60", "0.5"]
     assert lines[2].split() == ["splits", "1", "?", "0", "?", "?", "0.0"]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from clipfold.resources.gpus import devices_here, own_devices
+from clipfold.resources.gpus import reserve_gpus, visible_gpus
 
 JOB = """
 import os, sys, time
 from pathlib import Path
-from clipfold.resources.gpus import own_devices
-with own_devices(int(sys.argv[1]), Path(sys.argv[2])):
+from clipfold.resources.gpus import reserve_gpus
+with reserve_gpus(int(sys.argv[1]), Path(sys.argv[2])):
     began = time.monotonic()
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     time.sleep(float(sys.argv[3]))
@@ -55,7 +55,7 @@ def test_a_killed_job_frees_its_device(tmp_path):
 def test_the_environment_is_as_before(tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    with own_devices(1, tmp_path) as mine:
+    with reserve_gpus(1, tmp_path) as mine:
         assert mine == [os.environ["CUDA_VISIBLE_DEVICES"]] == ["3"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
 
@@ -65,11 +65,11 @@ def test_a_cluster_hands_out_its_own_and_a_machine_without_has_none(tmp_path, mo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with own_devices(1, tmp_path) as mine:
+    with reserve_gpus(1, tmp_path) as mine:
         assert mine == []
     assert list(Path(tmp_path).iterdir()) == []
 
 
 def test_without_a_choice_all_devices_of_the_machine_count(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert devices_here() == sorted(p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*"))
+    assert visible_gpus() == sorted(p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from clipfold.settings import SplitSettings
-from clipfold.splits.assign import deal, deal_stably
+from clipfold.splits.assign import assign, assign_stably
 
 GROUPED = ("grouped", "stable", "leave_one_group_out")
 VIDEOS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=12, max_size=60)
@@ -28,33 +28,33 @@ def many(count, groups, seed=0):
 def test_no_group_is_torn_and_every_video_is_tested_once(videos, seed, scheme):
     labels, groups = [label for label, _ in videos], [f"g{group}" for _, group in videos]
     try:
-        folds = deal(labels, groups, SplitSettings(scheme=scheme, folds=3), seed)
+        folds = assign(labels, groups, SplitSettings(scheme=scheme, folds=3), seed)
     except ValueError:
         return  # a class or the groups are too few
-    for roles in folds:
+    for splits in folds:
         parts = defaultdict(set)
-        for group, role in zip(groups, roles, strict=True):
-            parts[group].add(role)
+        for group, split in zip(groups, splits, strict=True):
+            parts[group].add(split)
         assert all(len(part) == 1 for part in parts.values())
-        assert {label for label, role in zip(labels, roles, strict=True) if role == "train"} == set(labels)
-        assert set(roles) == {"train", "val", "test"}
-    assert all(roles.count("test") == 1 for roles in zip(*folds, strict=True))
+        assert {label for label, split in zip(labels, splits, strict=True) if split == "train"} == set(labels)
+        assert set(splits) == {"train", "val", "test"}
+    assert all(splits.count("test") == 1 for splits in zip(*folds, strict=True))
 
 
 def test_grouped_folds_are_those_of_scikit_learn():
     labels, groups = many(200, 30)
-    folds = deal(labels, groups, SplitSettings(), 3)
+    folds = assign(labels, groups, SplitSettings(), 3)
     expected = StratifiedGroupKFold(5, shuffle=True, random_state=3).split(labels, labels, groups)
-    for roles, (_, test) in zip(folds, expected, strict=True):
-        assert np.flatnonzero(np.array(roles) == "test").tolist() == test.tolist()
+    for splits, (_, test) in zip(folds, expected, strict=True):
+        assert np.flatnonzero(np.array(splits) == "test").tolist() == test.tolist()
 
 
 def test_repeats_deal_anew_and_the_first_stays():
     labels, groups = many(120, 30)
-    once, thrice = (deal(labels, groups, SplitSettings(folds=3, repeats=n), 5) for n in (1, 3))
+    once, thrice = (assign(labels, groups, SplitSettings(folds=3, repeats=n), 5) for n in (1, 3))
     assert thrice[:3] == once
     assert len(thrice) == 9
-    tests = [[i for i, role in enumerate(roles) if role == "test"] for roles in thrice]
+    tests = [[i for i, split in enumerate(splits) if split == "test"] for splits in thrice]
     assert len({tuple(test) for test in tests}) == 9
     for repeat in range(3):
         assert sorted(i for test in tests[3 * repeat : 3 * repeat + 3] for i in test) == list(range(120))
@@ -62,15 +62,15 @@ def test_repeats_deal_anew_and_the_first_stays():
 
 def test_leave_one_group_out_tests_each_group_alone():
     labels, groups = many(60, 8)
-    folds = deal(labels, groups, SplitSettings(scheme="leave_one_group_out"), 0)
-    tested = [{g for g, role in zip(groups, roles, strict=True) if role == "test"} for roles in folds]
+    folds = assign(labels, groups, SplitSettings(scheme="leave_one_group_out"), 0)
+    tested = [{g for g, split in zip(groups, splits, strict=True) if split == "test"} for splits in folds]
     assert tested == [{group} for group in sorted(set(groups))]
 
 
 def test_random_folds_tear_groups_and_test_everyone_once():
     labels, groups = many(100, 10)
-    folds = deal(labels, groups, SplitSettings(scheme="random"), 0)
-    assert all(roles.count("test") == 1 for roles in zip(*folds, strict=True))
+    folds = assign(labels, groups, SplitSettings(scheme="random"), 0)
+    assert all(splits.count("test") == 1 for splits in zip(*folds, strict=True))
     torn = {g for g in groups if len({r for g2, r in zip(groups, folds[0], strict=True) if g2 == g}) > 1}
     assert len(torn) > len(set(groups)) / 2
 
@@ -78,14 +78,14 @@ def test_random_folds_tear_groups_and_test_everyone_once():
 def test_a_given_split_is_kept_and_its_validation_part_made_where_there_is_none():
     labels, groups = many(80, 20)
     given = ["test" if int(group[1:]) < 5 else "train" for group in groups]
-    (roles,) = deal(labels, groups, SplitSettings(scheme="column"), 0, given)
-    assert [role == "test" for role in roles] == [role == "test" for role in given]
-    assert 0 < roles.count("val") < 40
-    assert {g for g, r in zip(groups, roles, strict=True) if r == "val"}.isdisjoint(
-        g for g, r in zip(groups, roles, strict=True) if r == "train"
+    (splits,) = assign(labels, groups, SplitSettings(scheme="column"), 0, given)
+    assert [split == "test" for split in splits] == [split == "test" for split in given]
+    assert 0 < splits.count("val") < 40
+    assert {g for g, r in zip(groups, splits, strict=True) if r == "val"}.isdisjoint(
+        g for g, r in zip(groups, splits, strict=True) if r == "train"
     )
-    full = ["val" if int(group[1:]) == 7 else role for group, role in zip(groups, given, strict=True)]
-    assert deal(labels, groups, SplitSettings(scheme="column"), 0, full) == [full]
+    full = ["val" if int(group[1:]) == 7 else split for group, split in zip(groups, given, strict=True)]
+    assert assign(labels, groups, SplitSettings(scheme="column"), 0, full) == [full]
 
 
 @pytest.mark.parametrize(("videos", "groups", "most"), [(120, 23, 0.1), (500, 500, 0.02), (2000, 300, 0.02)])
@@ -94,9 +94,9 @@ def test_an_added_video_moves_few_others_to_another_test_part_under_the_stable_s
     settings = SplitSettings(scheme="stable")
     tested, any_role = [], []
     for seed in range(6):
-        before = np.array(deal(labels, own, settings, seed))
+        before = np.array(assign(labels, own, settings, seed))
         for joined in (own[0], "a group of its own"):
-            after = np.array(deal([*labels, "a"], [*own, joined], settings, seed))[:, :-1]
+            after = np.array(assign([*labels, "a"], [*own, joined], settings, seed))[:, :-1]
             tested.append(((before == "test") != (after == "test")).any(axis=0).mean())
             any_role.append((before != after).any(axis=0).mean())
     assert np.mean(tested) < most
@@ -111,7 +111,7 @@ def test_stable_folds_are_as_balanced_as_scikit_learns():
         return max(abs((y[test] == c).sum() / (y == c).sum() - 0.2) for test in tests for c in "ab")
 
     for seed in range(5):
-        part = deal_stably(y, np.array(groups), 5, seed)
+        part = assign_stably(y, np.array(groups), 5, seed)
         theirs = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
         assert worst(np.flatnonzero(part == k) for k in range(5)) <= worst(test for _, test in theirs) + 0.02
 
@@ -119,40 +119,40 @@ def test_stable_folds_are_as_balanced_as_scikit_learns():
 def test_the_order_of_videos_does_not_matter_to_stable_folds():
     labels, groups = many(90, 20)
     order = np.random.default_rng(1).permutation(90)
-    part = deal_stably(np.array(labels), np.array(groups), 4, 0)
-    assert (deal_stably(np.array(labels)[order], np.array(groups)[order], 4, 0) == part[order]).all()
+    part = assign_stably(np.array(labels), np.array(groups), 4, 0)
+    assert (assign_stably(np.array(labels)[order], np.array(groups)[order], 4, 0) == part[order]).all()
 
 
 def test_a_class_of_two_keeps_one_to_train_with():
     labels, groups = list("aaabbb"), [f"g{i}" for i in range(6)]
     for seed in range(20):
-        for roles in deal(labels, groups, SplitSettings(folds=2, validation=0.5), seed):
-            assert {label for label, role in zip(labels, roles, strict=True) if role == "train"} == {"a", "b"}
+        for splits in assign(labels, groups, SplitSettings(folds=2, validation=0.5), seed):
+            assert {label for label, split in zip(labels, splits, strict=True) if split == "train"} == {"a", "b"}
 
 
 @pytest.mark.parametrize("scheme", ["grouped", "stable", "random"])
 def test_a_class_too_small_for_every_fold_is_said(scheme, caplog):
     labels, groups = ["a"] * 30 + ["rare"] * 3, [f"g{i}" for i in range(33)]
     with caplog.at_level(logging.WARNING):
-        folds = deal(labels, groups, SplitSettings(scheme=scheme), 0)
-    without = [str(f) for f, roles in enumerate(folds) if "test" not in roles[30:]]
+        folds = assign(labels, groups, SplitSettings(scheme=scheme), 0)
+    without = [str(f) for f, splits in enumerate(folds) if "test" not in splits[30:]]
     assert len(without) >= 2
     assert (
         f"class 'rare' is too small for every fold: there is none of it in the test part of fold {', '.join(without)}"
         in (caplog.text)
     )
-    assert all("train" in roles[30:] for roles in folds)
+    assert all("train" in splits[30:] for splits in folds)
 
 
 def test_no_class_as_large_as_the_number_of_folds_is_dealt_without_strata(caplog):
     labels, groups = list("aaabbbccc"), [f"g{i}" for i in range(9)]
     with caplog.at_level(logging.WARNING):
-        folds = deal(labels, groups, SplitSettings(folds=4), 0)
+        folds = assign(labels, groups, SplitSettings(folds=4), 0)
     assert "no class has 4 videos, one for each part: parts are dealt by group alone" in caplog.text
-    assert all(roles.count("test") == 1 for roles in zip(*folds, strict=True))
+    assert all(splits.count("test") == 1 for splits in zip(*folds, strict=True))
 
 
 def test_a_class_in_one_group_cannot_be_dealt():
     labels, groups = ["a"] * 12 + ["b"] * 4, [f"g{i}" for i in range(12)] + ["one"] * 4
     with pytest.raises(ValueError, match=r"fold \d has no 'b' to train with: the class is in too few groups"):
-        deal(labels, groups, SplitSettings(folds=3), 0)
+        assign(labels, groups, SplitSettings(folds=3), 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipfold.splits.groups import find_pattern, join, settle
+from clipfold.splits.groups import find_pattern, join, resolve_groups
 
 
 def videos(*rows):
@@ -11,7 +11,7 @@ def videos(*rows):
 
 def test_copies_join_their_groups():
     rows = videos(("1", "d", "x"), ("2", "c", "x"), ("3", "b", ""), ("4", "a", "x"))
-    settled, facts = settle(rows, [], merge=False, least=9)
+    settled, facts = resolve_groups(rows, [], merge=False, least=9)
     assert settled == ["a", "a", "b", "a"]
     assert facts["source"] == "manifest"
 
@@ -19,22 +19,22 @@ def test_copies_join_their_groups():
 def test_near_duplicates_join_videos_without_a_group_only_unless_asked_for_all():
     rows = videos(("1", "g", ""), ("2", "h", ""), ("3", "", ""), ("4", "", ""), ("5", "", ""))
     pairs = [("1", "2"), ("2", "3"), ("4", "5"), ("1", "not used")]
-    settled, facts = settle(rows, pairs, merge=False, least=9)
+    settled, facts = resolve_groups(rows, pairs, merge=False, least=9)
     assert settled == ["g", "3", "3", "4", "4"]
     assert (facts["source"], facts["count"], facts["joined"], facts["by_picture"]) == ("both", 3, 3, 3)
-    assert settle(rows, pairs, merge=True, least=9)[0] == ["3", "3", "3", "4", "4"]
+    assert resolve_groups(rows, pairs, merge=True, least=9)[0] == ["3", "3", "3", "4", "4"]
 
 
 def test_an_id_that_looks_like_a_group_is_none():
     rows = videos(*((str(i), str(i % 3), "") for i in range(9)))
-    settled, facts = settle(rows, [("0", "1")], merge=False, least=2)
+    settled, facts = resolve_groups(rows, [("0", "1")], merge=False, least=2)
     assert settled == [row["group"] for row in rows]
     assert facts["source"] == "manifest"
 
 
 def test_each_video_may_be_a_group_of_its_own_whatever_its_name():
     rows = videos(*((f"person{i // 2}_{i % 2}", f"person{i // 2}_{i % 2}", "") for i in range(20)))
-    settled, _ = settle(rows, [], merge=False, least=2)
+    settled, _ = resolve_groups(rows, [], merge=False, least=2)
     assert settled == [row["id"] for row in rows]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clipfold.leakage import matches
 from clipfold.leakage.audit import audit_folds
 from clipfold.settings import PolicySettings, SplitSettings
-from clipfold.splits.quarantine import judge
+from clipfold.splits.quarantine import apply_policy
 from clipfold.splits.split import split
 
 
@@ -25,37 +25,37 @@ def ids(videos):
 
 def test_policy_decides_on_what_decodes():
     videos = [video("b", status="truncated"), video("a"), video("c", status="missing", row=None)]
-    used, rejected = judge(videos, PolicySettings())
+    used, rejected = apply_policy(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["a"], ["b", "c"])
-    used, rejected = judge(videos, PolicySettings(truncated="use"))
+    used, rejected = apply_policy(videos, PolicySettings(truncated="use"))
     assert (ids(used), ids(rejected)) == (["a", "b"], ["c"])
 
 
 def test_a_video_without_frames_is_not_used_whatever_the_policy():
-    used, rejected = judge([video("a", status="truncated", row=None)], PolicySettings(truncated="use"))
+    used, rejected = apply_policy([video("a", status="truncated", row=None)], PolicySettings(truncated="use"))
     assert (ids(used), ids(rejected)) == ([], ["a"])
 
 
 def test_policy_can_let_the_run_fail():
     with pytest.raises(ValueError, match=r"1 videos are not usable.*b: truncated \(because\).*under `policy`"):
-        judge([video("a"), video("b", status="truncated")], PolicySettings(truncated="fail"))
+        apply_policy([video("a"), video("b", status="truncated")], PolicySettings(truncated="fail"))
     with pytest.raises(ValueError, match="b: duplicate"):
-        judge([video("a"), video("b", digest="a")], PolicySettings(duplicate="fail"))
+        apply_policy([video("a"), video("b", digest="a")], PolicySettings(duplicate="fail"))
 
 
 def test_of_identical_files_the_first_is_used():
     videos = [video("c", digest="same"), video("a", digest="same"), video("b")]
-    used, rejected = judge(videos, PolicySettings())
+    used, rejected = apply_policy(videos, PolicySettings())
     assert ids(used) == ["a", "b"]
     assert [(v["id"], v["status"], v["stage"], v["reason"]) for v in rejected] == [
         ("c", "duplicate", "splits", "the same content as 'a'")
     ]
-    assert ids(judge(videos, PolicySettings(duplicate="use"))[0]) == ["a", "b", "c"]
+    assert ids(apply_policy(videos, PolicySettings(duplicate="use"))[0]) == ["a", "b", "c"]
 
 
 def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplog):
     videos = [video("a", digest="same"), video("b", digest="same", label="b"), video("c")]
-    used, rejected = judge(videos, PolicySettings())
+    used, rejected = apply_policy(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["c"], ["a", "b"])
     assert {v["reason"] for v in rejected} == {"the same content under different labels: 'a' is 'a', 'b' is 'b'"}
     assert audit_folds(videos, [], [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
@@ -63,13 +63,13 @@ def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplo
     assert "'a' is 'a', 'b' is 'b'" in caplog.text
 
 
-def deal(folder, videos, given=None):
+def assign(folder, videos, given=None):
     """`split` on tables as probing and decoding write them."""
     facts = pd.DataFrame(videos).assign(path=lambda t: t.id, group=lambda t: t.id)
     pq.write_table(pa.Table.from_pandas(facts.assign(status="ok", reason="")), folder / "probed.parquet")
     pq.write_table(pa.Table.from_pandas(facts[["id", "row", "status", "reason"]]), folder / "index.parquet")
     pq.write_table(matches.SCHEMA.empty_table(), folder / "matches.parquet")
-    outputs = [folder / name for name in ("dealt.parquet", "quarantine.parquet", "audit.json")]
+    outputs = [folder / name for name in ("folds.parquet", "quarantine.parquet", "audit.json")]
     settings = SplitSettings(folds=2, validation=0.34, scheme="column" if given else "grouped")
     sources = [folder / "probed.parquet"], [folder / "index.parquet"], folder / "matches.parquet"
     split(*sources, *outputs, settings, 1 if given else 2, given or {}, PolicySettings(), [], 0)
@@ -80,17 +80,17 @@ def test_a_class_of_which_nothing_is_usable_ends_the_run_and_says_why(tmp_path):
     used = [video(f"{label}{i}", label=label) for label in "ac" for i in range(6)]
     expected = "no usable video of label 'b' is left; not used are 3 that are missing, 1 that are corrupt"
     with pytest.raises(ValueError, match=expected):
-        deal(tmp_path, used + lost)
-    deal(tmp_path, used)
+        assign(tmp_path, used + lost)
+    assign(tmp_path, used)
 
 
 def test_a_class_that_is_left_to_train_with_but_not_to_test_with_ends_the_run(tmp_path):
     videos = [video(f"{label}{i}", label=label) for label in "ab" for i in range(6)]
     given = {v["id"]: "test" if v["id"][1] in "01" else "train" for v in videos}
-    deal(tmp_path, videos, given)
+    assign(tmp_path, videos, given)
     lost = [v | {"status": "missing"} if v["id"] in ("b0", "b1") else v for v in videos]
     with pytest.raises(ValueError, match="no usable video of label 'b' is left to test with; not used are 2 that are"):
-        deal(tmp_path, lost, given)
+        assign(tmp_path, lost, given)
 
 
 STATUSES = ["ok", "missing", "truncated", "corrupt"]
@@ -102,7 +102,7 @@ def test_rows_in_are_rows_used_and_rejected(facts):
         video(f"{i:02}", status=status, digest=digest, label=label, row=None if status == "missing" else i)
         for i, (status, digest, label) in enumerate(facts)
     ]
-    used, rejected = judge(videos, PolicySettings(corrupt="use"))
+    used, rejected = apply_policy(videos, PolicySettings(corrupt="use"))
     assert sorted(ids(used) + ids(rejected)) == ids(videos)
     assert all(v["status"] != "ok" and v["reason"] for v in rejected)
     assert len({v["digest"] for v in used}) == len(used)

@@ -45,15 +45,15 @@ def test_one_video_does_not_decide_alone():
 
 def write_fold(folder, test_values):
     ids = [f"v{i:02}" for i in range(30)]
-    roles = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
+    splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
     labels = ["a", "b"] * 15
-    splits = pd.DataFrame({"id": ids, "label": labels, "group": ids, "fold": 0, "role": roles})
+    splits = pd.DataFrame({"id": ids, "label": labels, "group": ids, "fold": 0, "split": splits})
     write_table(folder / "splits.parquet", pa.Table.from_pandas(splits, preserve_index=False))
     random = np.random.default_rng(1)
     paths = []
     for member in "xy":
-        table = splits.loc[splits.role != "train", ["id", "label", "role"]].sample(frac=1, random_state=3)
-        p = np.where(table.role == "test", test_values, random.random(len(table)))
+        table = splits.loc[splits.split != "train", ["id", "label", "split"]].sample(frac=1, random_state=3)
+        p = np.where(table.split == "test", test_values, random.random(len(table)))
         table = table.assign(p_a=1 - p, p_b=p)
         paths.append(folder / f"{member}.parquet")
         write_table(paths[-1], pa.Table.from_pandas(table, preserve_index=False))
@@ -80,8 +80,8 @@ def test_test_predictions_change_no_weight(tmp_path):
     weights, predictions = write_fold(tmp_path / "one", 0.2)
     others, _ = write_fold(tmp_path / "two", 0.7)
     assert weights == others
-    assert predictions[predictions.role == "test"].p_b.to_numpy() == pytest.approx(0.2)
-    assert (predictions.role == "val").sum() == 10
+    assert predictions[predictions.split == "test"].p_b.to_numpy() == pytest.approx(0.2)
+    assert (predictions.split == "val").sum() == 10
 
 
 def test_members_are_all_others_by_default():

@@ -11,7 +11,7 @@ from clipfold.training.batches import Batch
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import make_optimizer, make_state
-from clipfold.training.train_step import Stepper
+from clipfold.training.train_step import TrainStep
 from clipfold.training.trainer import NotFiniteError
 
 
@@ -130,12 +130,12 @@ class Normalised(nn.Module):
         return self.head(values)
 
 
-def stepper(network, micro=4, **changes):
+def train_step(network, micro=4, **changes):
     settings = plan({}, "", "naive_cnn", **changes)["settings"]
     cpu = torch.device("cpu")
     optimizer = make_optimizer(network, settings, cpu)
     loss = Loss(settings, np.array([0, 1]), 2, cpu)
-    return Stepper(network, optimizer, loss, Precision("fp32", cpu), settings, Processes(), cpu, micro)
+    return TrainStep(network, optimizer, loss, Precision("fp32", cpu), settings, Processes(), cpu, micro)
 
 
 def test_statistics_that_a_failed_attempt_moved_are_put_back():
@@ -145,7 +145,7 @@ def test_statistics_that_a_failed_attempt_moved_are_put_back():
     networks[1].load_state_dict(networks[0].state_dict())
     networks[1].room = False
     for network in networks:
-        made = stepper(network)
+        made = train_step(network)
         made(batch, 4, 0, 5)
     assert made.retried == [0]
     torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
@@ -155,7 +155,7 @@ def test_statistics_that_a_failed_attempt_moved_are_put_back():
 def test_a_process_without_a_clip_in_a_step_has_nothing_to_add():
     network = Normalised()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    stepper(network)(Batch(torch.empty(0, 1, 4), torch.empty(0, 4), torch.empty(0, dtype=torch.int64)), 4, 0, 5)
+    train_step(network)(Batch(torch.empty(0, 1, 4), torch.empty(0, 4), torch.empty(0, dtype=torch.int64)), 4, 0, 5)
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
@@ -193,7 +193,7 @@ def test_memory_that_runs_out_while_the_optimizer_makes_its_state_changes_no_bit
         return zeros_like(values, **options)
 
     for network in networks:
-        made = stepper(network)
+        made = train_step(network)
         if network is networks[1]:
             monkeypatch.setattr(torch, "zeros_like", failing)
         for step in range(2):
@@ -223,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_the_fit_and_names_step_rate_and_videos(w
     def change(net):
         spoil(net, 5, what)
 
-    monkeypatch.setattr(Stepper, "__call__", watched(Stepper.__call__, seen))
+    monkeypatch.setattr(TrainStep, "__call__", watched(TrainStep.__call__, seen))
     with_network(monkeypatch, "naive_cnn", change)
     with pytest.raises(NotFiniteError, match=r"step 5 \(epoch 2\)") as error:
         fitted(data, tmp_path, "naive_cnn", learning_rate=0.0123)  # by a cosine, at the last of 6 steps

@@ -13,11 +13,11 @@ from clipfold.clips.reader import Clips
 from clipfold.models.architectures import naive_cnn
 from clipfold.models.device import Precision
 from clipfold.models.embed import embed_shard
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 from clipfold.training.on_clips import fit_here
 from clipfold.training.predict import predict
 from clipfold.training.task import Task
-from clipfold.training.train_step import Stepper
+from clipfold.training.train_step import TrainStep
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,13 @@ def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path
     best = int(losses.argmin())
     assert found.record["best_epoch"] == found.history.epoch[best]
     assert len(losses) == best + 1 + 2 < 30
-    rows = found.predictions[found.predictions.role == "val"]
-    assert sorted(found.predictions.role.unique()) == ["test", "val"]
+    rows = found.predictions[found.predictions.split == "val"]
+    assert sorted(found.predictions.split.unique()) == ["test", "val"]
     truth = np.where(rows.label == "c1", rows.p_c1, rows.p_c0)
     assert -np.log(np.clip(truth, 1e-7, 1)).mean() == pytest.approx(losses[best], rel=1e-5)
     network = naive_cnn.build(settings_of("naive_cnn"), 2)
     network.load_state_dict(found.weights)
-    source = Source(
+    source = BatchSource(
         Clips(data["data"], 3, SIZE, SIZE), rows.id.tolist(), np.zeros(len(rows), int), torch.device("cpu"), 0, False
     )
     probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8)
@@ -58,13 +58,13 @@ def test_a_plateau_takes_the_rate_to_a_tenth(data, tmp_path):
 
 def test_averaged_weights_are_the_running_mean_of_those_of_each_step(data, tmp_path, monkeypatch):
     networks, after = [], []
-    call = Stepper.__call__
+    call = TrainStep.__call__
 
     def noting(self, *arguments):
         call(self, *arguments)
         after.append({name: value.clone() for name, value in networks[0].state_dict().items()})
 
-    monkeypatch.setattr(Stepper, "__call__", noting)
+    monkeypatch.setattr(TrainStep, "__call__", noting)
     with_network(monkeypatch, "naive_cnn", networks.append)
     found = fitted(data, tmp_path, "naive_cnn", ema=0.8, epochs=1)
     for name, value in found.weights.items():
@@ -128,7 +128,7 @@ def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data,
     whole = plan(data, tmp_path / "whole", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
     fit_here(Task(**whole))
     files = dict(data["data"])
-    for kind in ("clips", "copies"):
+    for kind in ("clips", "augmented"):
         files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
         for source, target in zip(data["data"][kind], files[kind], strict=True):
             embed_shard(source, target, whole["settings"], whole["seed"], 1)

@@ -18,7 +18,7 @@ from clipfold.models.device import Precision, is_out_of_memory, place
 from clipfold.models.inputs import as_input, normalised, unit
 from clipfold.models.training_settings import check_ranges
 from clipfold.training import transforms
-from clipfold.training.batches import Source
+from clipfold.training.batches import BatchSource
 from clipfold.training.losses import Loss
 from clipfold.training.memory import largest_that_fits
 from clipfold.training.micro_batch import choose_micro_batch, fits
@@ -187,7 +187,7 @@ def test_clips_are_those_of_the_arrays_with_fewer_frames(data, frames):
     clips = Clips(data, frames, SIZE, SIZE)
     chosen = [math.floor((i + 0.5) * FRAMES / frames) for i in range(frames)]
     originals = [np.load(path)[:, chosen] for path in data["clips"]]
-    copies = [np.load(path)[:, chosen] for path in data["copies"]]
+    copies = [np.load(path)[:, chosen] for path in data["augmented"]]
     ids = [f"train{i}" for i in (3, 0, 8)]
     got = clips.gather(ids, [0, 2, 1])
     assert got.shape == (3, *clips.shape)
@@ -232,7 +232,9 @@ def test_a_trial_step_says_whether_it_fits_and_leaves_the_network_alone(data):
     network = naive_cnn.build(settings, 2)
     place(network, settings, CPU)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    source = Source(Clips(data, 3, SIZE, SIZE), [f"train{i}" for i in range(9)], np.arange(9) % 2, CPU, 0, copies=True)
+    source = BatchSource(
+        Clips(data, 3, SIZE, SIZE), [f"train{i}" for i in range(9)], np.arange(9) % 2, CPU, 0, copies=True
+    )
     assert choose_micro_batch(network, settings, source, 2) == 8  # on a CPU
     assert fits(network, settings, source, 2, 4)
 

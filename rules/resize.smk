@@ -1,12 +1,12 @@
-rule scale:
+rule resize:
     input:
         clips="results/{stored}/{shard}/clips.npy",
     output:
-        "results/scaled/{size}/{shard}/{stored}.npy",
+        "results/resized/{size}/{shard}/{stored}.npy",
     log:
-        "logs/scale/{size}/{shard}/{stored}.log",
+        "logs/resize/{size}/{shard}/{stored}.log",
     benchmark:
-        "results/benchmarks/scale/{size}/{shard}/{stored}.tsv"
+        "results/benchmarks/resize/{size}/{shard}/{stored}.tsv"
     wildcard_constraints:
         stored="frames|augmented",
     conda:
@@ -16,6 +16,6 @@ rule scale:
         mem_mb=growing(1000),
         runtime=growing(60),
     params:
-        code=code_of("scale", "clipfold.clips.resize"),
+        code=code_of("resize", "clipfold.clips.resize"),
     script:
-        "../workflow/scripts/scale.py"
+        "../workflow/scripts/resize.py"

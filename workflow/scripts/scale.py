@@ -1,8 +1,0 @@
-"""Rule scale."""
-
-from clipfold.clips.resize import scale_shard
-from clipfold.storage import job
-
-if __name__ == "__main__":
-    with job.logged(snakemake.log[0]):
-        scale_shard(snakemake.input.clips, snakemake.output[0], int(snakemake.wildcards.size))

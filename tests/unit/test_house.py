@@ -13,6 +13,7 @@ PACKAGE = ROOT / "src/clipfold"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PARSE_TIME = [
     "checks",
+    "features.registry",
     "settings",
     "manifest.read",
     "manifest.shards",

@@ -6,6 +6,7 @@ import pytest
 
 from clipfold.models import reference
 from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.storage import fingerprint
 
 BAD = {
     "frames": 0,
@@ -89,3 +90,17 @@ def test_the_reference_in_the_readme_is_that_of_the_declarations():
 def test_a_page_without_markers_is_refused():
     with pytest.raises(ValueError, match="no markers: add the lines"):
         reference.insert("# Config")
+
+
+@pytest.mark.parametrize(
+    "stage", ["training.on_clips", "training.on_features", "training.on_predictions", "models.embed"]
+)
+def test_no_stage_imports_the_declarations(stage):
+    """A new setting or architecture would retrain everything."""
+    seen, pending = set(), [f"clipfold.{stage}"]
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending.extend(fingerprint._imports(fingerprint._locate(name)))
+    assert not seen & {f"clipfold.models.{name}" for name in ("declare", "settings", "architecture", "catalog")}

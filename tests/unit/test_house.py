@@ -15,6 +15,7 @@ PARSE_TIME = [
     "checks",
     "config",
     "plan",
+    "features.registry",
     "settings",
     "manifest.read",
     "manifest.shards",

@@ -11,7 +11,7 @@ from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.network import class_logits
 
 MODULES = {"slowfast": slowfast, "x3d": x3d}
-VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].choices["variant"]]
+VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].declared["variant"].choices]
 SMALL = [("slowfast", "small"), ("x3d", "m")]
 
 

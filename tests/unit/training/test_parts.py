@@ -12,11 +12,9 @@ from torch import nn
 from torchvision.ops import sigmoid_focal_loss
 
 from clipfold.clips.reader import Clips, scale_box
-from clipfold.models import training_settings
 from clipfold.models.architectures import naive_cnn, vit_gru
 from clipfold.models.device import Precision, is_out_of_memory, place
 from clipfold.models.inputs import as_input, normalised, unit
-from clipfold.models.training_settings import check_ranges
 from clipfold.training import transforms
 from clipfold.training.batches import BatchSource
 from clipfold.training.losses import Loss
@@ -352,53 +350,3 @@ def test_what_bounds_a_step_is_said():
     assert verdict(0.0, None, "cpu") == "bound by computing"
     assert verdict(0.2, None, "cpu").startswith("bound by reading: 20 %")
     assert verdict(0.0, 40.0, "cuda").startswith("bound by starting kernels")
-
-
-BAD = {
-    "batch_size": 0,
-    "accumulate": 0,
-    "epochs": 0,
-    "patience": 0,
-    "plateau_patience": 0,
-    "dropout": 1.0,
-    "focal_gamma": -0.1,
-    "focal_alpha": 1.5,
-    "label_smoothing": 1.0,
-    "flip": 1.1,
-    "crop": 0.0,
-    "jitter": 1.1,
-    "mixup": -1.0,
-    "learning_rate": 0.0,
-    "weight_decay": -1.0,
-    "warmup": 1.0,
-    "clip_norm": -1.0,
-    "ema": 1.0,
-    "workers": -1,
-    "checkpoint_epochs": -1,
-    "checkpoint_minutes": -1.0,
-    "width": 0,
-    "hidden": 0,
-    "layers": 0,
-    "depth": 0,
-    "heads": 0,
-    "unfreeze_at": -1,
-    "backbone_rate": -1.0,
-}
-
-
-@pytest.mark.parametrize("key", BAD)
-def test_settings_out_of_range_are_refused_by_name(key):
-    settings = settings_of("vit_gru")
-    check_ranges("mine", settings)
-    with pytest.raises(ValueError, match=rf"models: mine: {key} is {BAD[key]!r}: use "):
-        check_ranges("mine", settings | {key: BAD[key]})
-    assert set(BAD) == set(training_settings._RANGES)
-
-
-def test_settings_that_do_not_go_together_are_refused():
-    settings = settings_of("vit_gru")
-    with pytest.raises(ValueError, match="batch_size is 'auto' and accumulate 1: set accumulate"):
-        check_ranges("mine", settings | {"batch_size": "auto"})
-    check_ranges("mine", settings | {"batch_size": "auto", "accumulate": 32})
-    with pytest.raises(ValueError, match="unfreeze_at is 3 but freeze is false"):
-        check_ranges("mine", settings | {"unfreeze_at": 3})

@@ -3,12 +3,11 @@
 Each key is declared once, as a field with its type and default: here or in the settings of its stage.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_origin, get_type_hints
 
-from clipfold.checks import require
+from clipfold.checks import require, suggest
 from clipfold.settings import (
     LEAKS,
     AugmentSettings,
@@ -109,17 +108,6 @@ def check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
         if name not in options:
             key = f"{where}.{name}" if where else str(name)
             raise ValueError(f"{key} is not a key of the config: {suggest(name, options)}")
-
-
-def suggest(name: object, known: Iterable[str]) -> str:
-    """Name the closest known name, and all of them.
-
-    >>> suggest("modles", ["models", "seed"])
-    "did you mean 'models'? Known are models, seed"
-    """
-    options = list(known)
-    close = difflib.get_close_matches(str(name), options, n=1)
-    return (f"did you mean {close[0]!r}? " if close else "") + f"Known are {', '.join(options)}"
 
 
 def _build(cls: type[T], where: str, values: Mapping[str, Any]) -> T:

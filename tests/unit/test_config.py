@@ -17,8 +17,8 @@ DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text())
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"modles": ["svm"]}, "modles is not a key of the config: did you mean 'models'? Known are manifest, columns"),
-        ({"splits": {"fold": 3}}, "splits.fold is not a key of the config: did you mean 'folds'? Known are scheme"),
+        ({"modles": ["svm"]}, "modles is not a key of the config: did you mean 'models'?"),
+        ({"splits": {"fold": 3}}, "splits.fold is not a key of the config: did you mean 'folds'?"),
         ({"policy": {"corupt": "use"}}, "policy.corupt is not a key of the config: did you mean 'corrupt'?"),
         ({"columns": {"lable": "class"}}, "columns.lable is not a key of the config: did you mean 'label'?"),
         ({"columns": {"label": 3}}, "columns.label is 3: name a column of the manifest"),

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from helpers.corpus import damaged, make_corpus
+from helpers.corpus.make import make_corpus
+from helpers.corpus.spoil import damaged
 
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import open_array, read_table

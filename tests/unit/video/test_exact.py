@@ -10,7 +10,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.corpus import movie
+from helpers.corpus.movies import movie
 
 from clipfold.settings import ProbeSettings
 from clipfold.video.decode import Stream, decode_video

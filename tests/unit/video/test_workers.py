@@ -6,7 +6,7 @@ import time
 
 import av
 import pytest
-from helpers.corpus import movie
+from helpers.corpus.movies import movie
 
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import open_array, read_table

@@ -102,7 +102,7 @@ def times() -> list[Recipe]:
         ok(
             "size_change.ts",
             joined("ts", size=(128, 80)),
-            "another size from the middle on, and the clock begins anew",
+            "another size from the middle on, and the clock restarts",
             frames=48,
         ),
         ok("size_change.h264", joined("h264", size=(128, 80)), "another size from the middle on, no clock", frames=48),

@@ -33,7 +33,7 @@ from clipfold.video.views import build_views
         (lambda: build_views({"a": {"kind": "uniform", "frames": 4.5}}, 112), "frames is 4.5: use a whole number"),
         (lambda: build_views({"a": {"kind": "uniform", "frames": True}}, 112), "frames is True: use a positive number"),
         (lambda: build_views({"a": {"kind": ["luma"]}}, 112), r"kind is \['luma'\]: use one of uniform"),
-        (lambda: build_views({"index": {"kind": "uniform", "frames": 4}}, 112), "call none of them index"),
+        (lambda: build_views({"index": {"kind": "uniform", "frames": 4}}, 112), "rename the view"),
         (
             lambda: build_views({"clips": {"kind": "uniform", "frames": 4, "size": 64}}, 112),
             "set its size by decode.size",

@@ -161,7 +161,7 @@ def test_the_mean_over_repeats_is_not_the_metric_of_all_predictions_together(tmp
     assert auc == pytest.approx(alone)
 
 
-def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
+def test_thresholds_and_temperatures_are_chosen_on_validation_only(tmp_path, no_figures):
     def other_test(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
         real = table.p_real.where(table.split == "val", 1 - table.p_real)
         return table.assign(p_real=real, p_fake=1 - real)
@@ -181,7 +181,7 @@ def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
     assert (chosen.temperature != different.temperature).all()
 
 
-def test_calibration_is_by_the_temperature_of_each_fold(tmp_path, no_figures):
+def test_calibration_uses_the_temperature_of_each_fold(tmp_path, no_figures):
     outputs = run(tmp_path, {"a": 0.4})
     rows = {row["metric"]: row for row in read_table(outputs["calibration"]).to_pylist()}
     table, choices = (read_table(outputs[name]).to_pandas() for name in ("predictions", "choices"))
@@ -232,7 +232,7 @@ def test_same_input_gives_same_bytes(tmp_path):
         assert path.read_bytes() == second[name].read_bytes(), name
 
 
-def test_figures_take_the_colour_of_the_text_around_them_and_are_black_on_paper(tmp_path):
+def test_svg_takes_the_surrounding_text_colour_and_pdf_is_written(tmp_path):
     outputs = run(tmp_path, {"a": 0.3})
     for name in FIGURES:
         text = outputs[name].read_text()
@@ -262,7 +262,7 @@ def _swap(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
         (_swap, "b: .* 0 are duplicated; 90 rows are not in their fold's test split"),
     ],
 )
-def test_each_video_has_to_be_predicted_exactly_once(tmp_path, edit, message):
+def test_each_video_must_be_predicted_exactly_once(tmp_path, edit, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, {"a": 0.3, "b": 0.4}, edit=edit)
 

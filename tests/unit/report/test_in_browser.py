@@ -54,7 +54,7 @@ def browser(running, path):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_opens_without_errors_and_asks_for_nothing(running, path, dark):
+def test_it_opens_without_errors_and_requests_nothing(running, path, dark):
     running.open(path, dark=dark)
     running.run("document.querySelectorAll('details').forEach((part) => { part.open = true })")
     running.run("scrollTo(0, document.body.scrollHeight)")
@@ -65,7 +65,7 @@ def test_it_opens_without_errors_and_asks_for_nothing(running, path, dark):
     assert (lightness < 60) is dark
 
 
-def test_the_probe_of_the_network_works(browser):
+def test_a_network_request_would_be_noticed(browser):
     """A request by the page would be refused by the browser and noticed by the tests."""
     browser.run("document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/pixel' }))")
     browser.run("new Promise((done) => setTimeout(done, 300))")
@@ -82,7 +82,7 @@ def test_a_click_on_a_column_sorts_by_it(browser):
     assert browser.run(f"{head}.getAttribute('aria-sort')") == "ascending"
 
 
-def test_the_keyboard_reaches_and_works_everything(browser):
+def test_the_keyboard_reaches_and_operates_everything(browser):
     browser.press("Tab")
     assert browser.run("document.activeElement.textContent") == "Skip to the comparison"
     browser.press("Enter")
@@ -110,7 +110,7 @@ def test_words_filter_a_table(browser):
     assert browser.run("document.querySelector('#comparison output').value") == "1 of 4"
 
 
-def test_every_video_can_be_found_sorted_and_turned_to(browser):
+def test_every_video_can_be_found_and_sorted(browser):
     ids = "[...document.querySelectorAll('#videos-table tbody th')].map((head) => head.textContent)"
     first = browser.run(ids)
     assert len(first) == 50
@@ -151,7 +151,7 @@ def test_nothing_is_wider_than_a_phone(running, path, width):
     assert running.problems == []
 
 
-def test_what_is_said_is_legible(browser):
+def test_text_has_enough_contrast(browser):
     """The contrast of text is at least 4.5, as required by WCAG 2.2 (AA)."""
     assert browser.run(CONTRAST)[0] >= 4.5
     browser.run("document.getElementById('theme').click()")

@@ -79,7 +79,7 @@ class _Checker(HTMLParser):
             self.wrong.append(tag)
 
 
-def test_page_is_well_formed_and_asks_the_network_for_nothing(page):
+def test_page_is_well_formed_and_self_contained(page):
     checker = _Checker()
     checker.feed(page)
     assert not checker.wrong
@@ -90,7 +90,7 @@ def test_page_is_well_formed_and_asks_the_network_for_nothing(page):
     assert not re.findall(r"@import|url\((?!#)", page)
 
 
-def test_names_from_outside_are_text(page):
+def test_outside_names_are_escaped(page):
     assert NASTY not in page
     assert "<script>alert" not in page
     assert NASTY in text_of(page)
@@ -190,7 +190,7 @@ def test_stages_are_added_up(run):
     assert np.isnan(rows["splits"]["memory_mb"])
 
 
-def test_accounting_wants_every_model_and_no_strangers():
+def test_accounting_requires_every_model_and_rejects_unknown_ids():
     predictions = pd.DataFrame({"id": ["a", "b", "a"], "model": ["m", "m", "n"]})
     found = dataset.account(pd.Series(["a", "b", "c", "d"]), predictions, pd.Series(["c", "x"]), pd.Series(["d"]))
     assert not found["adds_up"]

@@ -93,7 +93,7 @@ def test_random_folds_run_if_allowed_by_name_and_in_repeats(leaking):
     assert (predicted["repeat"] == predicted.fold // 2).all()
     report = (leaking.directory / "results/report/index.html").read_text()
     assert "predicted once in each of 2 repeats" in report
-    assert "the scores are too good" in report
+    assert "the scores are optimistic" in report
     assert "a model that saw no video of its group" not in report
 
 

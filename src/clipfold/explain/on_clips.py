@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from clipfold.clips.filmstrip import content, encode_filmstrip, spread_evenly
 from clipfold.clips.reader import Clips
-from clipfold.evaluation.errors import confident_errors, judged, some_hits
+from clipfold.evaluation.errors import add_outcome, confident_errors, some_hits
 from clipfold.explain.attribution import attribute
 from clipfold.models.network import ClipNetwork
 from clipfold.storage.files import Array, PathLike, read_table, write_table
@@ -74,7 +74,7 @@ def explain(
         [read_table(path).to_pandas().query("split == 'test'").assign(fold=i) for i, path in enumerate(predictions)]
     )
     classes = [name.removeprefix("p_") for name in tested if name.startswith("p_")]
-    rows = judged(tested, classes)
+    rows = add_outcome(tested, classes)
     chosen = pd.concat([confident_errors(rows, errors), some_hits(rows, hits, seed)])
     files = {"clips": data["clips"], "index": data["index"], "augmented": (), "augmented_index": ()}
     clips = Clips(files, settings["frames"], stored_size, settings["size"])

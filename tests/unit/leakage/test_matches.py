@@ -204,7 +204,7 @@ def test_the_page_shows_pairs_side_by_side_and_escapes_names(written):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.mp4" in page
     assert "&lt;b&gt;b&amp;b.mp4" in page
     assert "The folds leak: nothing is trained" in page
-    assert "Of the pairs that show the same, 50&nbsp;% lie within one such group" in page
+    assert "Of the near-duplicate pairs, 50&nbsp;% lie within one such group" in page
 
 
 def test_the_gate_stops_leaking_folds_and_says_what_to_do(written):

@@ -25,6 +25,7 @@ PARSE_TIME = [
     "splits.feasibility",
     "storage.fingerprint",
     "storage.integrity",
+    "storage.hashing",
     "storage.layout",
     "video.status",
     "video.views",

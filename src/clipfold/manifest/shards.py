@@ -1,10 +1,10 @@
 """Divide videos into shards, the unit of a data job. Standard library only."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from clipfold.checks import require
 from clipfold.manifest.read import Video
+from clipfold.storage.hashing import stable_hash
 
 
 def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
@@ -25,7 +25,7 @@ def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video
         ValueError: `capacity` is below 1.
     """
     require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
-    hashed = sorted((_hash(video.id), video.id, video) for video in videos)
+    hashed = sorted((stable_hash(video.id), video.id, video) for video in videos)
     shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
     return {name: sorted(shards[name], key=lambda v: v.id) for name in sorted(shards)}
 
@@ -40,7 +40,3 @@ def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator
         return
     for half in (k, k + modulus):
         yield from _split([r for r in rows if r[0] % (2 * modulus) == half], half, 2 * modulus, capacity)
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

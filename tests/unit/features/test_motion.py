@@ -29,7 +29,7 @@ def flat(*levels):
 
 
 def test_statistics_of_the_change():
-    values = features(flat(10, 13, 13, 20))  # changes: 3, 0, 7
+    values = features(flat(10, 17, 17, 20))  # changes: 7, 0, 3
     assert values["change_mean"] == pytest.approx(10 / 3)
     assert values["change_std"] == pytest.approx(np.sqrt((9 + 0 + 49) / 3 - (10 / 3) ** 2))
     assert values["change_max"] == 7
@@ -68,6 +68,7 @@ def test_a_speed_that_alternates_anticorrelates_with_itself():
     assert values["speed_mean"] == pytest.approx(0.8, rel=0.1)
     assert values["speed_max"] == pytest.approx(2, rel=0.1)
     assert values["speed_jump"] == pytest.approx(2 / 0.8, rel=0.1)
+    assert values["static_share"] < 0.05  # every pixel moves in some step
 
 
 def test_what_moves_in_a_part_of_the_picture_leaves_the_rest_static_and_is_uneven():

@@ -37,10 +37,10 @@ def test_white_noise_has_the_filters_own_correlation_and_no_kurtosis():
 
 
 def test_one_noisier_place_is_the_spread_and_the_ratio():
-    values = features(noisy([2, 2, 8, 2, 2]))
-    assert values["level_spread"] == pytest.approx(math.log(4), abs=0.1)
+    values = features(noisy([2, 4, 16, 4, 4]))
+    assert values["level_spread"] == pytest.approx(math.log(8), abs=0.1)
     assert values["level_ratio"] == pytest.approx(math.log(4), abs=0.1)
-    assert values["level_median"] == pytest.approx(math.log(2), abs=0.05)
+    assert values["level_median"] == pytest.approx(math.log(4), abs=0.05)
     assert values["level_drift"] < 0.05
 
 

@@ -152,6 +152,7 @@ def test_few_large_groups_give_wider_intervals_than_many_small_ones():
     assert widths[1] > 2 * widths[0]
 
 
+@pytest.mark.slow
 def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say():
     # 20 groups of about 5 videos that share an effect; the whole simulation is benchmarks/coverage.py.
     def sample(random, number):

@@ -152,6 +152,7 @@ def test_few_large_groups_give_wider_intervals_than_many_small_ones():
     assert widths[1] > 2 * widths[0]
 
 
+@pytest.mark.slow
 def test_intervals_of_few_groups_reach_their_nominal_coverage():
     # 20 groups of about 5 videos that share an effect; benchmarks/coverage.py has the full simulation.
     def sample(random, number):

@@ -84,6 +84,7 @@ def test_of_a_linear_network_each_pixel_gets_weight_times_difference():
     torch.testing.assert_close(attribute(Linear(weight), clip, BOX, target=0)[0], -places, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_attributions_add_up_to_the_rise_of_the_evidence(name, classes):
@@ -97,6 +98,7 @@ def test_attributions_add_up_to_the_rise_of_the_evidence(name, classes):
     assert places.sum().item() == pytest.approx(rise, rel=0.1, abs=0.02 * places.abs().sum().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["naive_cnn", "vit_gru"])
 def test_it_points_at_what_decides(name):
     """The pointing game (Zhang et al. 2018): how often the strongest place lies where the evidence is."""

@@ -84,7 +84,10 @@ def test_a_stray_quote_swallows_no_rows(tmp_path, text):
             [["path", "label", "id", "group"], ["a", "x", "9", ""], ["b", "x", "1", "9"]],
             "row 2 has no group, and its id '9' is the group of other rows: fill in the cell",
         ),
-        ([["file", "label"], ["a", "x"]], "no column 'path' for path, only file, label: add it, or give its name in the config"),
+        (
+            [["file", "label"], ["a", "x"]],
+            "no column 'path' for path, only file, label: add it, or give its name in the config",
+        ),
         ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill in the cell"),
         ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is also the id of row 2"),
         ([["path", "label"], ["a", "x", "extra"]], "row 2: more cells than the header has"),
@@ -119,7 +122,10 @@ def test_manifest_is_looked_for_in_the_folders_in_turn(tmp_path):
     ("rows", "message"),
     [
         ([("1", "x", "1"), ("2", "x", "2")], "label is 'x' in every row"),
-        ([(str(i), "xy"[i % 2], str(i % 3)) for i in range(12)], "splits.folds is 5: use at most 3, the number of groups"),
+        (
+            [(str(i), "xy"[i % 2], str(i % 3)) for i in range(12)],
+            "splits.folds is 5: use at most 3, the number of groups",
+        ),
         ([(str(i), "x", str(i)) for i in range(9)] + [("y", "y", "y")], r"label 'y' is in 1 group\(s\) only \(y\)"),
     ],
 )

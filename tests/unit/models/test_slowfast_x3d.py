@@ -135,6 +135,7 @@ def gradients(network, clips):
     return [p.grad.clone() for p in network.parameters()], sum(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), SMALL)
 def test_activations_of_stages_can_be_computed_again(name, variant):
     network = randomised(build(name, variant, dropout=0.0))
@@ -147,6 +148,7 @@ def test_activations_of_stages_can_be_computed_again(name, variant):
     assert kept_by_checkpoints < 0.5 * kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), SMALL)
 def test_eight_random_clips_are_learned_by_heart(name, variant):
     torch.manual_seed(0)

@@ -55,6 +55,7 @@ def fail_at(network, steps, random):
     network.register_forward_hook(after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["naive_cnn", "vit_gru"])
 def test_out_of_memory_at_20_random_steps_changes_no_bit(architecture, data, tmp_path, monkeypatch):
     changes = {

@@ -16,6 +16,7 @@ from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_fit_comes_to_the_same_bits(tmp_path):
     command = [sys.executable, "-m", "helpers.kills", str(tmp_path), "3", "1"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)

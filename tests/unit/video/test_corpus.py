@@ -34,6 +34,7 @@ def corpus(tmp_path_factory):
     return make_corpus(tmp_path_factory.mktemp("corpus"))
 
 
+@pytest.mark.slow
 def test_every_file_gets_its_status(corpus, tmp_path):
     named = {case.name: case for case in corpus if case.name.isprintable()}
     assert len(named) > 150
@@ -43,6 +44,7 @@ def test_every_file_gets_its_status(corpus, tmp_path):
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_500_damaged_files_neither_crash_nor_hang_nor_vanish(corpus, tmp_path):
     kinds = {}
     for case in corpus:

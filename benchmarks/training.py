@@ -5,7 +5,7 @@
 - engine: steps of the engine and of bare forward/backward/step loops on preloaded float tensors take turns, each in a
   process of its own on one thread, with the same network and optimizer; gradients are not clipped. The bare loops are:
   in the memory layout that the engine chooses; in PyTorch's usual one; and in the engine's with freed memory kept, as
-  the engine's jobs do. Medians of CPU time and of wall time. On a graphics processor whole epochs take turns.
+  the engine's jobs do. Medians of CPU time and of wall time. On a GPU whole epochs take turns.
 - lightning: an epoch of the engine on decoded clips, against one of the same network by Lightning whose data set
   decodes them with decord; needs the peers of requirements.txt, and --videos.
 - frozen: a fit on embeddings that are there, against one of the whole network with its encoder frozen.
@@ -224,7 +224,7 @@ def compared(recorder: SideBySide) -> dict[str, Any]:
 
 
 def precisions(entry: Model, folder: Path) -> dict[str, Any]:
-    """Clips per second of whole fits on a graphics processor: bf16 and compiled, over plain fp32."""
+    """Clips per second of whole fits on a GPU: bf16 and compiled, over plain fp32."""
     settings = entry.settings
     videos = 16 * settings["batch_size"]
     data = store_clips(folder, videos, settings["frames"], settings["size"])

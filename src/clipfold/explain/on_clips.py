@@ -61,6 +61,7 @@ def explain(task: ExplainTask) -> None:
         fold = row["fold"]
         if network is None or built != fold:
             network, built = rebuild(read_record(task.records[fold]), task.models[fold]).to(device), fold
+            network.requires_grad_(False)
         clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
         places, rise = attribute(
             network,

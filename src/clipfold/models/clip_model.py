@@ -50,6 +50,10 @@ class ClipModel:
             assert isinstance(self._network, FrameNetwork)
             self._encoder = self._network.to(self._device)
             self._network = OnEmbeddings(self._encoder.temporal).eval()
+        # PyTorch multiplies matrices in another way if they need no gradient: the last bit depends on it.
+        backbone = self._network.backbone()
+        if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
+            backbone.requires_grad_(False)
         place(self._network, self._settings | {"checkpointing": False, "compile": "none"}, self._device)
 
     @torch.inference_mode()
@@ -131,4 +135,4 @@ def rebuild(record: Record, path: PathLike) -> ClipNetwork:
     wrong = [*unexpected, *(name for name in missing if not (embedded and name.startswith("encoder.")))]
     if wrong:
         raise ValueError(f"{path} has other weights than {module}, such as {wrong[0]}: train the model again")
-    return network.eval().requires_grad_(False)
+    return network.eval()

@@ -65,7 +65,7 @@ def load(folder: PathLike, members: Mapping[str, PathLike] | None = None) -> Fit
     if record["input"] == "features":
         return FeatureModel(record, path)
     if record["input"] == "clips":
-        from clipfold.models.clip_model import ClipModel  # loads PyTorch, which other models do without
+        from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
 
         return ClipModel(record, path)
     folder = Path(folder)

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from clipfold.evaluation import calibration, intervals
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40))
 def test_no_threshold_is_better_than_the_chosen_one(videos):

@@ -224,6 +224,7 @@ def test_latex_is_escaped_and_complete(tmp_path, no_figures):
     assert per_class.rstrip().endswith("\\bottomrule\n\\end{tabular}")
 
 
+@pytest.mark.slow
 def test_same_input_gives_same_bytes(tmp_path):
     first, second = (run(tmp_path / name, {"a": 0.3, "b": 0.4}) for name in "xy")
     for name, path in first.items():

@@ -107,6 +107,7 @@ def test_sign_flip_of_no_difference_finds_none():
     assert (apart, above) == (1, 1)
 
 
+@pytest.mark.slow
 def test_tests_that_know_of_groups_cry_wolf_no_more_often_than_they_say():
     # Two models that are equally good, on 30 groups of about 5 videos, where either has groups that it errs on.
     random, trials = np.random.default_rng(0), 300

@@ -106,6 +106,7 @@ def test_no_slices_no_rows():
     assert compare(np.zeros(5), np.arange(5), {}) == []
 
 
+@pytest.mark.slow
 def test_chance_is_rarely_taken_for_trouble(monkeypatch):
     monkeypatch.setattr(slices, "sign_flip", lambda scores, seed, flip=slices.sign_flip: flip(scores, seed, 499))
     random, named, single = np.random.default_rng(0), 0, []

@@ -56,6 +56,7 @@ def copies():
     return [(source, name) for source, name, _ in films], pairs
 
 
+@pytest.mark.slow
 def test_copies_and_cuts_are_found_whatever_was_done_to_them(copies):
     films, pairs = copies
     found = {(films[p["x"]], films[p["y"]]): p["change"] for p in pairs}

@@ -22,7 +22,7 @@ CONFIG = {
     "augment": {"copies": 1},
     "shortcuts": False,
     "explain": {"errors": 1, "hits": 1},
-    "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2}],
+    "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2, "threads": 1}],
 }
 
 

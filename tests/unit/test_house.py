@@ -65,6 +65,7 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
     assert outside == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "library"),
     [

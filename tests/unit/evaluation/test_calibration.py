@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from clipfold.evaluation import calibration, intervals
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40))
 def test_no_threshold_is_better_than_the_chosen_one(videos):
@@ -34,6 +35,7 @@ def test_among_equally_good_thresholds_the_nearest_to_a_half_is_chosen():
     assert calibration.choose_threshold(positive, scores) == pytest.approx(0.45)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.integers(2, 4), st.floats(0.3, 4))
 def test_temperature_has_the_lowest_log_loss(seed, classes, true):

@@ -125,6 +125,7 @@ def test_tables(tmp_path, no_figures):
     assert apart["p_holm"] == pytest.approx(min(3 * apart["p_bootstrap"], 1), rel=0.5)
 
 
+@pytest.mark.slow
 def test_several_classes_are_ranked_by_balanced_accuracy(tmp_path):
     outputs = run(tmp_path, {"a": 0.3, "b": 0.4}, classes=3)
     rows = read_table(outputs["comparison"]).to_pylist()
@@ -226,6 +227,7 @@ def test_latex_is_escaped_and_complete(tmp_path, no_figures):
     assert per_class.rstrip().endswith("\\bottomrule\n\\end{tabular}")
 
 
+@pytest.mark.slow
 def test_same_input_gives_same_bytes(tmp_path):
     first, second = (run(tmp_path / name, {"a": 0.3, "b": 0.4}) for name in "xy")
     for name, path in first.items():

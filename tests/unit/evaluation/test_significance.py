@@ -107,6 +107,7 @@ def test_sign_flip_of_no_difference_finds_none():
     assert (apart, above) == (1, 1)
 
 
+@pytest.mark.slow
 def test_group_aware_tests_keep_their_false_positive_rate():
     # Two equally good models on 30 groups of about 5 videos; the errors of each cluster in groups.
     random, trials = np.random.default_rng(0), 300

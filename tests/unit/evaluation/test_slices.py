@@ -106,6 +106,7 @@ def test_without_slices_there_are_no_rows():
     assert compare(np.zeros(5), np.arange(5), {}) == []
 
 
+@pytest.mark.slow
 def test_chance_rarely_makes_a_weak_slice(monkeypatch):
     monkeypatch.setattr(slices, "sign_flip", lambda scores, seed, flip=slices.sign_flip: flip(scores, seed, 499))
     random, named, single = np.random.default_rng(0), 0, []

@@ -56,6 +56,7 @@ def recordings():
     return [(source, name) for source, name, _ in films], pairs
 
 
+@pytest.mark.slow
 def test_near_duplicates_and_cuts_are_found_whatever_the_change(recordings):
     films, pairs = recordings
     found = {(films[p["x"]], films[p["y"]]): p["change"] for p in pairs}

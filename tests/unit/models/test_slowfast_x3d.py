@@ -51,6 +51,7 @@ def peer():
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "variant", "file", "frames", "size"),
     [
@@ -91,6 +92,7 @@ def test_the_small_slowfast_has_no_published_weights():
         build("slowfast", "small", weights="pretrained")
 
 
+@pytest.mark.slow
 # PyTorchVideo's model zoo; for X3D's operations that of PySlowFast, which counts as its paper does.
 @pytest.mark.parametrize(
     ("name", "variant", "frames", "size", "millions", "billions"),

@@ -87,6 +87,7 @@ def room_for(network, clips):
     network.register_forward_pre_hook(check)
 
 
+@pytest.mark.slow
 def test_memory_for_few_clips_halves_the_micro_batch_and_keeps_the_effective_one(data, tmp_path, monkeypatch):
     changes = {"dropout": 0.0, "batch_size": 8, "accumulate": 1, "flip": 0.5, "learning_rate": 1e-5}
     whole = fitted(data, tmp_path / "whole", "vit_gru", **changes)

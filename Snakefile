@@ -21,7 +21,7 @@ include: "rules/collect.smk"
 include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/evaluate.smk"
-include: "rules/cluster.smk"
+include: "rules/hooks.smk"
 
 
 rule all:

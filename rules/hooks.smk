@@ -1,17 +1,17 @@
-# What runs on a cluster need besides their profile; what a run will cost.
+# Everything that acts outside a job: forecast, checks before the first job, leftovers of a killed run, the last line.
 import atexit
 import signal
 import time
 
 from clipfold.resources.usage import Request, forecast, record_requests, read_usage
 
-# SLURM's warning before a time limit goes to all processes of a job. Training writes a checkpoint and ends; the Snakemake
-# around it has to live until then.
+# Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
+# has to live until then.
 if not workflow.is_main_process:
     signal.signal(signal.SIGUSR1, lambda number, frame: None)
 
 
-# Short steps need no place in the queue.
+# Too short to queue for.
 localrules:
     splits,
     audit,
@@ -20,7 +20,7 @@ localrules:
 
 
 def planned_requests():
-    """Rule and request of each job that is to run."""
+    """Rule and resource request of each job that is to run."""
     for job in workflow.dag.jobs:
         asked = job.resources
         if workflow.dag.needrun(job) and job.rule.name != "all":
@@ -32,20 +32,33 @@ def planned_requests():
             )
 
 
-def say_forecast():
+def show_forecast(show):
+    """Show what the planned jobs will take."""
     jobs = list(planned_requests())
     if jobs:
         limits = workflow.resource_settings
-        print(forecast(jobs, read_usage(Path("results/benchmarks")), limits.cores, limits.nodes or 1), file=sys.stderr)
+        show(forecast(jobs, read_usage(Path("results/benchmarks")), limits.cores, limits.nodes or 1))
 
 
-# A dry run has no hook of its own.
+def name_report(show):
+    """Show where the report is, if it was asked for."""
+    page = Path(rules.report.output[0])
+    if page.exists() and any(job.rule.name == "report" for job in workflow.dag.jobs):
+        show(f"Report: {page.resolve()}")
+
+
+def end_without_run():
+    """Finish a dry run, or a run with nothing to do: Snakemake has no hook for these."""
+    if workflow.dag and workflow.dryrun:
+        show_forecast(lambda text: print(text, file=sys.stderr))
+
+
 if workflow.is_main_process:
-    atexit.register(lambda: say_forecast() if workflow.dryrun and workflow.dag else None)
+    atexit.register(end_without_run)
 
 
 def check_results_folder():
-    """A run that cannot write its results should say so before its first job does."""
+    """Stop before the first job if results cannot be written."""
     try:
         record_requests(Path("results/resources.json"), planned_requests())
     except OSError as error:
@@ -53,11 +66,11 @@ def check_results_folder():
 
 
 def check_clock():
-    """A file from the future is newer than whatever is made of it."""
+    """Warn of videos from the future: they are newer than any result, so that their jobs run each time."""
     late = [v.path for v in VIDEOS if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
     if late:
         logger.warning(
-            f"{len(late)} videos were changed in the future, such as {late[0]}: they are run each time; touch them"
+            f"{len(late)} videos were changed in the future, such as {late[0]}: they are processed in each run; touch them"
         )
 
 
@@ -66,4 +79,8 @@ onstart:
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
     check_clock()
-    say_forecast()
+    show_forecast(logger.info)
+
+
+onsuccess:
+    name_report(logger.info)

@@ -51,6 +51,8 @@ def end_without_run():
     """Finish a dry run, or a run with nothing to do: Snakemake has no hook for these."""
     if workflow.dag and workflow.dryrun:
         show_forecast(lambda text: print(text, file=sys.stderr))
+    elif workflow.scheduler and not any(planned_requests()):
+        name_report(lambda text: print(text, file=sys.stderr))
 
 
 if workflow.is_main_process:

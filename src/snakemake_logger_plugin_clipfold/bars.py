@@ -56,13 +56,13 @@ class Bars:
     @staticmethod
     def state(running: int, left: float | None) -> str:
         """Say how many jobs run and how long the rest will take."""
-        return f"{running} running" + ("" if left is None else f", about {duration(left)} left")
+        return (f"{running} running" if running else "waiting") + (f", about {duration(left)} left" if left else "")
 
     def describe(self, rule: RuleProgress, left: float | None) -> str:
         """Say how far a rule is."""
         if rule.done >= rule.total:
-            return f"done in {duration(rule.seconds)}"
-        return self.state(len(rule.running), left if rule.done else None) if rule.running or rule.done else "waiting"
+            return f"took {duration(rule.seconds)}"
+        return self.state(len(rule.running), left if rule.done else None)
 
     def print(self, line: str) -> None:
         """Print a line above the bars."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-WIDTH = 190
 MOST = 10
 """Failed jobs to list, and lines of a cause."""
 
@@ -25,10 +24,13 @@ class Job:
         return f"{self.rule} ({details})" if details else self.rule
 
 
-def wrap(text: str, indent: str = "") -> list[str]:
-    """Break lines that are too long to read; indent all."""
-    lines = [part for line in text.strip().splitlines() for part in textwrap.wrap(line, WIDTH) or [""]]
-    return [f"{indent}{line}".rstrip() for line in lines]
+def wrap(text: str, width: int) -> list[str]:
+    """Break lines longer than a width between words; keep the indent of each."""
+    lines = []
+    for line in text.strip().splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, width, subsequent_indent=indent) or [""]
+    return lines
 
 
 def read_cause(logs: Iterable[str], since: float) -> str:
@@ -56,7 +58,7 @@ def describe(job: Job, cause: str, logs: Sequence[str]) -> list[str]:
     stage, _, model = job.rule.partition("_")
     details = {"model": model} if model and stage in ("train", "explain") else {}
     lines = [f"FAILED  {Job(job.rule, {**details, **job.wildcards}, job.started)}"]
-    causes = wrap(cause or "no cause is recorded: the process ended without a message, as when memory runs out", " " * 8)
+    causes = (cause or "no message: the process ended without one, as when memory runs out").strip().splitlines()
     if len(causes) > MOST:
-        causes = [*causes[:MOST], f"{' ' * 8}... {len(causes) - MOST} more lines in the log"]
-    return lines + causes + [f"{' ' * 8}log: {log}" for log in logs]
+        causes = [*causes[:MOST], f"... {len(causes) - MOST} more lines in the log"]
+    return lines + [f"{' ' * 8}{line}" for line in [*causes, *(f"log: {os.path.abspath(log)}" for log in logs)]]

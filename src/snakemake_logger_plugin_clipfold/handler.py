@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -9,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from logging import INFO, Handler, LogRecord
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
@@ -20,15 +21,26 @@ from snakemake_logger_plugin_clipfold.progress import Progress, duration
 if TYPE_CHECKING:
     from snakemake_logger_plugin_clipfold.bars import Bars
 
+WIDTH = 190
+"""Characters of the longest line."""
+
 LONG = 60
 """Seconds after which a job that still runs gets a line."""
 
-NOISE = ("Building DAG of jobs", "Assuming unrestricted shared", "Config file", "Exiting because a job", "Complete log")
-NOISE += ("WorkflowError:\nAt least one job did not complete",)
+NOISE = (
+    "Building DAG of jobs",
+    "Assuming unrestricted shared",
+    "Config file",
+    "Exiting because a job",
+    "At least one job did not complete",
+)
 """Beginnings of Snakemake's remarks that no reader misses."""
 
 FOLLOWS = "input files updated by another job"
 """Snakemake's reason of a job that another one brings about; left out beside a reason of its own."""
+
+PLACE = re.compile(r"^WorkflowError.*:\n|\n  File .*")
+"""Where in the rules an error was found, which has a message to users."""
 
 COMMAND = re.compile(r"^.*?Command '.*?' (?=returned|died)", re.S)
 
@@ -71,7 +83,7 @@ class LogHandler(LogHandlerBase):
         self.failed: dict[int, list[str]] = {}
         self.reasons: dict[str, Counter[str]] = {}
         self.errors: list[str] = []  # not known yet to be of a job
-        self.bars: "Bars | None" = None
+        self.bars: Bars | None = None
         self.closed = threading.Event()
 
     def emit(self, record: LogRecord) -> None:
@@ -95,11 +107,11 @@ class LogHandler(LogHandlerBase):
         if not remark and not text.startswith(NOISE):
             self.say(text)
 
-    def on_workflow_started(self, record: LogRecord) -> None:
+    def on_workflow_started(self, record: Any) -> None:
         """Leave Snakemake's remarks out from here on."""
         self.started = True
 
-    def on_run_info(self, record: LogRecord) -> None:
+    def on_run_info(self, record: Any) -> None:
         """Begin to count; in a dry run, print the table of jobs."""
         jobs = {rule: count for rule, count in record.stats.items() if rule not in ("all", "total")}
         if not self.common_settings.dryrun:
@@ -109,7 +121,7 @@ class LogHandler(LogHandlerBase):
             self.progress = Progress(jobs, time.time())
             self.say(record.getMessage(), most=len(jobs) + 10)
 
-    def on_job_info(self, record: LogRecord) -> None:
+    def on_job_info(self, record: Any) -> None:
         """Note the start of a job, or why a dry run would run it."""
         if record.rule_name not in self.progress.rules:
             return
@@ -124,7 +136,7 @@ class LogHandler(LogHandlerBase):
 
             self.bars = Bars(self.stream, not self.common_settings.nocolor, self.progress)
 
-    def on_job_finished(self, record: LogRecord) -> None:
+    def on_job_finished(self, record: Any) -> None:
         """Count a job as done."""
         if record.job_id not in self.jobs:
             return
@@ -134,17 +146,23 @@ class LogHandler(LogHandlerBase):
             self.stop_bars()
             self.say(f"{self.progress.total} jobs finished in {duration(time.time() - self.progress.began)}")
 
-    def on_error(self, record: LogRecord) -> None:
+    def on_error(self, record: Any) -> None:
         """Keep an exception until it is known whether it is of a job, whose log knows more."""
-        self.errors.append(record.getMessage())
+        message = record.getMessage()
+        if record.exception == "WorkflowError":
+            message = PLACE.sub("", message)
+        elif "Traceback" in message and record.exception.endswith("NotFoundError"):  # such as a missing --configfile
+            message = message.strip().splitlines()[-1]
+        self.errors.append(message)
 
-    def on_job_error(self, record: LogRecord) -> None:
+    def on_job_error(self, record: Any) -> None:
         """Find the cause of a failure while its log is there; print it at the end, unless another attempt succeeds."""
         job = self.jobs.get(record.jobid, Job(record.rule_name, {}, 0.0))
         told = [record.rule_msg or "", *(COMMAND.sub("The process", error) for error in self.errors)]
         cause = read_cause(record.log, job.started) or "\n".join(filter(None, told))
         self.errors.clear()
-        self.failed[record.jobid] = describe(job, cause, record.log)
+        if cause != "interrupted":  # by the user, who knows
+            self.failed[record.jobid] = describe(job, cause, record.log)
         self.stopped(record.jobid, finished=False)
 
     def stopped(self, jobid: int, finished: bool) -> None:
@@ -154,21 +172,22 @@ class LogHandler(LogHandlerBase):
             return
         now = time.time()
         took = self.progress.stop(job.rule, jobid, now, finished)
-        left = self.progress.left(now)
-        rest = f", about {duration(left)} left" if finished and left and left >= 1 else ""
         if self.bars is None:
-            self.say(f"{self.count()} {job} {'took' if finished else 'FAILED after'} {duration(took)}{rest}")
+            left = self.progress.left(now)
+            rest = f", about {duration(left)} left" if finished and left else ""
+            self.say(f"{self.count()} {job} {'took' if finished else 'stopped after'} {duration(took)}{rest}")
 
     def announce(self) -> None:
-        """Say where there are no bars which jobs run for long."""
+        """Print the jobs that run for long, once each, where there are no bars."""
         announced: set[int] = set()
         while not self.closed.wait(5):
-            with self.lock:
-                running = {j: start for r in self.progress.rules.values() for j, start in r.running.items()}
-                for jobid in running.keys() - announced:
-                    if self.bars is None and time.time() - running[jobid] > LONG:
+            self.acquire()  # the lock under which records are printed
+            for rule in self.progress.rules.values():
+                for jobid, start in rule.running.items():
+                    if self.bars is None and jobid not in announced and time.time() - start > LONG:
                         announced.add(jobid)
                         self.say(f"{self.count()} {self.jobs[jobid]} is running")
+            self.release()
 
     def count(self) -> str:
         """Jobs done of all, such as `[ 7/24]`."""
@@ -177,7 +196,8 @@ class LogHandler(LogHandlerBase):
 
     def say(self, text: str, most: int = 2 * MOST) -> None:
         """Print at most so many lines, none of them too long to read."""
-        lines = wrap(text)
+        width = shutil.get_terminal_size().columns if is_terminal(self.stream) else WIDTH
+        lines = wrap(text, min(width, WIDTH))
         if len(lines) > most:  # such as an error that names all files
             lines = [*lines[: most // 2], "...", *lines[-most // 2 :]]
         for line in lines:
@@ -215,5 +235,5 @@ class LogHandler(LogHandlerBase):
             more = len(self.failed) - MOST
             if more > 0:
                 self.say(f"... and {more} more failed jobs")
-            failed = f"{len(self.failed)} failed, " if self.failed else ""
-            self.say(f"{self.progress.done} of {self.progress.total} jobs finished, {failed}run again to continue")
+            ended = f"{len(self.failed)} failed" if self.failed else "interrupted"
+            self.say(f"{self.progress.done} of {self.progress.total} jobs finished, {ended}: run again to continue")

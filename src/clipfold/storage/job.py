@@ -60,8 +60,9 @@ def logged(log: str) -> Iterator[None]:
 
 
 def cause_of(error: Exception) -> str:
-    """Describe an error to a user: the message of a ValueError, which names its remedy; else also type and place."""
-    if isinstance(error, ValueError) and str(error):
+    """Describe an error: the message if it is meant for users, such as a ValueError's; else also type and place."""
+    ours = isinstance(error, ValueError) or type(error).__module__.startswith("clipfold.")
+    if ours and str(error):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"

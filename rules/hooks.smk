@@ -19,6 +19,9 @@ localrules:
     report,
 
 
+FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
+
+
 def planned_requests():
     """Rule and resource request of each job that is to run."""
     for job in workflow.dag.jobs:
@@ -37,21 +40,23 @@ def show_forecast(show):
     jobs = list(planned_requests())
     if jobs:
         limits = workflow.resource_settings
-        show(forecast(jobs, read_usage(Path("results/benchmarks")), limits.cores, limits.nodes or 1))
+        show(forecast(jobs, read_usage(FOLDER / "results/benchmarks"), limits.cores, limits.nodes or 1))
 
 
 def name_report(show):
     """Show where the report is, if it was asked for."""
-    page = Path(rules.report.output[0])
+    page = FOLDER / rules.report.output[0]
     if page.exists() and any(job.rule.name == "report" for job in workflow.dag.jobs):
-        show(f"Report: {page.resolve()}")
+        show(f"Report: {page}")
 
 
 def end_without_run():
-    """Finish a dry run, or a run with nothing to do: Snakemake has no hook for these."""
-    if workflow.dag and workflow.dryrun:
+    """Show the forecast of a dry run, or the report if nothing was to do: Snakemake has no hook for these."""
+    if workflow.dag is None or workflow.scheduler is None:
+        return
+    if workflow.dryrun:
         show_forecast(lambda text: print(text, file=sys.stderr))
-    elif workflow.scheduler and not any(planned_requests()):
+    elif len(workflow.dag) == 0:
         name_report(lambda text: print(text, file=sys.stderr))
 
 

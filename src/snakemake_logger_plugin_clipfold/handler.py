@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from logging import INFO, Handler, LogRecord
 from pathlib import PurePath
@@ -55,9 +56,14 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     )
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Tell whether lines of a stream can be redrawn."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+def snakemake_handler(common: Any, stream: TextIO) -> Handler:
+    """Make the handler that Snakemake uses without this plugin."""
+    from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+
+    formatter = DefaultFormatter(common.quiet, common.show_failed_logs)
+    chosen = DefaultFilter(common.quiet, common.debug_dag, common.verbose, common.dryrun, common.printshellcmds)
+    handler: Handler = ColorizingTextHandler(common.nocolor, stream, formatter, chosen)
+    return handler
 
 
 class LogHandler(LogHandlerBase):
@@ -65,18 +71,20 @@ class LogHandler(LogHandlerBase):
 
     writes_to_stream = True
     writes_to_file = False
-    has_filter = False
-    has_formatter = False
+    has_filter = True
+    has_formatter = True
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
         common = self.common_settings
         self.stream = sys.stdout if common.stdout else sys.stderr
         self.full: Handler | None = None
-        if common.verbose or getattr(self.settings, "full", False):
-            from snakemake.logging import ColorizingTextHandler
-
-            self.full = ColorizingTextHandler(nocolor=common.nocolor, stream=self.stream)
+        wanted = getattr(self.settings, "full", False)
+        if wanted or common.verbose or common.debug_dag or common.printshellcmds:
+            self.full = snakemake_handler(common, self.stream)
+        self.dryrun = common.dryrun
+        self.quiet = any(what.name in ("ALL", "PROGRESS", "RULES") for what in common.quiet or ())
+        self.terminal = self.stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
         self.progress = Progress({}, time.time())
         self.started = False
         self.jobs: dict[int, Job] = {}
@@ -90,8 +98,7 @@ class LogHandler(LogHandlerBase):
         """Print a record if a reader needs it; count what happens to jobs."""
         try:
             if self.full:
-                self.full.setFormatter(self.formatter)
-                self.full.emit(record)
+                self.full.handle(record)
             elif event := getattr(record, "event", None):
                 getattr(self, f"on_{event}", lambda record: None)(record)
             else:
@@ -103,7 +110,7 @@ class LogHandler(LogHandlerBase):
         """Print warnings, and what the rules' files say; of Snakemake's own remarks only those outside of a run."""
         text = record.getMessage()
         ours = PurePath(record.pathname).suffix == ".smk" or text.startswith("Nothing to be done")
-        remark = self.started and record.levelno == INFO and not ours
+        remark = record.levelno < INFO or (record.levelno == INFO and not ours and (self.started or self.quiet))
         if not remark and not text.startswith(NOISE):
             self.say(text)
 
@@ -114,9 +121,10 @@ class LogHandler(LogHandlerBase):
     def on_run_info(self, record: Any) -> None:
         """Begin to count; in a dry run, print the table of jobs."""
         jobs = {rule: count for rule, count in record.stats.items() if rule not in ("all", "total")}
-        if not self.common_settings.dryrun:
+        if not self.dryrun:
             self.progress = Progress(jobs, time.time())
-            threading.Thread(target=self.announce, daemon=True).start()
+            if not (self.terminal or self.quiet):
+                threading.Thread(target=self.announce, daemon=True).start()
         elif not self.progress.total:  # a dry run says it twice
             self.progress = Progress(jobs, time.time())
             self.say(record.getMessage(), most=len(jobs) + 10)
@@ -125,20 +133,20 @@ class LogHandler(LogHandlerBase):
         """Note the start of a job, or why a dry run would run it."""
         if record.rule_name not in self.progress.rules:
             return
-        if self.common_settings.dryrun:
+        if self.dryrun:
             kinds = {part.partition(":")[0].strip().lower() for part in record.reason.split(";")}
             self.reasons.setdefault(record.rule_name, Counter()).update(kinds - {""})
             return
         self.jobs[record.jobid] = Job(record.rule_name, record.wildcards, time.time())
         self.progress.start(record.rule_name, record.jobid, time.time())
-        if self.bars is None and is_terminal(self.stream):
+        if self.bars is None and self.terminal and not self.quiet:
             from snakemake_logger_plugin_clipfold.bars import Bars
 
             self.bars = Bars(self.stream, not self.common_settings.nocolor, self.progress)
 
     def on_job_finished(self, record: Any) -> None:
         """Count a job as done."""
-        if record.job_id not in self.jobs:
+        if record.job_id not in self.jobs:  # such as the rule that only names the targets
             return
         self.failed.pop(record.job_id, None)
         self.stopped(record.job_id, finished=True)
@@ -163,28 +171,26 @@ class LogHandler(LogHandlerBase):
         self.errors.clear()
         if cause != "interrupted":  # by the user, who knows
             self.failed[record.jobid] = describe(job, cause, record.log)
-        self.stopped(record.jobid, finished=False)
+        if record.jobid in self.jobs:
+            self.stopped(record.jobid, finished=False)
 
     def stopped(self, jobid: int, finished: bool) -> None:
         """Count a job as no longer running, and say so where there are no bars."""
-        job = self.jobs.get(jobid)
-        if job is None:
-            return
-        now = time.time()
+        job, now = self.jobs[jobid], time.time()
         took = self.progress.stop(job.rule, jobid, now, finished)
-        if self.bars is None:
+        if not (self.bars or self.quiet):
             left = self.progress.left(now)
             rest = f", about {duration(left)} left" if finished and left else ""
-            self.say(f"{self.count()} {job} {'took' if finished else 'stopped after'} {duration(took)}{rest}")
+            self.say(f"{self.count()} {job} {'took' if finished else 'failed after'} {duration(took)}{rest}")
 
     def announce(self) -> None:
-        """Print the jobs that run for long, once each, where there are no bars."""
+        """Print the jobs that run for long, once each."""
         announced: set[int] = set()
         while not self.closed.wait(5):
             self.acquire()  # the lock under which records are printed
             for rule in self.progress.rules.values():
                 for jobid, start in rule.running.items():
-                    if self.bars is None and jobid not in announced and time.time() - start > LONG:
+                    if jobid not in announced and time.time() - start > LONG:
                         announced.add(jobid)
                         self.say(f"{self.count()} {self.jobs[jobid]} is running")
             self.release()
@@ -196,15 +202,16 @@ class LogHandler(LogHandlerBase):
 
     def say(self, text: str, most: int = 2 * MOST) -> None:
         """Print at most so many lines, none of them too long to read."""
-        width = shutil.get_terminal_size().columns if is_terminal(self.stream) else WIDTH
+        width = shutil.get_terminal_size().columns if self.terminal else WIDTH
         lines = wrap(text, min(width, WIDTH))
         if len(lines) > most:  # such as an error that names all files
             lines = [*lines[: most // 2], "...", *lines[-most // 2 :]]
-        for line in lines:
-            if self.bars:
-                self.bars.print(line)
-            else:
-                print(line, file=self.stream, flush=True)
+        with suppress(OSError):  # nobody reads any more; the run goes on
+            for line in lines:
+                if self.bars:
+                    self.bars.print(line)
+                else:
+                    print(line, file=self.stream, flush=True)
 
     def stop_bars(self) -> None:
         """Go back to lines."""
@@ -226,10 +233,11 @@ class LogHandler(LogHandlerBase):
             total = self.progress.rules[rule].total
             own = {kind: count for kind, count in kinds.items() if kind != FOLLOWS} or kinds
             self.say(f"{rule}: {', '.join(k if n == total else f'{k} ({n} of {total})' for k, n in own.items())}")
+        unfinished = not self.dryrun and self.progress.done < self.progress.total
         for error in self.errors:
-            if not (self.failed and error.startswith(NOISE)):
+            if not (unfinished and error.startswith(NOISE)):
                 self.say(error)
-        if self.progress.total and not self.common_settings.dryrun and self.progress.done < self.progress.total:
+        if unfinished:
             for lines in [*self.failed.values()][:MOST]:
                 self.say("\n".join(lines))
             more = len(self.failed) - MOST

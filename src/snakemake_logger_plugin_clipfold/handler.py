@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from logging import INFO, Handler, LogRecord
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
@@ -84,7 +85,8 @@ class LogHandler(LogHandlerBase):
             self.full = snakemake_handler(common, self.stream)
         self.dryrun = common.dryrun
         self.quiet = any(what.name in ("ALL", "PROGRESS", "RULES") for what in common.quiet or ())
-        self.terminal = self.stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        drawable = self.stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        self.terminal = drawable and find_spec("rich") is not None
         self.progress = Progress({}, time.time())
         self.started = False
         self.jobs: dict[int, Job] = {}
@@ -131,7 +133,7 @@ class LogHandler(LogHandlerBase):
 
     def on_job_info(self, record: Any) -> None:
         """Note the start of a job, or why a dry run would run it."""
-        if record.rule_name not in self.progress.rules:
+        if record.rule_name not in self.progress.rules or (self.dryrun and self.quiet):
             return
         if self.dryrun:
             kinds = {part.partition(":")[0].strip().lower() for part in record.reason.split(";")}

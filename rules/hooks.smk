@@ -3,6 +3,9 @@ import atexit
 import signal
 import time
 
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
 from clipfold.resources.usage import Request, forecast, record_requests, read_usage
 
 # Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
@@ -74,7 +77,7 @@ def check_results_folder():
 
 def check_clock():
     """Warn of videos from the future: they are newer than any result, so that their jobs run each time."""
-    late = [v.path for v in VIDEOS if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
+    late = [v.path for v in PLAN.videos if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
     if late:
         logger.warning(
             f"{len(late)} videos were changed in the future, such as {late[0]}: they are processed in each run; touch them"

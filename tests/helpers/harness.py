@@ -21,6 +21,7 @@ CONFIG = {
     "splits": {"folds": 2, "validation": 0.34},
     "augment": {"copies": 1},
     "shortcuts": False,
+    "explain": {"errors": 1, "hits": 1},
     "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2}],
 }
 

@@ -23,7 +23,7 @@ def log_of(run, rule="train_long"):
 
 def going_on(run):
     """The step at which a training went on, as its log says."""
-    return re.search(r"going on at epoch (\d+)", log_of(run))
+    return re.search(r"resuming at epoch (\d+)", log_of(run))
 
 
 @pytest.fixture(scope="module")

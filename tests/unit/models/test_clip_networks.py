@@ -20,6 +20,7 @@ def test_no_network_is_left_out():
     assert set(NETWORKS) == {name for name, known in ARCHITECTURES.items() if known.input == "clips"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_learns_eight_random_clips_by_heart(name):
     frames, size = (4, 32) if name == "mvit_v2_s" else (2, 16)

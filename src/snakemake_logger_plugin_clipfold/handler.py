@@ -168,10 +168,10 @@ class LogHandler(LogHandlerBase):
     def on_job_error(self, record: Any) -> None:
         """Find the cause of a failure while its log is there; print it at the end, unless another attempt succeeds."""
         job = self.jobs.get(record.jobid, Job(record.rule_name, {}, 0.0))
-        told = [record.rule_msg or "", *(COMMAND.sub("The process", error) for error in self.errors)]
+        told = [record.rule_msg or "", *(COMMAND.sub("The process ", error) for error in self.errors)]
         cause = read_cause(record.log, job.started) or "\n".join(filter(None, told))
         self.errors.clear()
-        if cause != "interrupted":  # by the user, who knows
+        if cause != "interrupted" and "SIGINT" not in cause:  # by the user, who knows
             self.failed[record.jobid] = describe(job, cause, record.log)
         if record.jobid in self.jobs:
             self.stopped(record.jobid, finished=False)

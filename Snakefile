@@ -24,7 +24,7 @@ include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
-include: "rules/cluster.smk"
+include: "rules/hooks.smk"
 
 
 rule all:

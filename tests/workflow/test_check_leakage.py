@@ -119,7 +119,8 @@ def test_no_test_prediction_reaches_training_or_selection(finished, tmp_path):
     models = [*members, "vit_gru", "ensemble"]
     entries = [*members, {"architecture": "vit_gru", "freeze": True}, {"architecture": "ensemble", "members": members}]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"models": entries, "shortcuts": True}))
-    output = finished.run("--dry-run", "--forceall", "--configfile", str(tmp_path / "config.yaml"))
+    full = ["--dry-run", "--forceall", "--logger-clipfold-full"]
+    output = finished.run(*full, "--configfile", str(tmp_path / "config.yaml"))
     jobs = re.findall(r"^rule \w+:\n    input: (.+)\n    output: (.+)$", output, re.M)
     inputs = {made: set(given.split(", ")) for given, files in jobs for made in files.split(", ")}
     learned = re.compile(r"results/models/(\w+)/fold-(\d+)/")

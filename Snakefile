@@ -10,7 +10,6 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "rules/config.smk"
 include: "rules/inputs.smk"
-include: "rules/integrity.smk"
 include: "rules/probe.smk"
 include: "rules/decode.smk"
 include: "rules/augment.smk"

@@ -1,11 +1,8 @@
-from clipfold.features.registry import MODULES, VIEWS
-
-
 rule features:
     input:
+        **{view: f"results/frames/{{shard}}/{view}.npy" for view in VIEWS},
         metadata="results/metadata/{shard}.parquet",
         index="results/frames/{shard}/index.parquet",
-        **{view: f"results/frames/{{shard}}/{view}.npy" for view in VIEWS},
     output:
         "results/features/{shard}.parquet",
     log:

@@ -1,4 +1,5 @@
-# Everything that acts outside a job: forecast, checks before the first job, leftovers of a killed run, the last line.
+# Everything that acts outside a job: integrity, forecast, checks before the first job, leftovers of a killed run, the last
+# line.
 import atexit
 import signal
 import time
@@ -6,6 +7,8 @@ import time
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from clipfold.storage.integrity import incomplete_lists, truncated_outputs
+from clipfold.storage.layout import ESTIMATES, RESULTS
 from clipfold.resources.usage import Request, forecast, record_requests, read_usage
 
 # Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
@@ -23,6 +26,23 @@ localrules:
 
 
 FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
+
+
+def remove_truncated():
+    """Remove truncated outputs before anything is planned, so that they are made again."""
+    for folder in RESULTS:
+        for path in truncated_outputs(FOLDER / "results" / folder.name) if folder.checked else ():
+            logger.warning(f"{path} is truncated, as after a full or failing disk: removed, and made again if needed")
+            path.unlink()
+    # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
+    for path in incomplete_lists(FOLDER / "results/collections"):
+        logger.warning(f"{path} lists files that are missing: removed, and made again with what is needed of them")
+        path.unlink()
+
+
+# The one effect at parse time: no hook comes before the plan. A dry run removes nothing.
+if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+    remove_truncated()
 
 
 def planned_requests():
@@ -70,7 +90,7 @@ if workflow.is_main_process:
 def check_results_folder():
     """Stop before the first job if results cannot be written."""
     try:
-        record_requests(Path("results/resources.json"), planned_requests())
+        record_requests(Path(ESTIMATES), planned_requests())
     except OSError as error:
         raise WorkflowError(f"results cannot be written to {Path('results').resolve()}: {error.strerror}") from None
 

@@ -2,6 +2,7 @@
 import os
 import re
 
+from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.read import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
@@ -137,6 +138,12 @@ def data_of(model, encoded=True):
     if IN_STORAGE:
         return {kind: of_each_shard(file) for kind, file in files.items()}
     return {"collection": f"results/collections/{name}.json"}
+
+
+def views_of(model):
+    """Options of the views that a model reads."""
+    names = VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
+    return {name: SETTINGS["decode"]["views"][name] for name in names}
 
 
 def training_data(model):

@@ -28,6 +28,7 @@ for model in PLAN.models:
             input=model.input,
             data=["predictions"] if model.input == "predictions" else list(collection(model)[1]),
             settings=model.settings,
+            views=views_of(model),
             scratch=f"results/training/{model.name}/fold-{{fold}}",
             stored_size=PLAN.size,
             seed=SETTINGS["seed"],

@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from clipfold.checks import require
 from clipfold.config import Config, read_config
+from clipfold.features.registry import VIEWS
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
@@ -55,6 +57,10 @@ class Plan:
         """
         config = read_config(values)
         views = build_views(config.decode.views, config.decode.size)
+        missing = [name for name in VIEWS if name not in views]
+        require(
+            not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
+        )
         models = plan_models(config.models, largest_size=config.decode.size, most_frames=views["clips"].shape[0])
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)

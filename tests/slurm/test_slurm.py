@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from conftest import LIGHT, Run, wait_for
+from helpers.slurm_run import LIGHT, Run, wait_for
 
 pytestmark = pytest.mark.slurm
 

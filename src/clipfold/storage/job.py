@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clipfold.storage.memory import peak_memory_mb
+
 logger = logging.getLogger("clipfold")
 
 
@@ -50,10 +52,10 @@ def logged(log: str) -> Iterator[None]:
         logger.exception(cause_of(error))
         raise SystemExit(1) from None
     finally:
+        peak = peak_memory_mb(children=True)
         own, children = (resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        peak_mb = max(own.ru_maxrss, children.ru_maxrss) / (1024 if sys.platform == "linux" else 1024**2)
         cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-        logger.info("took %.1f s, %.1f s CPU, peak memory %.0f MB", time.monotonic() - started, cpu, peak_mb)
+        logger.info("took %.1f s, %.1f s CPU, peak memory %.0f MB", time.monotonic() - started, cpu, peak)
         signal.signal(signal.SIGUSR1, before)
         root.removeHandler(handler)
         handler.close()

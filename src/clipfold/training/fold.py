@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.models.record import FORMAT, Input, versions
-from clipfold.resources.memory import peak_memory_mb
 from clipfold.storage.files import Array, PathLike, read_table, write_json, write_table
+from clipfold.storage.memory import peak_memory_mb
 from clipfold.training.task import Task
 
 

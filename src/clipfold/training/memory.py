@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clipfold.resources.memory import peak_memory_mb
+from clipfold.storage.memory import peak_memory_mb
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:

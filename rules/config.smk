@@ -18,6 +18,7 @@ SOURCE = str(Path(workflow.basedir, "src"))
 os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
 
 # Snakemake writes this path into shell commands unquoted: without this, no script runs from a folder with a space.
+PYTHON = sys.executable
 sys.executable = shlex.quote(sys.executable)
 
 # envs/apptainer.def builds it. Named only on request: Snakemake refuses an image in a folder with a space.

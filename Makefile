@@ -2,20 +2,23 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FOLDER ?= demo
+# A worker takes whole files, whose tests share what they made, in the order that tests/conftest.py gives them.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-slurm lint lock dag usage clean clean-results clean-demo
+.PHONY: help setup demo test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
 
 help:
-	@echo "make demo        make 48 demo videos, run the whole workflow on them, say where the report is"
+	@echo "make demo        make 48 demo videos, run the whole workflow on them, name the report"
 	@echo "make test        run all tests and checks"
+	@echo "make test-fast   run the unit tests that take no time: the rest of them and whole workflows are left to make test"
 	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
 	@echo "make setup       only make .venv with everything in it"
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        choose versions anew and write requirements.lock"
 	@echo "make dag         draw the graph of rules, as in docs/graph.md"
-	@echo "make usage       what jobs asked for and what they used, in FOLDER (demo)"
-	@echo "make clean-results  remove what runs made in FOLDER (demo); asks first, says what stays, never takes videos"
-	@echo "make clean       the same and Snakemake's records of them"
+	@echo "make usage       compare requested and used resources of the jobs in FOLDER (demo)"
+	@echo "make clean-results  remove results and logs in FOLDER (demo); lists what stays and asks first, never removes videos"
+	@echo "make clean       the same and Snakemake's records"
 	@echo "make clean-demo  remove the demo's videos and results"
 
 setup: .venv/complete
@@ -31,13 +34,16 @@ setup: .venv/complete
 
 demo: setup demo/videos.csv
 	$(BIN)/snakemake --profile profiles/local --directory demo --config manifest=videos.csv
-	@echo "The report: demo/results/report/index.html"
 
 demo/videos.csv: | setup
 	$(BIN)/python -m clipfold.demo demo
 
 test: setup lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(PYTEST)
+
+# Doctests import every module with all its libraries in both workers: they are among what takes long.
+test-fast: setup
+	$(PYTEST) -m "not (slow or workflow or browser or slurm)" tests/unit
 
 test-slurm: setup
 	$(BIN)/pytest -m slurm -rs tests/slurm

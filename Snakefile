@@ -8,7 +8,8 @@ min_version("9.27")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-include: "rules/common.smk"
+include: "rules/config.smk"
+include: "rules/inputs.smk"
 include: "rules/probe.smk"
 include: "rules/decode.smk"
 include: "rules/augment.smk"
@@ -21,7 +22,8 @@ include: "rules/collect.smk"
 include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/evaluate.smk"
-include: "rules/cluster.smk"
+include: "rules/report.smk"
+include: "rules/hooks.smk"
 
 
 rule all:
@@ -33,5 +35,5 @@ rule all:
         rules.audit.output,
         rules.check_leakage.output,
         *[of_each_fold(file) for file in ("fit.json", "history.csv", "predictions.parquet")],
-        MODEL_FILES,
-        expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),
+        model_files(),
+        explanations(),

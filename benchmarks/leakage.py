@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from clipfold.demo.encode import Take, encode
-from clipfold.demo.near_duplicates import CHANGES, Copy
+from clipfold.demo.near_duplicates import CHANGES, Recording
 from clipfold.leakage.hashes import hash_shard
 from clipfold.leakage.matches import match
 from clipfold.manifest.read import Video, read_manifest
@@ -62,7 +62,7 @@ def pairs(videos: list[Video], folder: Path, every: int) -> dict[str, object]:
             frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
         height, width = (edge // 2 * 2 for edge in frames.shape[1:3])
         for name, change in CHANGES.items():
-            copy = change(Copy(frames[:, :height, :width], fps), rng)
+            copy = change(Recording(frames[:, :height, :width], fps), rng)
             take = Take("h264", ".mp4", Fraction(copy.fps).limit_denominator(1000), len(copy.frames))
             path = folder / f"{name}-{len(copies)}.mp4"
             path.write_bytes(encode(copy.frames, take, bits_per_pixel=copy.bits_per_pixel))

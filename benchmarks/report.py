@@ -1,10 +1,10 @@
-"""How large the report of a large run is, and how soon a browser shows it.
+"""Measure the size of a large run's report, and the time a browser takes to show it.
 
     python benchmarks/report.py --videos 5000 --models 12 --json report.json
 
-The run is made up: tables as the rules write them, predictions drawn at random, evaluated as any others are. Half of
-the models are networks with learning curves and clips of what they look at. Times are from opening the file in headless
-Chromium to the second frame painted after it has loaded; the best of five counts.
+The run is made up: tables as the rules write them, random predictions, the normal evaluation. Half of the models are
+networks with learning curves and explained clips. Times are from opening the file in headless Chromium to the second
+frame painted after loading; the best of five counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from helpers.browser import Browser  # noqa: E402  # the tests' own
+from helpers.browser import Browser  # noqa: E402
 from helpers.made_up_run import write_run  # noqa: E402
 
 from clipfold.report.write import write_report  # noqa: E402
@@ -36,9 +36,9 @@ def main() -> None:
         started = time.perf_counter()
         run = write_run(Path(folder), models=args.models, count=args.videos)
         evaluated = time.perf_counter()
-        write_report(**run)
+        write_report(run)
         written = time.perf_counter()
-        page = run["output"]
+        page = run.output
         with Browser() as browser:
             opened = [browser.open(page) for _ in range(5)]
             problems = list(browser.problems)

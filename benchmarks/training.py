@@ -5,7 +5,7 @@
 - engine: steps of the engine and of bare forward/backward/step loops on preloaded float tensors take turns, each in a
   process of its own on one thread, with the same network and optimizer; gradients are not clipped. The bare loops are:
   in the memory layout that the engine chooses; in PyTorch's usual one; and in the engine's with freed memory kept, as
-  the engine's jobs do. Medians of CPU time and of wall time. On a graphics processor whole epochs take turns.
+  the engine's jobs do. Medians of CPU time and of wall time. On a GPU whole epochs take turns.
 - lightning: an epoch of the engine on decoded clips, against one of the same network by Lightning whose data set
   decodes them with decord; needs the peers of requirements.txt, and --videos.
 - frozen: a fit on embeddings that are there, against one of the whole network with its encoder frozen.
@@ -38,8 +38,10 @@ from clipfold.models.embed import embed_shard
 from clipfold.models.inputs import as_input
 from clipfold.storage.job import keep_freed_memory
 from clipfold.training.batches import Batch, BatchSource
+from clipfold.training.checkpoint import Checkpoint
 from clipfold.training.distributed import Processes
 from clipfold.training.optimisation import make_optimizer
+from clipfold.training.plan import TrainingPlan
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import StopRequest
 from clipfold.training.trainer import Trainer
@@ -133,7 +135,7 @@ def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch
     settings = entry.settings
     clips = Clips(data, settings["frames"], settings["size"], settings["size"])
     names = [f"{number:05}" for number in range(videos)]
-    return BatchSource(clips, names, np.arange(videos) % 2, device, 2, copies=True)
+    return BatchSource(clips, names, np.arange(videos) % 2, device, 2, augmented=True)
 
 
 class SideBySide(Recorder):
@@ -190,8 +192,20 @@ def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
     recorder.watch(1 if device.type == "cpu" else videos // batch, bares)
     epochs = -(-steps // (videos // batch))
     settings |= {"epochs": epochs, "patience": epochs}
-    state = folder / "checkpoint.pt"
-    Trainer(network, settings, train, val, 2, 0, batch, recorder, state, "", StopRequest(), Processes()).run()
+    plan = TrainingPlan(
+        network=network,
+        settings=settings,
+        train=train,
+        val=val,
+        classes=2,
+        seed=0,
+        micro=batch,
+        recorder=recorder,
+        checkpoint=Checkpoint(folder / "checkpoint.pt", ""),
+        stop=StopRequest(),
+        processes=Processes(),
+    )
+    Trainer(plan).run()
     for bare in bares.values():
         bare.end()
     return compared(recorder)
@@ -210,7 +224,7 @@ def compared(recorder: SideBySide) -> dict[str, Any]:
 
 
 def precisions(entry: Model, folder: Path) -> dict[str, Any]:
-    """Clips per second of whole fits on a graphics processor: bf16 and compiled, over plain fp32."""
+    """Clips per second of whole fits on a GPU: bf16 and compiled, over plain fp32."""
     settings = entry.settings
     videos = 16 * settings["batch_size"]
     data = store_clips(folder, videos, settings["frames"], settings["size"])

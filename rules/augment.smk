@@ -3,7 +3,7 @@ rule augment:
         clips="results/frames/{shard}/clips.npy",
         index="results/frames/{shard}/index.parquet",
     output:
-        clips=passing("results/augmented/{shard}/clips.npy", needed=TRAINED_AS_STORED),
+        clips=passing("results/augmented/{shard}/clips.npy", needed=PLAN.trains_as_stored),
         index="results/augmented/{shard}/index.parquet",
     log:
         "logs/augment/{shard}.log",
@@ -13,11 +13,11 @@ rule augment:
         "../envs/decode.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(60),
     params:
-        settings=config["augment"],
-        seed=config["seed"],
+        settings=SETTINGS["augment"],
+        seed=SETTINGS["seed"],
         code=code_of("augment", "clipfold.clips.augment"),
     script:
         "../workflow/scripts/augment.py"

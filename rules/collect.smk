@@ -1,11 +1,11 @@
-# Models learn from all shards: each naming all files would make a graph of a million edges of a hundred thousand videos.
-for name, files in COLLECTIONS.items():
+# Models learn from all shards: naming all files in each fit would make a graph of a million edges for 100,000 videos.
+for name, files in collections().items():
 
     rule:
         name:
             f"collect_{name}"
         input:
-            **{kind: expand(file, shard=SHARDS) for kind, file in files.items()},
+            **{kind: of_each_shard(file) for kind, file in files.items()},
         output:
             f"results/collections/{name}.json",
         log:
@@ -17,8 +17,8 @@ for name, files in COLLECTIONS.items():
             "../envs/decode.yaml"
         threads: 1
         resources:
-            mem_mb=growing(1000),
-            runtime=growing(10),
+            mem_mb=by_attempt(1000),
+            runtime=by_attempt(10),
         params:
             kinds=list(files),
             code=code_of("collect", "clipfold.storage.files"),

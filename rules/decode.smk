@@ -3,7 +3,7 @@ rule decode:
         shard_addresses,
         metadata="results/metadata/{shard}.parquet",
     output:
-        **{view: passing(f"results/frames/{{shard}}/{view}.npy", needed=view == "clips") for view in VIEWS},
+        **{view: passing(f"results/frames/{{shard}}/{view}.npy", needed=view == "clips") for view in PLAN.views},
         index="results/frames/{shard}/index.parquet",
     log:
         "logs/decode/{shard}.log",
@@ -13,11 +13,11 @@ rule decode:
         "../envs/decode.yaml"
     threads: DATA_THREADS
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(120),
+        mem_mb=by_attempt(1500),
+        runtime=by_attempt(120),
     params:
-        views=list(VIEWS),
-        settings=config["decode"],
+        views=list(PLAN.views),
+        settings=SETTINGS["decode"],
         code=code_of("decode", "clipfold.video.decode_shard"),
     script:
         "../workflow/scripts/decode.py"

@@ -1,4 +1,4 @@
-for key, settings in ENCODERS.items():
+for key, settings in PLAN.encoders.items():
 
     rule:
         name:
@@ -18,12 +18,12 @@ for key, settings in ENCODERS.items():
             "../envs/train.yaml"
         threads: 2
         resources:
-            mem_mb=growing(4000),
-            gpu=1,
-            runtime=growing(240),
+            **on_gpu(1),
+            mem_mb=by_attempt(4000),
+            runtime=by_attempt(240),
         params:
             settings=settings,
-            seed=config["seed"],
+            seed=SETTINGS["seed"],
             code=code_of("embed", "clipfold.models.embed"),
         script:
             "../workflow/scripts/embed.py"

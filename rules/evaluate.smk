@@ -4,8 +4,8 @@ rule evaluate:
         splits="results/splits/splits.parquet",
         audit="results/splits/audit.json",
         quarantine="results/splits/quarantine.parquet",
-        metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        features=expand("results/features/{shard}.parquet", shard=SHARDS),
+        metadata=of_each_shard("results/metadata/{shard}.parquet"),
+        features=of_each_shard("results/features/{shard}.parquet"),
     output:
         predictions="results/evaluation/predictions.parquet",
         metrics="results/evaluation/metrics.parquet",
@@ -33,65 +33,14 @@ rule evaluate:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(60),
     params:
-        models=[model.name for model in MODELS],
-        shortcuts=[model.name for model in SHORTCUTS],
+        models=[model.name for model in PLAN.models],
+        shortcuts=[model.name for model in PLAN.shortcuts],
         folds=len(FOLDS),
-        extras=lambda wildcards: read_extras(MANIFEST, config["columns"]),
-        seed=config["seed"],
+        extras=lambda wildcards: PLAN.extras(),
+        seed=SETTINGS["seed"],
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:
         "../workflow/scripts/evaluate.py"
-
-
-rule report:
-    input:
-        metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        splits="results/splits/splits.parquet",
-        quarantine=rules.splits.output.quarantine,
-        audit=rules.splits.output.audit,
-        clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),
-        index=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
-        histories=of_each_fold("history.csv"),
-        records=of_each_fold("fit.json"),
-        explanations=expand("results/explanations/{model}.parquet", model=[m.name for m in EXPLAINED]),
-        predictions=rules.evaluate.output.predictions,
-        metrics=rules.evaluate.output.metrics,
-        comparison=rules.evaluate.output.comparison,
-        pairs=rules.evaluate.output.pairs,
-        calibration=rules.evaluate.output.calibration,
-        slices=rules.evaluate.output.slices,
-        roc=rules.evaluate.output.roc,
-        precision_recall=rules.evaluate.output.precision_recall,
-        confusion=rules.evaluate.output.confusion,
-        reliability=rules.evaluate.output.reliability,
-    output:
-        report(
-            "results/report/index.html",
-            caption="../workflow/report/report.rst",
-            category="Report",
-        ),
-    log:
-        "logs/report.log",
-    benchmark:
-        "results/benchmarks/report.tsv"
-    conda:
-        "../envs/report.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    params:
-        models=[model.name for model in MODELS],
-        explained=[model.name for model in EXPLAINED],
-        folds=len(FOLDS),
-        config=config | {"models": [model_entry(model) for model in MODELS if model not in SHORTCUTS]},
-        fingerprints=codes(),
-        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
-        + ["roc", "precision_recall", "confusion", "reliability"],
-        benchmarks="results/benchmarks",
-        code=code_of("report", "clipfold.report.write", *PAGE),
-    script:
-        "../workflow/scripts/report.py"

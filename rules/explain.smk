@@ -1,4 +1,4 @@
-for model in EXPLAINED:
+for model in PLAN.explained:
 
     rule:
         name:
@@ -6,7 +6,7 @@ for model in EXPLAINED:
         input:
             **weights_file(model.settings),
             **data_of(model, encoded=False),
-            models=expand(f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}", fold=FOLDS),
+            models=expand(f"results/models/{model.name}/fold-{{fold}}/{MODEL_FILE[model.input]}", fold=FOLDS),
             predictions=expand(f"results/models/{model.name}/fold-{{fold}}/predictions.parquet", fold=FOLDS),
             records=expand(f"results/models/{model.name}/fold-{{fold}}/fit.json", fold=FOLDS),
         output:
@@ -19,17 +19,17 @@ for model in EXPLAINED:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            mem_mb=growing(NEEDS[model.name].memory_mb),
-            gpu=min(1, model.needs.gpus),
-            runtime=growing(60),
+            **on_gpu(min(1, model.needs.gpus)),
+            mem_mb=by_attempt(RESOURCES[model.name].memory_mb),
+            runtime=by_attempt(60),
         params:
             module=model.module,
             input=model.input,
             data={"features": ["features"], "clips": ["clips", "index"]}[model.input],
             settings=model.settings,
-            shown=config["explain"],
-            stored_size=DECODE.size,
-            seed=config["seed"],
+            shown=SETTINGS["explain"],
+            stored_size=PLAN.size,
+            seed=SETTINGS["seed"],
             code=code_of("explain", f"clipfold.explain.on_{model.input}", model.module),
         script:
             "../workflow/scripts/explain.py"

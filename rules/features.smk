@@ -1,10 +1,8 @@
 rule features:
     input:
+        **{view: f"results/frames/{{shard}}/{view}.npy" for view in VIEWS},
         metadata="results/metadata/{shard}.parquet",
         index="results/frames/{shard}/index.parquet",
-        clips="results/frames/{shard}/clips.npy",
-        motion="results/frames/{shard}/motion.npy",
-        native="results/frames/{shard}/native.npy",
     output:
         "results/features/{shard}.parquet",
     log:
@@ -15,9 +13,9 @@ rule features:
         "../envs/decode.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(60),
     params:
-        code=code_of("features", "clipfold.features.extract"),
+        code=code_of("features", "clipfold.features.extract", *MODULES),
     script:
         "../workflow/scripts/features.py"

@@ -13,8 +13,8 @@ rule hashes:
         "../envs/decode.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(30),
     params:
         code=code_of("hashes", "clipfold.leakage.hashes"),
     script:
@@ -23,9 +23,9 @@ rule hashes:
 
 rule matches:
     input:
-        hashes=expand("results/hashes/{shard}/hashes.npy", shard=SHARDS),
-        pictures=expand("results/hashes/{shard}/pictures.npy", shard=SHARDS),
-        indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        hashes=of_each_shard("results/hashes/{shard}/hashes.npy"),
+        pictures=of_each_shard("results/hashes/{shard}/pictures.npy"),
+        indices=of_each_shard("results/frames/{shard}/index.parquet"),
     output:
         "results/splits/matches.parquet",
     log:
@@ -36,8 +36,8 @@ rule matches:
         "../envs/decode.yaml"
     threads: 4
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(240),
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(240),
     params:
         code=code_of("matches", "clipfold.leakage.matches"),
     script:
@@ -49,8 +49,8 @@ rule audit:
         audit="results/splits/audit.json",
         folds="results/splits/folds.parquet",
         matches="results/splits/matches.parquet",
-        clips=expand("results/frames/{shard}/clips.npy", shard=SHARDS),
-        indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        clips=of_each_shard("results/frames/{shard}/clips.npy"),
+        indices=of_each_shard("results/frames/{shard}/index.parquet"),
     output:
         report(
             "results/splits/audit.html",
@@ -66,8 +66,8 @@ rule audit:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         code=code_of("audit", "clipfold.leakage.page", f"{SOURCE}/clipfold/leakage/page.html"),
     script:
@@ -90,8 +90,8 @@ rule check_leakage:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(10),
     params:
         page="results/splits/audit.html",
         code=code_of("check_leakage", "clipfold.leakage.check"),

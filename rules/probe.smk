@@ -11,11 +11,11 @@ rule probe:
         "../envs/decode.yaml"
     threads: DATA_THREADS
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(30),
     params:
         videos=shard_rows,
-        settings=config["probe"],
+        settings=SETTINGS["probe"],
         code=code_of("probe", "clipfold.video.probe_shard"),
     script:
         "../workflow/scripts/probe.py"

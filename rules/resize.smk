@@ -13,8 +13,8 @@ rule resize:
         "../envs/decode.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(60),
     params:
         code=code_of("resize", "clipfold.clips.resize"),
     script:

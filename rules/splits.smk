@@ -1,7 +1,7 @@
 rule splits:
     input:
-        metadata=expand("results/metadata/{shard}.parquet", shard=SHARDS),
-        indices=expand("results/frames/{shard}/index.parquet", shard=SHARDS),
+        metadata=of_each_shard("results/metadata/{shard}.parquet"),
+        indices=of_each_shard("results/frames/{shard}/index.parquet"),
         matches="results/splits/matches.parquet",
     output:
         folds="results/splits/folds.parquet",
@@ -15,15 +15,15 @@ rule splits:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
-        settings=config["splits"],
+        settings=SETTINGS["splits"],
         folds=len(FOLDS),
-        given=GIVEN_SPLITS,
-        policy=config["policy"],
-        allowed=config["allow_leakage"],
-        seed=config["seed"],
+        given=PLAN.given_splits,
+        policy=SETTINGS["policy"],
+        allowed=SETTINGS["allow_leakage"],
+        seed=SETTINGS["seed"],
         code=code_of("splits", "clipfold.splits.split"),
     script:
         "../workflow/scripts/splits.py"

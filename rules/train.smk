@@ -1,4 +1,4 @@
-for model in MODELS:
+for model in PLAN.models:
 
     rule:
         name:
@@ -8,7 +8,7 @@ for model in MODELS:
             **weights_file(model.settings),
             splits="results/splits/splits.parquet",
         output:
-            model=f"results/models/{model.name}/fold-{{fold}}/model.{SUFFIX[model.input]}",
+            model=f"results/models/{model.name}/fold-{{fold}}/{MODEL_FILE[model.input]}",
             history=f"results/models/{model.name}/fold-{{fold}}/history.csv",
             predictions=f"results/models/{model.name}/fold-{{fold}}/predictions.parquet",
             record=f"results/models/{model.name}/fold-{{fold}}/fit.json",
@@ -20,17 +20,18 @@ for model in MODELS:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            mem_mb=growing(NEEDS[model.name].memory_mb),
-            gpu=model.needs.gpus,
-            runtime=growing(NEEDS[model.name].runtime),
+            **on_gpu(model.needs.gpus),
+            mem_mb=by_attempt(RESOURCES[model.name].memory_mb),
+            runtime=by_attempt(RESOURCES[model.name].runtime),
         params:
             module=model.module,
             input=model.input,
             data=["predictions"] if model.input == "predictions" else list(collection(model)[1]),
             settings=model.settings,
+            views=views_of(model),
             scratch=f"results/training/{model.name}/fold-{{fold}}",
-            stored_size=DECODE.size,
-            seed=config["seed"],
+            stored_size=PLAN.size,
+            seed=SETTINGS["seed"],
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:
             "../workflow/scripts/train.py"

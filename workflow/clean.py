@@ -1,8 +1,8 @@
-"""Remove what the workflow made in a folder: `python workflow/clean.py FOLDER [--all]`.
+"""Remove a run's results and logs: `python workflow/clean.py FOLDER [--all]`.
 
-Asks first and says what stays. Only files of the kinds and in the places that the workflow writes are removed, so that
-a video or a table that someone put among the results survives; links are not followed. `--all` takes Snakemake's own
-records too, after which everything is run again.
+Lists what it keeps and asks first. Removes only file types that the workflow writes, in the folders that it writes to:
+a video or a table that someone put among the results stays. Does not follow links. `--all` also removes Snakemake's
+records, so that the next run starts from scratch.
 """
 
 import argparse
@@ -17,7 +17,7 @@ KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", 
 
 
 def made(folder: Path) -> Iterator[Path]:
-    """Files that the workflow made below a folder."""
+    """Find the files that the workflow wrote below a folder."""
     yield from (path for path in [folder / "results/resources.json"] if path.is_file())
     for place in [*(folder / "results" / stage for stage in STAGES), folder / "logs"]:
         kinds = KINDS if place.name != "logs" else {".log"}
@@ -29,17 +29,17 @@ def made(folder: Path) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Ask and remove."""
+    """Ask, then remove."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the working directory of the runs")
     parser.add_argument("--all", action="store_true", help="remove Snakemake's records (.snakemake) too")
     args = parser.parse_args()
     if any((args.folder / ".snakemake/locks").glob("*")):
-        raise SystemExit(f"{args.folder} is locked: a run is at work there, or was killed (then: snakemake --unlock)")
+        raise SystemExit(f"{args.folder} is locked: a run is active there, or was killed (then run snakemake --unlock)")
     files = sorted(made(args.folder))
     records = [path for path in [args.folder / ".snakemake"] if args.all and path.is_dir()]
     if not files and not records:
-        raise SystemExit(f"{args.folder} holds nothing that the workflow made")
+        raise SystemExit(f"{args.folder} has no results or logs of the workflow")
     gone = {*files}
     inside = [
         p for top in ("results", "logs") for p in (args.folder / top).rglob("*") if not p.is_dir() and p not in gone

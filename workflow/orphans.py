@@ -1,7 +1,7 @@
-"""Cancel the SLURM jobs of a folder that a killed run left behind: `python workflow/orphans.py FOLDER`.
+"""Cancel the SLURM jobs that a killed run left behind in a folder: `python workflow/orphans.py FOLDER`.
 
-A run calls this on its start. Its lock on the folder says that no other run is at work there, so that whatever job of
-Snakemake still is in that folder has nobody who waits for it, and would write beside the new run's jobs.
+Each run calls this at its start. It holds the lock on the folder, so no other run is active there: any Snakemake job
+still in the queue for that folder is an orphan, and would write to the same files as the new run's jobs.
 """
 
 import getpass
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from textwrap import shorten
 
-WAIT = 180  # seconds; SLURM gives a job 30 to end by itself, or what the cluster sets (KillWait)
+WAIT = 180  # seconds; SLURM kills a cancelled job after 30, or after the cluster's KillWait
 
 
 def orphans(folder: Path) -> list[str]:
-    """Ids of this user's jobs that Snakemake submitted from a folder and that have not ended."""
+    """List the ids of this user's active jobs that Snakemake submitted from a folder."""
     command = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%i|%Z|%k"]
     found = []
     for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines():
@@ -26,20 +27,25 @@ def orphans(folder: Path) -> list[str]:
 
 
 def cancel(folder: Path) -> None:
-    """Cancel them, say which, and wait until they are gone.
+    """Cancel the orphans of a folder and wait until they have ended.
 
     Raises:
-        SystemExit: they do not end.
+        SystemExit: Some are still active after `WAIT` seconds.
     """
     jobs = orphans(folder)
     if not jobs:
         return
-    print(f"cancelling {len(jobs)} SLURM jobs of an earlier run in {folder}: {', '.join(jobs)}", file=sys.stderr)
+    print(
+        f"cancelling {len(jobs)} SLURM jobs of an earlier run in {folder}: {shorten(', '.join(jobs), 80)}",
+        file=sys.stderr,
+    )
     subprocess.run(["scancel", *jobs], check=True)
     end = time.monotonic() + WAIT
     while left := set(jobs) & set(orphans(folder)):
         if time.monotonic() > end:
-            raise SystemExit(f"SLURM jobs {', '.join(sorted(left))} do not end: see to them, then run again")
+            raise SystemExit(
+                f"SLURM jobs {', '.join(sorted(left))} do not end: cancel them with scancel, then run again"
+            )
         time.sleep(1)
 
 

@@ -1,10 +1,11 @@
 """Settings of each stage, checked on construction. Standard library only: every Snakemake start imports this.
 
-The keys and defaults are those of `config/schema.yaml` (a test holds the two together). A wrong value raises a
-`ValueError` that names the field, the value and the remedy.
+Each field declares its type and default, once. An invalid value raises a `ValueError` that names the field, the value
+and the remedy.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,13 +15,13 @@ from clipfold.video.status import DECODABLE, Status
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeSettings:
-    """Limits a file has to keep to be used.
+    """Limits that a usable video respects.
 
     Args:
-        min_frames: a video with fewer frames is `too_short`.
-        max_frames: a video with more frames is `too_large`.
-        max_pixels: a video whose frames have more pixels (width times height) is `too_large`.
-        timeout_s: seconds after which the probing of one file is given up (`timeout`).
+        min_frames: A video with fewer frames is `too_short`.
+        max_frames: A video with more frames is `too_large`.
+        max_pixels: A video with larger frames (width times height) is `too_large`.
+        timeout_s: Seconds allowed to probe one file; after that its status is `timeout`.
     """
 
     min_frames: int = 2
@@ -39,12 +40,12 @@ class ProbeSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodeSettings:
-    """What is kept of each video.
+    """Views to keep of each video.
 
     Args:
-        size: edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
-        timeout_s: seconds after which the decoding of one video is given up (`timeout`).
-        views: name of the array -> its kind and options, see `clipfold.video.views`.
+        size: Edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
+        timeout_s: Seconds allowed to decode one video; after that its status is `timeout`.
+        views: Name of each array -> its kind and options, see `clipfold.video.views`.
     """
 
     size: int = 112
@@ -61,13 +62,16 @@ class DecodeSettings:
         require(16 <= self.size <= 1024, "decode.size", self.size, "use 16 to 1024 pixels")
         require(self.timeout_s > 0, "decode.timeout_s", self.timeout_s, "use a positive number of seconds")
         require("clips" in self.views, "decode.views", list(self.views), "keep a view named 'clips'")
+        for name in self.views:
+            good = isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name)
+            require(bool(good), "decode.views", name, "use a name of lower-case letters, digits and underscores")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicySettings:
-    """What to do with a video that is not `ok`, by its status: `quarantine` it, `fail`, or `use` what decodes.
+    """Action for a video that is not `ok`, by status: `quarantine` it, `fail` the run, or `use` the frames that decode.
 
-    `use` is possible where frames can be had. `duplicate: use` keeps files of identical content, all in one group.
+    `use` needs a status that leaves frames. `duplicate: use` keeps files of identical content, in one group.
     """
 
     missing: str = "quarantine"
@@ -92,21 +96,21 @@ class PolicySettings:
             require(action in choices, f"policy.{status.name}", action, f"use one of {', '.join(choices)}")
 
     def action(self, status: str) -> str:
-        """`use`, `quarantine` or `fail`."""
+        """Return `use`, `quarantine` or `fail`."""
         return "use" if status == Status.OK else str(getattr(self, status))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentSettings:
-    """Random changes of the stored copies; each is drawn once per copy and holds for all its frames.
+    """Random changes of the augmented copies, drawn once per augmented copy and applied to all its frames.
 
     Args:
-        copies: stored copies per video, at least 0.
-        flip: probability of a left-right flip, in [0, 1].
-        crop: smallest share of the content's width and height that a crop keeps, in (0, 1].
-        brightness: largest additive change, as a share of full scale, in [0, 1].
-        contrast: largest relative change of contrast, in [0, 1].
-        saturation: largest relative change of colour saturation, in [0, 1].
+        copies: Augmented copies per video, 0 to 64.
+        flip: Probability of a left-right flip, in [0, 1].
+        crop: Smallest share of the content's width and height that a crop keeps, in (0, 1].
+        brightness: Largest additive change, as a share of full scale, in [0, 1].
+        contrast: Largest relative change of contrast, in [0, 1].
+        saturation: Largest relative change of colour saturation, in [0, 1].
     """
 
     copies: int = 2
@@ -126,38 +130,21 @@ class AugmentSettings:
 
 SCHEMES = ("grouped", "stable", "leave_one_group_out", "column", "random")
 LEAKS = ("groups", "duplicates", "near_duplicates", "random")
-"""What `allow_leakage` can name; `random` stands for all that the scheme `random` tears apart."""
-
-
-def check_allowed(allowed: Sequence[str], scheme: str) -> None:
-    """Make sure that `allow_leakage` names kinds of leak, and the scheme `random` where it is used.
-
-    Raises:
-        ValueError: an unknown kind; the scheme `random` is not named.
-    """
-    for kind in allowed:
-        require(kind in LEAKS, "allow_leakage", kind, f"use any of {', '.join(LEAKS)}")
-    require(
-        scheme != "random" or "random" in allowed,
-        "splits.scheme",
-        scheme,
-        "it tears groups apart, so that its results are for comparison only; use grouped, or say that you want this "
-        "with allow_leakage: [random]",
-    )
+"""Kinds of leak that `allow_leakage` can name; `random` covers every leak of the scheme `random`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitSettings:
-    """How videos are dealt into folds.
+    """Assignment of videos to folds.
 
     Args:
-        scheme: one of `SCHEMES`. `grouped`: stratified, each group whole (scikit-learn's StratifiedGroupKFold);
-            `stable`: the same, dealt such that an added video moves few others; `leave_one_group_out`: a fold per group
-            of the manifest; `column`: as the manifest's column `split` says; `random`: stratified, groups torn apart.
-        folds: number of folds; each group is tested in exactly one. `leave_one_group_out` and `column` have their own.
-        repeats: how often all videos are dealt, with another seed each time.
-        validation: share of each fold's training part kept for choices (epoch, threshold), in (0, 0.5].
-        merge_near_duplicates: whether groups of the manifest that show the same recording are put together.
+        scheme: One of `SCHEMES`. `grouped`: stratified, groups kept whole (scikit-learn's StratifiedGroupKFold);
+            `stable`: the same, but an added video moves few others; `leave_one_group_out`: one fold per group of the
+            manifest; `column`: the manifest's column `split`; `random`: stratified, groups separated.
+        folds: Number of folds; each group is tested in exactly one. `leave_one_group_out` and `column` set their own.
+        repeats: Number of times that all videos are assigned to folds, each with another seed.
+        validation: Share of each fold's training data kept for choices (epoch, threshold), in (0, 0.5].
+        merge_near_duplicates: Put groups of the manifest that show the same recording together.
     """
 
     scheme: str = "grouped"
@@ -181,11 +168,11 @@ class SplitSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainSettings:
-    """Which predictions of a network are attributed to places in the clip.
+    """Predictions of each network to explain by the evidence in their clips.
 
     Args:
-        errors: most confident ones, at most.
-        hits: drawn from the right ones, at most.
+        errors: Most confident wrong predictions to explain, at most.
+        hits: Correct predictions to explain, drawn at random, at most.
     """
 
     errors: int = 6

@@ -1,4 +1,4 @@
-"""Headless Chromium, driven through its DevTools protocol over a pipe: a real browser and no package for it.
+"""Drive headless Chromium through its DevTools protocol over a pipe, without further packages.
 
 https://chromedevtools.github.io/devtools-protocol
 """
@@ -20,11 +20,11 @@ KEYS = {"Tab": 9, "Enter": 13, " ": 32}
 
 
 class Browser:
-    """One page in a browser; what it requests, logs and throws is kept.
+    """One page in a browser, with its requests and problems.
 
     Attributes:
-        requests: addresses, in order.
-        problems: exceptions, and what was written to the console as warning or error.
+        requests: URLs requested by the page, in order.
+        problems: Exceptions, and console messages at level warning or error.
     """
 
     def __init__(self, timeout: float = 60.0) -> None:
@@ -41,7 +41,7 @@ class Browser:
         command += ["--disable-dev-shm-usage", "--disable-background-networking", "--remote-debugging-pipe"]
         theirs_to_read, self._write = os.pipe()
         self._read, theirs_to_write = os.pipe()
-        # Chromium reads from 3 and writes to 4. They come from above, lest one takes the place of the other.
+        # Chromium reads from 3 and writes to 4. Moving both ends up first keeps one from overwriting the other.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 64) for end in (theirs_to_read, theirs_to_write)]
         actions = [(os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)]
         actions += [(os.POSIX_SPAWN_DUP2, end, place) for place, end in enumerate(ends, 3)]
@@ -57,7 +57,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._write)  # which ends it
+        os.close(self._write)  # ends the browser
         for _ in range(100):
             if os.waitpid(self._process, os.WNOHANG)[0]:
                 break
@@ -69,7 +69,7 @@ class Browser:
         self._profile.cleanup()
 
     def call(self, method: str, **parameters: Any) -> Any:
-        """Call a method of the protocol; returns its result."""
+        """Call a method of the protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters} | self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
@@ -79,7 +79,7 @@ class Browser:
         return answer["result"]
 
     def open(self, path: Path, width: int = 1280, height: int = 900, dark: bool = False, phone: bool = False) -> float:
-        """Open a file; returns the seconds until it has loaded and been painted."""
+        """Open a file; returns the seconds until it is loaded and painted."""
         self.requests.clear()
         self.problems.clear()
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
@@ -94,34 +94,34 @@ class Browser:
         return time.monotonic() - started
 
     def run(self, script: str) -> Any:
-        """Evaluate JavaScript in the page; returns its value, of a promise what it comes to."""
+        """Evaluate JavaScript in the page; returns its value, or the result of a promise."""
         found = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
     def choose(self, select: str, value: str) -> None:
-        """Choose an option, by the selector of its list."""
+        """Choose an option of the list that matches a selector."""
         script = f"const list = document.querySelector({json.dumps(select)}); list.value = {json.dumps(value)};"
         self.run(f"{{ {script} list.dispatchEvent(new Event('input', {{ bubbles: true }})) }}")
 
     def press(self, key: str) -> None:
-        """Press and let go a key."""
+        """Press and release a key."""
         text = {"text": {"Enter": "\r"}.get(key, key)} if key != "Tab" else {}
         common = {"key": key, "code": {" ": "Space"}.get(key, key), "windowsVirtualKeyCode": KEYS[key]}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def write(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def picture(self, path: Path, whole: bool = False) -> None:
-        """Save what is seen, or the whole page, as PNG."""
+        """Save the visible area, or the whole page, as PNG."""
         data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
         path.write_bytes(base64.b64decode(data))
 
     def print(self, path: Path) -> None:
-        """Save the page as paper gets it, as PDF."""
+        """Print the page to PDF."""
         path.write_bytes(base64.b64decode(self.call("Page.printToPDF", printBackground=False)["data"]))
 
     def _next(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Browser:
             ready, _, _ = select.select([self._read], [], [], max(0, deadline - time.monotonic()))
             part = os.read(self._read, 1 << 20) if ready else b""
             if not part:
-                raise TimeoutError("the browser says nothing" if not ready else "the browser has ended")
+                raise TimeoutError("the browser does not respond" if not ready else "the browser has exited")
             self._buffer += part
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)

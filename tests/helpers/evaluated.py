@@ -1,4 +1,4 @@
-"""Names of what an evaluation writes, and made-up facts of videos for it to read."""
+"""Name the outputs of an evaluation, and make up facts about videos for it to read."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ OUTPUTS = (*TABLES, "comparison_tex", "per_class_tex", *FIGURES, *(f"{name}_pdf"
 
 
 def write_facts(folder: Path, probed: list[dict[str, Any]]) -> dict[str, Any]:
-    """What evaluation knows of videos besides their predictions."""
+    """Write metadata and features of videos; returns their paths as arguments of `EvaluationTask`."""
     write_table(folder / "metadata.parquet", [dict.fromkeys(PROBED.names) | row for row in probed], PROBED)
     measured = [{"id": row["id"], "brightness.mean": i / 3, "motion.speed_mean": 0.1} for i, row in enumerate(probed)]
     write_table(folder / "features.parquet", pa.Table.from_pylist(measured))

@@ -1,4 +1,4 @@
-"""A tiny data set and fits on it, for the tests of the training engine."""
+"""Make a tiny data set and fit models on it, for the tests of training."""
 
 import importlib
 import json
@@ -20,6 +20,7 @@ SMALL = {"size": SIZE, "frames": 3, "epochs": 2, "batch_size": 4, "workers": 0, 
 TINY = {
     "naive_cnn": SMALL | {"width": 4},
     "vit_gru": SMALL | {"hidden": 16, "learning_rate": 1e-4},
+    "variable_ar_cnn": SMALL | {"width": 4},
 }
 
 
@@ -30,7 +31,7 @@ def settings_of(architecture, **changes):
 
 
 def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
-    """Clips whose brightness tells the class, in two shards; returns what a fit takes of them."""
+    """Write clips whose brightness tells the class, in two shards; returns the data and splits of a fit."""
     random = np.random.default_rng(1)
     of_each = ["train"] * train + ["val"] * val + ["test"] * test
     ids = [f"{split}{i}" for i, split in enumerate(of_each)]
@@ -65,7 +66,7 @@ def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
 
 
 def plan(data, folder, architecture, **changes):
-    """The arguments of a fit, plain values only."""
+    """Make the arguments of a fit, plain values only."""
     folder = Path(folder)
     outputs = {"model": "model.safetensors", "history": "history.csv", "predictions": "p.parquet", "record": "fit.json"}
     return {
@@ -82,7 +83,7 @@ def plan(data, folder, architecture, **changes):
 
 
 class Fitted:
-    """What a fit left behind."""
+    """The outputs of a fit."""
 
     def __init__(self, arguments):
         outputs = arguments["outputs"]
@@ -109,7 +110,7 @@ def fitted(data, folder, architecture, **changes):
 
 
 def with_network(monkeypatch, architecture, change):
-    """Have `change` called with the network of each fit when it is built."""
+    """Call `change` with the network of each fit when it is built."""
     module = importlib.import_module(ARCHITECTURES[architecture].module)
     build = module.build
 
@@ -122,7 +123,7 @@ def with_network(monkeypatch, architecture, change):
 
 
 def at_forward(network, number, act):
-    """Have `act` called before the `number`-th forward pass of the training."""
+    """Call `act` before the `number`-th forward pass of the training."""
     seen = iter(range(10**6))
 
     def count(net, inputs):

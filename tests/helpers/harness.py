@@ -21,7 +21,8 @@ CONFIG = {
     "splits": {"folds": 2, "validation": 0.34},
     "augment": {"copies": 1},
     "shortcuts": False,
-    "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2}],
+    "explain": {"errors": 1, "hits": 1},
+    "models": ["svm", {"architecture": "naive_cnn", "name": "cnn", "size": 32, "width": 4, "epochs": 2, "threads": 1}],
 }
 
 

@@ -1,6 +1,6 @@
-"""Kills fits at random moments until one ends, and says how it went: `python -m helpers.kills FOLDER KILLS`.
+"""Kill fits at random moments until one ends, and report: `python -m helpers.kills FOLDER KILLS SEED`.
 
-A process of its own, which imports what fits need and runs no operation of torch before it forks.
+Runs as its own process, which imports what fits need but runs no torch operation before it forks.
 """
 
 import json
@@ -17,7 +17,7 @@ from helpers.fits import Fitted, plan, write_data
 from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
 
-OFTEN = 0.05 / 60  # minutes: a state every few steps
+OFTEN = 0.05 / 60  # minutes: a checkpoint every few steps
 PLANS = {
     "naive_cnn": {"dropout": 0.3, "epochs": 5, "checkpoint_minutes": OFTEN},
     "vit_gru": {
@@ -72,11 +72,11 @@ def survive(folder, data, architecture, kills, random):
             done += 1
         runs += 1
         log = (folder / "broken/log").read_text()
-        assert "starting anew" not in log, log
-        mid_epoch += log.count("going on at") - log.count("step 0 of")
+        assert "starting over" not in log, log
+        mid_epoch += log.count("resuming at") - log.count("step 0 of")
         Fitted(whole).assert_same(Fitted(broken))
         assert list((folder / "broken").rglob("*.pt")) == []
-    return {"kills": done, "runs": runs, "went on within an epoch": mid_epoch, "seconds": round(lasts, 2)}
+    return {"kills": done, "runs": runs, "resumed within an epoch": mid_epoch, "seconds": round(lasts, 2)}
 
 
 if __name__ == "__main__":

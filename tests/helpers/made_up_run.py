@@ -1,7 +1,6 @@
-"""A small made-up run, with everything that the report is made from."""
+"""Make up a small run, with all inputs of the report."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +10,9 @@ from helpers.evaluated import OUTPUTS, write_facts
 
 from clipfold.clips.filmstrip import encode_filmstrip
 from clipfold.evaluation.evaluate import evaluate
+from clipfold.evaluation.task import EvaluationTask
 from clipfold.explain import on_clips, on_features
+from clipfold.report.task import ReportTask
 from clipfold.splits.split import QUARANTINE, SCHEMA
 from clipfold.storage.files import ArrayWriter, write_json, write_table
 
@@ -21,10 +22,10 @@ TSV = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tc
 
 def write_run(
     folder: Path, names: tuple[str, ...] = ("fight", "no_fight"), models: int = 4, count: int = 120
-) -> dict[str, Any]:
-    """Make up everything that a report is made from; returns the arguments of `write_report`.
+) -> ReportTask:
+    """Make up a run; returns its report, yet to be written.
 
-    Half of the models are networks. Of `count` videos in groups of five, two are in quarantine.
+    Half of the models are networks. The `count` videos are in groups of five; two are quarantined.
     """
     random = np.random.default_rng(0)
     folds = 4
@@ -74,8 +75,8 @@ def write_run(
         for fold in range(folds):
             place = folder / model / f"fold-{fold}"
             split = {row["id"]: row["split"] for row in splits if row["fold"] == fold}
-            part = table.assign(split=table.id.map(split)).query("split == 'test' or split == 'val'")
-            write_table(place / "predictions.parquet", pa.Table.from_pandas(part, preserve_index=False))
+            rows = table.assign(split=table.id.map(split)).query("split == 'test' or split == 'val'")
+            write_table(place / "predictions.parquet", pa.Table.from_pandas(rows, preserve_index=False))
             epochs = np.arange(1, 25 if network else 2)
             losses = {"train_loss": 0.9 * 0.9**epochs + 0.1, "val_loss": 0.7 - 0.03 * epochs + 0.0015 * epochs**2}
             rough = random.normal(0, 0.02, len(epochs))
@@ -93,27 +94,26 @@ def write_run(
     (benchmarks / "decode" / "1-of-2.tsv").write_text(TSV + "40.0\t0:00:40\t300.0\t1\t1\t1\t0\t0\t99\t70.0\n")
     (benchmarks / "splits.tsv").write_text(TSV + "0.4\t0:00:00\t-\t-\t-\t-\tNA\t-\t0.0\tNA\n")
     outputs = {name: folder / "out" / name for name in OUTPUTS}
-    predictions, splits, quarantine = files["predictions"], folder / "splits.parquet", folder / "quarantine.parquet"
-    evaluate(predictions, splits, quarantine, **known, extras={}, outputs=outputs, seed=0)
-    return {
-        "evaluation": outputs,
-        "metadata": [folder / "metadata.parquet"],
-        "splits": folder / "splits.parquet",
-        "quarantine": folder / "quarantine.parquet",
-        "audit": folder / "audit.json",
+    assigned = {"splits": folder / "splits.parquet", "quarantine": folder / "quarantine.parquet"}
+    evaluate(EvaluationTask(predictions=files["predictions"], **assigned, **known, extras={}, outputs=outputs, seed=0))
+    return ReportTask(
+        evaluation=outputs,
+        metadata=[folder / "metadata.parquet"],
+        **assigned,
+        audit=folder / "audit.json",
         **write_clips(folder, ids),
-        "histories": files["histories"],
-        "records": files["records"],
-        "benchmarks": benchmarks,
-        "explanations": write_explanations(folder, entries, ids, order),
-        "output": folder / "index.html",
-        "config": {"manifest": "videos.csv", "seed": 0},
-        "fingerprints": {"probe": "0123456789abcdef"},
-    }
+        histories=files["histories"],
+        records=files["records"],
+        benchmarks=benchmarks,
+        explanations=write_explanations(folder, entries, ids, order),
+        output=folder / "index.html",
+        config={"manifest": "videos.csv", "seed": 0},
+        fingerprints={"probe": "0123456789abcdef"},
+    )
 
 
 def write_clips(folder: Path, ids: list[str]) -> dict[str, list[Path]]:
-    """A few clips of blurred noise, which all videos share."""
+    """Write a few clips of blurred noise, shared by all videos."""
     random = np.random.default_rng(0)
     clips = np.stack(
         [
@@ -131,7 +131,7 @@ def write_clips(folder: Path, ids: list[str]) -> dict[str, list[Path]]:
 
 
 def write_explanations(folder: Path, models: list[str], ids: list[str], classes: list[str]) -> dict[str, Path]:
-    """What the models looked at, of which every other two are networks."""
+    """Write explanations of all models, where every third and fourth one is a network."""
     random = np.random.default_rng(0)
     paths = {}
     for number, model in enumerate(models):

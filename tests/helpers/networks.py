@@ -1,4 +1,4 @@
-"""Every architecture on clips at settings that a test has time for."""
+"""Build every network on clips with settings small enough for a test."""
 
 import importlib
 

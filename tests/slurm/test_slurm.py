@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from conftest import LIGHT, Run, wait_for
+from helpers.slurm_run import LIGHT, Run, wait_for
 
 pytestmark = pytest.mark.slurm
 
@@ -23,7 +23,7 @@ def log_of(run, rule="train_long"):
 
 def going_on(run):
     """The step at which a training went on, as its log says."""
-    return re.search(r"going on at epoch (\d+)", log_of(run))
+    return re.search(r"resuming at epoch (\d+)", log_of(run))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,9 @@ PACKAGE = ROOT / "src/clipfold"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PARSE_TIME = [
     "checks",
+    "config",
+    "plan",
+    "features.registry",
     "settings",
     "manifest.read",
     "manifest.shards",
@@ -22,6 +25,8 @@ PARSE_TIME = [
     "splits.feasibility",
     "storage.fingerprint",
     "storage.integrity",
+    "storage.hashing",
+    "storage.layout",
     "video.status",
     "video.views",
 ]
@@ -60,6 +65,7 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
     assert outside == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "library"),
     [
@@ -113,3 +119,11 @@ def test_conda_environments_agree_with_the_lock():
     pins = [pin for env in (ROOT / "envs").glob("*.yaml") for pin in re.findall(r"- (\S+==\S+)", env.read_text())]
     assert len(pins) > 10
     assert [pin for pin in pins if not re.search(rf"^{re.escape(pin)}\b", lock, re.M)] == []
+
+
+def test_each_folder_of_results_is_named_once():
+    from clipfold.storage.layout import RESULTS
+
+    rules = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    written = set(re.findall(r"results/(\w+)/", rules))
+    assert written == {folder.name for folder in RESULTS}

@@ -1,43 +1,13 @@
-import dataclasses
-from pathlib import Path
-
 import pytest
-import yaml
 
 from clipfold.settings import (
     AugmentSettings,
     DecodeSettings,
-    ExplainSettings,
     PolicySettings,
     ProbeSettings,
     SplitSettings,
-    check_allowed,
 )
 from clipfold.video.views import build_views
-
-CONFIG = Path(__file__).parents[2] / "config"
-STAGES = {
-    "probe": ProbeSettings,
-    "decode": DecodeSettings,
-    "policy": PolicySettings,
-    "augment": AugmentSettings,
-    "splits": SplitSettings,
-    "explain": ExplainSettings,
-}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
-    schema = yaml.safe_load((CONFIG / "schema.yaml").read_text())["properties"]
-    config = yaml.safe_load((CONFIG / "config.yaml").read_text())
-    defaults = dataclasses.asdict(STAGES[stage]())
-    assert {name: entry["default"] for name, entry in schema[stage]["properties"].items()} == defaults
-    assert config[stage] == defaults
-    assert schema[stage]["additionalProperties"] is False
-    assert config.keys() == schema.keys()
-    assert {k: v for k, v in config.items() if k not in STAGES} == {
-        k: v["default"] for k, v in schema.items() if k not in STAGES
-    }
 
 
 @pytest.mark.parametrize(
@@ -54,8 +24,6 @@ def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
         (lambda: SplitSettings(scheme="kfold"), "splits.scheme is 'kfold': use one of grouped, stable"),
         (lambda: SplitSettings(repeats=0), "splits.repeats is 0"),
         (lambda: SplitSettings(scheme="column", repeats=2), "splits.repeats is 2: use 1: column tests the same"),
-        (lambda: check_allowed(["group"], "grouped"), "allow_leakage is 'group': use any of groups, duplicates, near"),
-        (lambda: check_allowed(["groups"], "random"), r"splits.scheme is 'random': .* allow_leakage: \[random\]"),
         (lambda: SplitSettings(validation=0.6), "splits.validation is 0.6"),
         (lambda: PolicySettings(corrupt="drop"), "policy.corrupt is 'drop': use one of quarantine, fail, use"),
         (lambda: PolicySettings(missing="use"), "policy.missing is 'use': use one of quarantine, fail$"),
@@ -65,7 +33,7 @@ def test_schema_config_and_code_agree_on_keys_and_defaults(stage):
         (lambda: build_views({"a": {"kind": "uniform", "frames": 4.5}}, 112), "frames is 4.5: use a whole number"),
         (lambda: build_views({"a": {"kind": "uniform", "frames": True}}, 112), "frames is True: use a positive number"),
         (lambda: build_views({"a": {"kind": ["luma"]}}, 112), r"kind is \['luma'\]: use one of uniform"),
-        (lambda: build_views({"index": {"kind": "uniform", "frames": 4}}, 112), "call none of them index"),
+        (lambda: build_views({"index": {"kind": "uniform", "frames": 4}}, 112), "rename the view"),
         (
             lambda: build_views({"clips": {"kind": "uniform", "frames": 4, "size": 64}}, 112),
             "set its size by decode.size",

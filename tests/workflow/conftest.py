@@ -1,6 +1,10 @@
 """One finished run that the tests start from."""
 
+import compileall
+import fcntl
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers.harness import PARTS, PROJECT, Workflow, make_data
@@ -19,14 +23,13 @@ if sys.argv[0:] and ".snakemake/scripts/" in sys.argv[0]:
 """
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
-    """A complete run. Not to be changed: tests that do take `workflow`."""
-    root = tmp_path_factory.mktemp("finished")
-    (root / "the project").mkdir()
+def make_run(root: Path) -> None:
+    """Run the whole workflow once, on data made for it."""
+    (root / "the project").mkdir(parents=True)
     for part in PARTS:
         copy = shutil.copytree if (PROJECT / part).is_dir() else shutil.copy2
         copy(PROJECT / part, root / "the project" / part)
+    compileall.compile_dir(root / "the project/src", quiet=1)  # else every job would, where Python may write none
     workflow = Workflow(root / "the project", root / "work here")
     workflow.directory.mkdir()
     make_data(workflow.directory)
@@ -34,12 +37,35 @@ def finished(tmp_path_factory) -> Workflow:
     hook.write_text(NOTE_OPENED.format(log=str(workflow.opened)))
     workflow.run()
     hook.unlink()
-    return workflow
+
+
+def copied(source: Path, root: Path) -> Workflow:
+    shutil.copytree(source, root, symlinks=True)  # keeps the times of modification
+    return Workflow(root / "the project", root / "work here")
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory) -> Path:
+    """A complete run in which nothing is run again: one for all workers, made by the first that needs it."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    root, complete = shared / "original", shared / "original is complete"
+    with open(shared / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            make_run(root)
+            complete.touch()
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(original, tmp_path_factory) -> Workflow:
+    """A complete run. Not to be changed: tests that do take `workflow`."""
+    return copied(original, tmp_path_factory.mktemp("finished") / "copy")
 
 
 @pytest.fixture
-def workflow(finished, tmp_path) -> Workflow:
+def workflow(original, tmp_path) -> Workflow:
     """A copy of the finished run that a test may change."""
-    root = tmp_path / "copy"
-    shutil.copytree(finished.project.parent, root, symlinks=True)  # keeps the times of modification
-    return Workflow(root / "the project", root / "work here")
+    return copied(original, tmp_path / "copy")

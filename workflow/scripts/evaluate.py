@@ -1,20 +1,18 @@
 """Rule evaluate."""
 
 from clipfold.evaluation.evaluate import evaluate
+from clipfold.evaluation.task import EvaluationTask
 from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        files, folds = snakemake.input.predictions, snakemake.params.folds
+        source, params = snakemake.input, snakemake.params
+        of_each = {model: slice(i * params.folds, (i + 1) * params.folds) for i, model in enumerate(params.models)}
         evaluate(
-            predictions={m: files[i * folds : (i + 1) * folds] for i, m in enumerate(snakemake.params.models)},
-            splits=snakemake.input.splits,
-            audit=snakemake.input.audit,
-            quarantine=snakemake.input.quarantine,
-            metadata=snakemake.input.metadata,
-            features=snakemake.input.features,
-            shortcuts=snakemake.params.shortcuts,
-            extras=snakemake.params.extras,
-            outputs=dict(snakemake.output.items()),
-            seed=snakemake.params.seed,
+            EvaluationTask(
+                predictions={model: source.predictions[rows] for model, rows in of_each.items()},
+                outputs=dict(snakemake.output.items()),
+                **{name: source[name] for name in ("splits", "quarantine", "audit", "metadata", "features")},
+                **{name: params[name] for name in ("shortcuts", "extras", "seed")},
+            )
         )

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from clipfold.explain.task import ExplainTask
 from clipfold.resources.gpus import reserve_gpus
 from clipfold.storage import job
 from clipfold.storage.files import read_json
@@ -10,15 +11,12 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0)):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
-        clips_only = {name: params[name] for name in ("module", "stored_size")} | params.shown
-        import_module(f"clipfold.explain.on_{params.input}").explain(
-            settings=params.settings,
+        task = ExplainTask(
             data={kind: list(stored[kind]) for kind in params.data},
-            models=source.models,
-            predictions=source.predictions,
-            records=source.records,
             output=snakemake.output[0],
-            seed=params.seed,
             threads=snakemake.threads,
-            **(clips_only if params.input == "clips" else {}),
+            **{name: params[name] for name in ("settings", "seed", "stored_size")},
+            **{name: source[name] for name in ("models", "predictions", "records")},
+            **params.shown,
         )
+        import_module(f"clipfold.explain.on_{params.input}").explain(task)

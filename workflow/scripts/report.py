@@ -1,5 +1,6 @@
 """Rule report."""
 
+from clipfold.report.task import ReportTask
 from clipfold.report.write import write_report
 from clipfold.storage import job
 
@@ -8,13 +9,13 @@ if __name__ == "__main__":
         source, params = snakemake.input, snakemake.params
         of_each = {model: slice(i * params.folds, (i + 1) * params.folds) for i, model in enumerate(params.models)}
         write_report(
-            evaluation={name: source[name] for name in params.evaluation},
-            histories={model: source.histories[part] for model, part in of_each.items()},
-            records={model: source.records[part] for model, part in of_each.items()},
-            explanations=dict(zip(params.explained, source.explanations, strict=True)),
-            benchmarks=params.benchmarks,
-            output=snakemake.output[0],
-            config=params.config,
-            fingerprints=params.fingerprints,
-            **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index")},
+            ReportTask(
+                evaluation={name: source[name] for name in params.evaluation},
+                histories={model: source.histories[rows] for model, rows in of_each.items()},
+                records={model: source.records[rows] for model, rows in of_each.items()},
+                explanations=dict(zip(params.explained, source.explanations, strict=True)),
+                output=snakemake.output[0],
+                **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index")},
+                **{name: params[name] for name in ("benchmarks", "config", "fingerprints")},
+            )
         )

@@ -1,12 +1,12 @@
 """Rule splits."""
 
 from clipfold.settings import PolicySettings, SplitSettings
-from clipfold.splits.split import split
+from clipfold.splits.split import SplitTask, split
 from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        split(
+        task = SplitTask(
             metadata=snakemake.input.metadata,
             indices=snakemake.input.indices,
             matches=snakemake.input.matches,
@@ -20,3 +20,4 @@ if __name__ == "__main__":
             allowed=snakemake.params.allowed,
             seed=snakemake.params.seed,
         )
+        split(task)

@@ -19,6 +19,7 @@ if __name__ == "__main__":
             outputs={name: snakemake.output[name] for name in ("model", "history", "predictions", "record")},
             threads=snakemake.threads,
             gpus=gpus,
+            views=params.get("views", {}),
             **{name: params[name] for name in ("module", "settings", "scratch", "stored_size", "seed")},
         )
         import_module(f"clipfold.training.on_{params.input}").fit(task)

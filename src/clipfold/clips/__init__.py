@@ -1,1 +1,1 @@
-"""Stored clips: augment, resize, show as film strips, read."""
+"""Stored clips: augment, resize, read, draw as filmstrips."""

@@ -1,8 +1,7 @@
-"""Augmented copies of clips: drawn once from a seed, stored, and shared by all folds and models."""
+"""Make augmented copies of clips: drawn once from a seed, stored, shared by all folds and models."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, read_table, write_table
+from clipfold.storage.hashing import stable_hash
 
-if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import AugmentSettings
 
 logger = logging.getLogger(__name__)
@@ -35,15 +35,20 @@ SCHEMA = pa.schema(
 
 
 def draw(settings: AugmentSettings, seed: int, video_id: str, copy: int) -> dict[str, Any]:
-    """Draw the parameters of one copy; the same on any machine, in any order, in any fold.
+    """Draw the parameters of one augmented copy: the same on any machine, in any order, in any fold.
+
+    Args:
+        settings: ranges of the changes.
+        seed: seed for the random draws.
+        video_id: id of the video.
+        copy: number of the augmented copy, from 0.
 
     Returns:
-        `flip`; `crop_scale`, the share of the content's width and height that is kept, and `crop_x`, `crop_y`, where it
-        lies (0 left or top, 1 right or bottom); `brightness` (added, share of full scale), `contrast` and `saturation`
-        (factors).
+        `flip`; `crop_scale`, the share of the content's width and height to keep; `crop_x` and `crop_y`, the position
+        of the crop (0 left or top, 1 right or bottom); `brightness`, an offset as a share of full scale; `contrast`
+        and `saturation`, factors.
     """
-    digest = hashlib.blake2b(f"{seed}/{video_id}/{copy}".encode(), digest_size=16).digest()
-    random = np.random.default_rng(int.from_bytes(digest, "big"))
+    random = np.random.default_rng(stable_hash(f"{seed}/{video_id}/{copy}", digest_size=16))
     return {
         "flip": bool(random.random() < settings.flip),
         "crop_scale": random.uniform(settings.crop, 1),
@@ -56,11 +61,11 @@ def draw(settings: AugmentSettings, seed: int, video_id: str, copy: int) -> dict
 
 
 def apply(clip: Array, box: tuple[int, int, int, int], drawn: Mapping[str, Any]) -> Array:
-    """Change a clip as drawn, alike in all its frames; the padding around its content stays black.
+    """Apply the drawn changes alike to all frames of a clip; the padding around the content stays black.
 
     Args:
-        clip: `uint8` of (frames, size, size, 3), RGB.
-        box: top, left, height and width of the content.
+        clip: `uint8` (frames, size, size, 3), RGB.
+        box: top, left, height and width of the content in pixels.
         drawn: parameters from `draw`.
 
     Returns:
@@ -96,13 +101,13 @@ def augment_shard(
     """Write the augmented copies of a shard's usable videos.
 
     Args:
-        clips: array of (videos, frames, size, size, 3).
-        index: its index, with `row` and `clips_box`.
-        output: array of (videos times copies, frames, size, size, 3); copy k of the video in row r is row
-            r * copies + k.
-        output_index: table of `SCHEMA`, with what was drawn.
-        settings: what to draw.
-        seed: of the draws.
+        clips: stored clips, `uint8` (videos, frames, size, size, 3).
+        index: index of the clips, with `id`, `row` and `clips_box`.
+        output: output array, `uint8` (videos * copies, frames, size, size, 3); augmented copy k of the video in row r
+            is in row r * copies + k.
+        output_index: output table of `SCHEMA`, with the drawn parameters.
+        settings: number of augmented copies and ranges of the changes.
+        seed: seed for the random draws.
     """
     originals = open_array(clips)
     usable = [row for row in read_table(index, ["id", "row", "clips_box"]).to_pylist() if row["row"] is not None]
@@ -114,4 +119,4 @@ def augment_shard(
                 row = writer.append(apply(originals[video["row"]], tuple(video["clips_box"]), drawn))
                 rows.append({"id": video["id"], "copy": copy, "row": row} | drawn)
     write_table(output_index, rows, SCHEMA)
-    logger.info("%d copies of %d videos", len(rows), len(usable))
+    logger.info("%d augmented copies of %d videos", len(rows), len(usable))

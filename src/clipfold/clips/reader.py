@@ -1,26 +1,27 @@
-"""Clips of many shards as one collection: only what is asked for is read."""
+"""Read stored clips of many shards as one collection, loading only the requested clips."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from clipfold.storage.files import Array, ArrayReader, PathLike, read_table
+from clipfold.video.sampling import uniform
 
 
 class Clips:
-    """Stored clips, or embeddings of their frames, and those of their augmented copies, by video.
+    """Stored clips of videos and of their augmented copies, or embeddings of their frames.
 
     Args:
-        files: `clips`, arrays of the shards, (videos, frames, ...); `index`, their tables with `id`, `row` and the
-            content's box in pixels of the stored clip; `augmented` and `augmented_index`, the same for the augmented
-            copies, whose boxes are those of their videos.
-        frames: how many frames of each clip to give, spread evenly.
-        stored_size: edge in pixels of the square that the boxes are about.
-        size: edge in pixels of the clips given.
+        files: `clips`: arrays of the shards, (videos, frames, ...); `index`: their tables with `id`, `row` and the
+            content box in pixels of the clip as decoded; `augmented` and `augmented_index`: the same for augmented
+            copies, which have the boxes of their videos.
+        frames: Frames to read of each clip, evenly spaced.
+        stored_size: Edge in pixels of the clips as decoded, which the boxes refer to.
+        size: Edge in pixels of the clips in `files`.
 
     Attributes:
-        shape: of one clip as given.
-        dtype: of the clips.
+        shape: Shape of one clip as returned.
+        dtype: Type of the values.
     """
 
     def __init__(self, files: Mapping[str, Sequence[PathLike]], frames: int, stored_size: int, size: int) -> None:
@@ -37,20 +38,20 @@ class Clips:
             for row in read_table(index, ["id", "row"]).to_pylist():
                 self._versions[row["id"]].append((reader, row["row"]))
         first = ArrayReader(files["clips"][0])
-        self._frames = [(2 * i + 1) * first.shape[1] // (2 * frames) for i in range(frames)]
+        self._frames = uniform(first.shape[1], frames)
         self.shape = (frames, *first.shape[2:])
         self.dtype = first.dtype
 
     def versions(self, video_id: str) -> int:
-        """How many versions of a video there are: itself and its copies."""
+        """Count the versions of a video: itself and its augmented copies."""
         return len(self._versions[video_id])
 
     def gather(self, ids: Sequence[str], versions: Iterable[int] | None = None) -> Array:
         """Read clips.
 
         Args:
-            ids: of the videos.
-            versions: which version of each, 0 being the video itself; by default all 0.
+            ids: Ids of the videos.
+            versions: Version of each, 0 for the video itself (the default), 1 and up for its augmented copies.
 
         Returns:
             Array of (ids, *shape).
@@ -62,12 +63,12 @@ class Clips:
         return clips
 
     def boxes(self, ids: Sequence[str]) -> Array:
-        """Where the content of each clip lies, int64 (ids, 4): top, left, height, width in pixels."""
+        """Return the content box of each clip, int64 (ids, 4): top, left, height, width in pixels."""
         return np.array([self._boxes[video] for video in ids], np.int64).reshape(-1, 4)
 
 
 def scale_box(box: Sequence[int], stored_size: int, size: int) -> Array:
-    """The whole pixels inside a box after scaling, at least one; int64 (4,).
+    """Convert a box to a resized clip: the pixels wholly inside it, at least one; int64 (4,).
 
     >>> scale_box([14, 0, 84, 112], 112, 64).tolist()
     [8, 0, 48, 64]

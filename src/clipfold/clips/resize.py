@@ -1,4 +1,4 @@
-"""Clips at the size that a model asks for."""
+"""Resize clips to the size that a model needs."""
 
 import logging
 
@@ -11,14 +11,14 @@ logger = logging.getLogger(__name__)
 
 
 def resize_clip(clip: Array, size: int) -> Array:
-    """Scale a clip down by area averaging.
+    """Shrink a clip by area averaging.
 
     Args:
-        clip: `uint8` of (frames, edge, edge, 3).
-        size: edge of the result in pixels, at most that of the clip.
+        clip: `uint8` (frames, edge, edge, 3).
+        size: edge of the result in pixels, at most the edge of the clip.
 
     Returns:
-        `uint8` of (frames, size, size, 3); the clip itself if it has that size.
+        `uint8` (frames, size, size, 3); the clip itself if it already has that size.
     """
     if clip.shape[1] == size:
         return clip
@@ -26,9 +26,15 @@ def resize_clip(clip: Array, size: int) -> Array:
 
 
 def resize_shard(clips: PathLike, output: PathLike, size: int) -> None:
-    """Scale an array of clips, (clips, frames, edge, edge, 3), one clip in memory at a time."""
+    """Resize an array of clips, with one clip in memory at a time.
+
+    Args:
+        clips: input array, `uint8` (clips, frames, edge, edge, 3).
+        output: output array, `uint8` (clips, frames, size, size, 3).
+        size: edge of the result in pixels.
+    """
     source = open_array(clips)
     with ArrayWriter(output, (source.shape[1], size, size, 3), np.uint8) as writer:
         for clip in source:
             writer.append(resize_clip(clip, size))
-    logger.info("%d clips at %d pixels", len(source), size)
+    logger.info("resized %d clips to %d pixels", len(source), size)

@@ -1,4 +1,4 @@
-"""Forty-eight small labelled videos, made on the spot, to try the workflow on: `python -m clipfold.demo FOLDER`."""
+"""Make 48 small labelled videos to try the workflow on: `python -m clipfold.demo FOLDER`."""
 
 from clipfold.demo.write import make_demo
 

@@ -1,4 +1,4 @@
-"""The command line of the demonstration: `python -m clipfold.demo FOLDER [--seed 0]`."""
+"""Make the demo videos from the command line: `python -m clipfold.demo FOLDER [--seed 0]`."""
 
 import argparse
 from pathlib import Path
@@ -7,14 +7,14 @@ from clipfold.demo.write import make_demo
 
 
 def main() -> None:
-    """Make the videos and say where their table lies."""
+    """Make the videos and print the path of their table."""
     parser = argparse.ArgumentParser(
         prog="python -m clipfold.demo",
         description="Make 48 short labelled videos in FOLDER/videos and their table, FOLDER/videos.csv (columns path, "
         "label, group): real and tampered ones from twelve sources, two of them broken. Takes seconds; the same seed "
         "gives the same bytes.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to write; made if missing")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="output folder, created if missing")
     parser.add_argument("--seed", type=int, default=0, help="any whole number (default: %(default)s)")
     arguments = parser.parse_args()
     print(f"wrote {make_demo(arguments.folder, seed=arguments.seed)}")

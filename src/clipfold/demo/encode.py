@@ -1,4 +1,4 @@
-"""Films to the bytes of a video file, and back."""
+"""Encode films to the bytes of a video file, and decode them."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from clipfold.demo.scenes import Frames
 Codec = Literal["h264", "hevc", "mpeg4", "vp9", "av1"]
 Suffix = Literal[".mp4", ".mkv", ".webm", ".avi"]
 
-# Each encoder runs on one thread, and x264 without look-ahead: otherwise the bytes differ from run to run.
+# Each encoder uses one thread, and x264 no look-ahead: otherwise the bytes would differ from run to run.
 ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "superfast"}),
     "hevc": ("libx265", {"preset": "ultrafast", "x265-params": "pools=none:frame-threads=1:log-level=none"}),
@@ -29,7 +29,7 @@ MUXERS: dict[Suffix, str] = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm",
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """How a film is recorded: codec, container, frames per second and number of frames."""
+    """A recording format: codec, container, frames per second and number of frames."""
 
     codec: Codec
     suffix: Suffix
@@ -38,15 +38,18 @@ class Take:
 
 
 def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0) -> bytes:
-    """Encode a film at a steady bit rate; the same film gives the same bytes.
+    """Encode a film at a constant bit rate; the same film gives the same bytes.
 
     Args:
-        frames: the film as it is to be seen, shape (frames, height, width, 3), RGB, 0 to 255; even height and width.
+        frames: the film as displayed, `uint8` (frames, height, width, 3), RGB; height and width are even.
         take: codec, container and frame rate.
-        bits_per_pixel: what the encoder aims at; 0.3 is good, 0.03 is bad.
-        turns: quarter turns clockwise to store it lying on its side, with a note for the player to turn it back.
+        bits_per_pixel: target of the encoder; 0.3 is good quality, 0.03 is bad.
+        turns: clockwise quarter turns of the stored frames; the header tells players to turn them back.
+
+    Returns:
+        Bytes of the video file.
     """
-    # SVT-AV1 prints a page per video otherwise; it reads no other switch.
+    # Without this, SVT-AV1 prints a page per video; it has no other switch.
     os.environ.setdefault("SVT_LOG", "0")
     stored = np.ascontiguousarray(np.rot90(frames, -turns, axes=(1, 2)))
     _, height, width, _ = stored.shape
@@ -58,7 +61,7 @@ def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0)
         av.open(buffer, "w", format=MUXERS[take.suffix], options={"fflags": "+bitexact"}) as container,
     ):
         stream = container.add_stream(encoder, rate=take.fps, options=options)
-        assert isinstance(stream, av.VideoStream)  # its type depends on the encoder's name
+        assert isinstance(stream, av.VideoStream)  # the type depends on the encoder's name
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.bit_rate = round(bits_per_pixel * width * height * take.fps)
         stream.codec_context.thread_count = 1
@@ -72,11 +75,11 @@ def encode(frames: Frames, take: Take, *, bits_per_pixel: float, turns: int = 0)
 
 @contextmanager
 def scheduling_kept() -> Iterator[None]:
-    """Give the process its scheduling policy back after encoding.
+    """Restore the scheduling policy of the process after encoding.
 
-    SVT-AV1 makes the process of a privileged user a real-time one (`SwitchToRealTime` in its sources). All processes
-    started later would inherit that, and two that wait for each other in a trainer, as threads of a network's training
-    do, would never get off the processor for one another.
+    SVT-AV1 makes the process of a privileged user a real-time process (`SwitchToRealTime` in its sources). All
+    processes started later would inherit this, and threads that wait for each other, as in the training of a network,
+    would never yield the CPU to one another.
     """
     if not hasattr(os, "sched_setscheduler"):  # not Linux
         yield
@@ -89,7 +92,7 @@ def scheduling_kept() -> Iterator[None]:
 
 
 def decode(data: bytes) -> Frames:
-    """Decode all frames of a film that `encode` made, as they are stored."""
+    """Decode all frames of an encoded film, as stored: `uint8` (frames, height, width, 3), RGB."""
     with av.open(io.BytesIO(data), "r") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.stack(frames).astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""The twelve sources: what they are called and how each of their two takes is recorded."""
+"""The twelve sources of the demo, each with its two takes."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +10,14 @@ FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A source: its name, width and height in pixels as seen, its two takes, and the quarter turns it is stored at."""
+    """A source of videos.
+
+    Args:
+        name: part of the file names.
+        size: width and height in pixels, as displayed.
+        takes: formats of its two recordings.
+        turns: clockwise quarter turns of the stored frames.
+    """
 
     name: str
     size: tuple[int, int]
@@ -18,8 +25,8 @@ class Place:
     turns: int = 0
 
 
-# A name with a space, one with an accent, tall frames, one place stored on its side, frame rates that are no whole
-# number: what trips pipelines that were tried on tidy data only.
+# A name with a space, one with an accent, tall frames, rotated storage, fractional frame rates: cases that break
+# pipelines tested on tidy data only.
 PLACES = (
     Place("harbour", (176, 144), (Take("h264", ".mp4", Fraction(25), 60), Take("vp9", ".webm", Fraction(15), 45))),
     Place("main street", (160, 120), (Take("h264", ".mp4", NTSC, 63), Take("mpeg4", ".avi", Fraction(20), 56))),

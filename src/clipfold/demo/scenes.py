@@ -1,7 +1,7 @@
-"""Procedural scenes: a textured world, things that move in it, a hand-held camera and its sensor's noise.
+"""Film procedural scenes: a textured world, moving things, a hand-held camera and its sensor noise.
 
-Every length is in units of the frame's shorter side and every time in seconds, so that one scene looks alike at any
-frame size and frame rate: neither tells anything about the label.
+Lengths are in units of the frame's shorter side and times in seconds, so that a scene looks the same at any frame size
+and frame rate, and neither reveals the label.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
-"""A film: shape (frames, height, width, 3), RGB, 0 to 255."""
+"""A film: `uint8` (frames, height, width, 3), RGB."""
 
 WORLD = 512
-"""Side of a texture in pixels; it is mirrored beyond its edges."""
+"""Edge of a texture in pixels; it is mirrored beyond its edges."""
 
 VIEW = 110
 """Texture pixels across the frame's shorter side at zoom 1."""
@@ -22,16 +22,16 @@ VIEW = 110
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What all films of one source share.
+    """The properties that all films of one source share.
 
     Attributes:
-        ground: texture of the world, shape (WORLD, WORLD, 3), RGB, 0 to 255.
-        things: texture of the moving things, as `ground`.
+        ground: texture of the world, `uint8` (WORLD, WORLD, 3), RGB.
+        things: texture of the moving things, like `ground`.
         radii: radius of each thing, in shorter sides.
         pan: speed of the camera, in shorter sides per second.
-        zoom: growth of the view, as a fraction per second.
+        zoom: growth rate of the view per second, as a fraction.
         shake: standard deviation of the camera's tremor, in shorter sides.
-        noise: standard deviation of the sensor's noise, in grey levels.
+        noise: standard deviation of the sensor noise, in grey levels.
     """
 
     ground: NDArray[np.uint8]
@@ -60,14 +60,14 @@ def film(scene: Scene, rng: np.random.Generator, *, frames: int, size: tuple[int
     """Film a scene.
 
     Args:
-        scene: what is filmed.
-        rng: draws what is this film's own: the camera's path, the things' paths, the light and the noise.
+        scene: the scene to film.
+        rng: source of this film's own draws: the paths of camera and things, the brightness and the noise.
         frames: number of frames.
         size: width and height in pixels.
         fps: frames per second.
 
     Returns:
-        The film, shape (frames, height, width, 3), RGB, 0 to 255.
+        The film, `uint8` (frames, height, width, 3), RGB.
     """
     short = min(size)
     seconds = np.arange(frames) / fps
@@ -77,7 +77,7 @@ def film(scene: Scene, rng: np.random.Generator, *, frames: int, size: tuple[int
     zoom = np.exp(scene.zoom * seconds)
     light = 1 + 0.1 * np.sin(rng.uniform(0.5, 2) * seconds + rng.uniform(0, 2 * np.pi))
 
-    # The things swing about points of the frame, each at its own pace, whatever the camera does.
+    # The things swing around fixed points of the frame, each at its own pace, independently of the camera.
     shape = len(scene.radii), 2
     centres = rng.uniform(0, np.array(size) / short, size=shape)
     swings, paces = rng.uniform(0.1, 0.5, size=shape), rng.uniform(0.5, 2, size=shape)
@@ -96,16 +96,19 @@ def film(scene: Scene, rng: np.random.Generator, *, frames: int, size: tuple[int
 
 
 def add_noise(frames: Frames, rng: np.random.Generator, *, level: float, grain: float = 1) -> Frames:
-    """Add grey noise that is new in each frame.
+    """Add grey noise, drawn anew for each frame.
 
     Args:
-        frames: the film, shape (frames, height, width, 3), RGB, 0 to 255.
-        rng: draws the noise.
+        frames: the film, `uint8` (frames, height, width, 3), RGB.
+        rng: source of the noise.
         level: standard deviation in grey levels.
-        grain: side of a grain in pixels, at least 1.
+        grain: edge of a grain in pixels, at least 1.
+
+    Returns:
+        The noisy film, shaped like `frames`.
     """
     count, height, width, _ = frames.shape
-    # Uniform, as it is drawn several times faster than Gaussian noise and cannot be told from it once encoded.
+    # Uniform noise is several times faster to draw than Gaussian noise and looks the same once encoded.
     grains = rng.random((count, round(height / grain), round(width / grain)), dtype=np.float32)
     noise = np.float32(level * np.sqrt(12)) * (grains - np.float32(0.5))
     noisy = np.empty_like(frames)
@@ -116,7 +119,7 @@ def add_noise(frames: Frames, rng: np.random.Generator, *, level: float, grain: 
 
 
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw a texture between two colours: octaves of random blobs, and stripes bent by them."""
+    """Draw a texture between two colours: octaves of random blobs, with stripes bent by them."""
     blobs = np.zeros((WORLD, WORLD), np.float32)
     fade = rng.uniform(1, 2.5)
     for octave in range(5):
@@ -132,7 +135,7 @@ def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def _look(texture: NDArray[np.uint8], corner: NDArray[np.float64], zoom: float, size: tuple[int, int]) -> Frames:
-    """Cut a frame out of a texture, its top left corner at `corner` (in shorter sides)."""
+    """Cut a frame out of a texture with its top left corner at `corner` (in shorter sides)."""
     scale = zoom * VIEW / min(size)
     matrix = np.array([[scale, 0, corner[0] * VIEW], [0, scale, corner[1] * VIEW]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -1,7 +1,7 @@
-"""The demonstration's videos: what is made, and the making of it.
+"""Plan and write the demo videos.
 
-Each place is recorded twice (two takes), and each take gives a real and a tampered video of the same codec, container,
-size, frame rate, length and bit rate: what a container tells is the same for both labels.
+Each place is recorded in two takes, and each take gives a real and a tampered video of the same codec, container, size,
+frame rate, length and bit rate: container metadata is the same for both labels.
 """
 
 import csv
@@ -21,15 +21,15 @@ INSERT_NOISE = 36.0
 """Standard deviation of an insert's noise in grey levels: three times that of the noisiest scene."""
 
 INSERT_GRAINS = 20
-"""Grains of an insert's noise along the frame's shorter side: coarse enough to outlive compression and scaling."""
+"""Grains of an insert's noise along the frame's shorter side: coarse enough to survive compression and resizing."""
 
-DAMAGE = {"videos/01-harbour-1.mp4": "cut short", "videos/02-main street-2.mp4": "no video"}
+DAMAGE = {"videos/01-harbour-1.mp4": "truncated", "videos/02-main street-2.mp4": "no video"}
 """The two files that cannot be opened, one of each label."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Video:
-    """A row of the table, and how its file is made."""
+    """A row of the table, with the recipe of its file."""
 
     path: str
     label: Literal["real", "tampered"]
@@ -39,7 +39,7 @@ class Video:
 
 
 def plan_videos(sources: int) -> list[Video]:
-    """Name the videos of the first `sources` places, four each: a real and a tampered one of each take."""
+    """Plan the videos of the first `sources` places: a real and a tampered one per take, four per place."""
     labels: tuple[Literal["real", "tampered"], ...] = ("real", "tampered")
     return [
         Video(
@@ -56,10 +56,10 @@ def plan_videos(sources: int) -> list[Video]:
 
 
 def shoot(video: Video, scene: Scene, rng: np.random.Generator) -> Frames:
-    """Film a video's scene and, if so labelled, tamper with the film.
+    """Film a video's scene and tamper with the film if its label says so.
 
-    A tampered video has a piece of another scene in it, with coarser and stronger noise than its own, half the time
-    from a badly compressed copy; and either a held frame or a gap.
+    A tampered video contains a piece of another scene with coarser and stronger noise, in half of the cases badly
+    compressed beforehand, and either a held frame or a gap.
     """
     take, size = video.take, video.place.size
     if video.label == "real":
@@ -75,14 +75,14 @@ def shoot(video: Video, scene: Scene, rng: np.random.Generator) -> Frames:
 
 
 def make_video(video: Video, seed: int) -> bytes:
-    """Make the bytes of a video's file."""
+    """Make a video and return the bytes of its file."""
     scene = _scene(seed, video.group)
     rng = _generator(seed, video.path)
-    # The encoder is held to a bit rate, as noise would enlarge the tampered files; what is left of that, this drowns.
+    # Noise would enlarge the tampered files. The fixed bit rate prevents that, and this spread hides what remains.
     bits_per_pixel = 0.3 * rng.uniform(0.7, 1.3)
     data = encode(shoot(video, scene, rng), video.take, bits_per_pixel=bits_per_pixel, turns=video.place.turns)
     match DAMAGE.get(video.path):
-        case "cut short":  # an MP4 has its index at its end
+        case "truncated":  # an MP4 file ends with its index
             return data[: len(data) // 2]
         case "no video":
             return rng.bytes(len(data))
@@ -91,23 +91,24 @@ def make_video(video: Video, seed: int) -> bytes:
 
 
 def make_demo(folder: Path, *, seed: int = 0, sources: int = len(PLACES)) -> Path:
-    """Write the videos into `folder/videos/` and, when all are there, their table `folder/videos.csv`.
+    """Write the videos into `folder/videos/` and then their table, `folder/videos.csv`.
 
     Args:
-        folder: made if missing; files of an earlier run are overwritten.
-        seed: the same seed gives the same bytes (on the same versions of PyAV, OpenCV and NumPy).
-        sources: how many sources, 2 to 12, of four videos each.
+        folder: output folder, created if missing; files of an earlier run are overwritten.
+        seed: seed for all random draws; the same seed gives the same bytes with the same PyAV, OpenCV and NumPy.
+        sources: number of sources, 2 to 12, with four videos each.
 
     Returns:
-        Path of the table: columns path (relative to the table), label (real or tampered) and group (source-01 ...).
+        Path of the table, with the columns path (relative to the table), label (real or tampered) and group (source-01
+        ...).
 
     Raises:
-        ValueError: if `sources` is out of range.
+        ValueError: `sources` is out of range.
     """
     if not 2 <= sources <= len(PLACES):
-        raise ValueError(f"sources must be from 2 to {len(PLACES)}, not {sources}: give a number in that range")
+        raise ValueError(f"sources is {sources}: use 2 to {len(PLACES)}")
     table = folder / "videos.csv"
-    table.unlink(missing_ok=True)  # a table stands for a complete set
+    table.unlink(missing_ok=True)  # the table marks a complete set
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     videos = plan_videos(sources)
     for video in videos:
@@ -121,11 +122,11 @@ def make_demo(folder: Path, *, seed: int = 0, sources: int = len(PLACES)) -> Pat
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
-    """Seed by name, so that no video depends on which others are made."""
+    """Make a generator seeded by name, so that no video depends on the others."""
     return np.random.default_rng(list(f"{seed}/{name}".encode()))
 
 
 @lru_cache(maxsize=1)
 def _scene(seed: int, group: str) -> Scene:
-    """Draw a source's scene, once for its four videos."""
+    """Draw the scene of a source, once for its four videos."""
     return draw_scene(_generator(seed, group))

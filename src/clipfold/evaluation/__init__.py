@@ -1,1 +1,1 @@
-"""From pooled out-of-fold predictions to the report."""
+"""Compare models on their pooled out-of-fold predictions."""

@@ -1,4 +1,4 @@
-"""What is chosen on a fold's validation part, the threshold and the temperature, and how true probabilities are."""
+"""Choose thresholds and temperatures on validation splits, and measure calibration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,25 +17,25 @@ SCHEMA = pa.schema(
     {
         "model": pa.string(),
         "metric": pa.string(),  # one of `METRICS`
-        "before": pa.float64(),  # as the model predicted
+        "before": pa.float64(),  # as predicted by the model
         "before_low": pa.float64(),
         "before_high": pa.float64(),
-        "after": pa.float64(),  # at the temperature that each fold's validation part chose
+        "after": pa.float64(),  # at the temperature chosen on each fold's validation split
         "after_low": pa.float64(),
         "after_high": pa.float64(),
-        "difference": pa.float64(),  # after less before: negative is better
+        "difference": pa.float64(),  # after minus before: negative is better
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
-        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
+        "leakage": pa.string(),  # the leaks allowed, `mark` of audit.json; "" if none
     }
 )
 BINS = pa.schema(
     {
         "model": pa.string(),
-        "scaled": pa.bool_(),  # at the temperature that each fold's validation part chose
+        "scaled": pa.bool_(),  # at the temperature chosen on each fold's validation split
         "predictions": pa.int64(),
-        "probability": pa.float64(),  # mean of those predicted, within the bin
-        "frequency": pa.float64(),  # how often it was so
+        "probability": pa.float64(),  # mean predicted probability in the bin
+        "frequency": pa.float64(),  # observed frequency of the class in the bin
         "low": pa.float64(),
         "high": pa.float64(),
         "leakage": pa.string(),
@@ -44,18 +44,19 @@ BINS = pa.schema(
 
 RELIABILITY_BINS = 10
 TEMPERATURES = (0.1, 10.0)
-"""Least and greatest: without bounds, a validation part that a model gets all right would ask for certainty."""
+"""Lower and upper bound: unbounded, the fit diverges where a model gets every validation video right."""
 
 
 def choose_threshold(positive: Array, scores: Array) -> float:
-    """The threshold above which a video is best called positive: that with the highest balanced accuracy.
+    """Choose the threshold with the highest balanced accuracy; scores above it are called positive.
 
     Args:
-        positive: bool of (videos,).
-        scores: probability of the positive class, float of (videos,).
+        positive: True for positive videos, bool of (videos,).
+        scores: Probability of the positive class, float of (videos,).
 
     Returns:
-        The middle between two scores; of several such, the nearest to 0.5. 0.5 where all videos are positive, or none.
+        The midpoint between two scores; the nearest to 0.5 among equally good ones. 0.5 if all or no videos are
+        positive.
     """
     if positive.all() or not positive.any():
         return 0.5
@@ -68,11 +69,11 @@ def choose_threshold(positive: Array, scores: Array) -> float:
 
 
 def decide(probabilities: Array, threshold: Array | float) -> Array:
-    """Call a video positive where its probability is above the threshold.
+    """Call a video positive if its probability is above the threshold.
 
     Args:
-        probabilities: float of (videos, 2).
-        threshold: one, or float of (videos,).
+        probabilities: Float of (videos, 2).
+        threshold: One value for all videos, or float of (videos,).
 
     Returns:
         Class indices, int64 of (videos,).
@@ -81,14 +82,14 @@ def decide(probabilities: Array, threshold: Array | float) -> Array:
 
 
 def fit_temperature(targets: Array, probabilities: Array) -> float:
-    """The one number that logits are best divided by: that with the lowest log-loss (Guo et al. 2017).
+    """Fit the temperature that minimises the log-loss when logits are divided by it (Guo et al. 2017).
 
     Args:
-        targets: class indices, int of (videos,).
-        probabilities: float of (videos, classes).
+        targets: Class indices, int of (videos,).
+        probabilities: Float of (videos, classes).
 
     Returns:
-        Within `TEMPERATURES`; above 1 the model was too sure. 1 where there are no videos.
+        A value within `TEMPERATURES`; above 1 means the model was overconfident. 1 without videos.
     """
     if not len(targets):
         return 1.0
@@ -102,11 +103,11 @@ def fit_temperature(targets: Array, probabilities: Array) -> float:
 
 
 def scale(probabilities: Array, temperature: Array | float) -> Array:
-    """Divide logits by a temperature.
+    """Divide the logits by a temperature.
 
     Args:
-        probabilities: float of (videos, classes).
-        temperature: one, or float of (videos,).
+        probabilities: Float of (videos, classes).
+        temperature: One value for all videos, or float of (videos,).
 
     Returns:
         Probabilities, float64 of (videos, classes).
@@ -121,18 +122,18 @@ def _logits(probabilities: Array) -> Array:
 def compare(
     targets: Array, before: Array, after: Array, groups: Array, repeats: Sequence[Array], counts: Array
 ) -> list[dict[str, Any]]:
-    """Hold the calibration of scaled probabilities against that of the ones they were made from.
+    """Compare calibration before and after temperature scaling.
 
     Args:
-        targets: class indices, int of (rows,).
-        before: probabilities, float of (rows, classes).
-        after: the same scaled.
-        groups: the group of each row, an index into the columns of `counts`, int of (rows,).
-        repeats: the rows of each repeat.
-        counts: from `intervals.draw`.
+        targets: Class indices, int of (rows,).
+        before: Predicted probabilities, float of (rows, classes).
+        after: The same probabilities after scaling.
+        groups: The group of each row, an index into the columns of `counts`, int of (rows,).
+        repeats: The row indices of each repeat.
+        counts: Result of `intervals.draw`.
 
     Returns:
-        Rows of `SCHEMA` without `model`. A metric of several repeats is the mean of theirs.
+        Rows of `SCHEMA` without `model` and `leakage`. With several repeats, metrics are means over repeats.
     """
     number, degrees = counts.shape[1], degrees_of_freedom(targets, groups)
     resamples, values = [], []
@@ -154,18 +155,18 @@ def compare(
 
 
 def reliability(targets: Array, probabilities: Array, groups: Array, counts: Array) -> list[dict[str, Any]]:
-    """How often what was given some probability came true (Murphy & Winkler 1977).
+    """Compare predicted probabilities with observed frequencies, by bin (Murphy & Winkler 1977).
 
-    For two classes that is the positive class, for more the predicted one.
+    Uses the positive class if there are two, the predicted class if there are more.
 
     Args:
-        targets: class indices, int of (rows,).
-        probabilities: float of (rows, classes).
-        groups: the group of each row, an index into the columns of `counts`, int of (rows,).
-        counts: from `intervals.draw`.
+        targets: Class indices, int of (rows,).
+        probabilities: Float of (rows, classes).
+        groups: The group of each row, an index into the columns of `counts`, int of (rows,).
+        counts: Result of `intervals.draw`.
 
     Returns:
-        Rows of `BINS` without `model` and `scaled`, from 0 up; empty bins are left out.
+        Rows of `BINS` without `model`, `scaled` and `leakage`, in increasing order; empty bins are omitted.
     """
     values, hits = confidence(targets, probabilities)
     place = bins(values, RELIABILITY_BINS)

@@ -1,4 +1,4 @@
-"""Each model against each other on the metric that ranks them: by how much, and whether it could be luck."""
+"""Compare models pair by pair on the ranking metric, with intervals and significance tests."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -30,17 +30,17 @@ COMPARISON = pa.schema(
         "value": pa.float64(),
         "low": pa.float64(),
         "high": pa.float64(),
-        "difference": pa.float64(),  # to the best model; above 0 only for baselines
+        "difference": pa.float64(),  # from the best model; positive only for baselines
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
-        "p_holm": pa.float64(),  # of the pair with the best model, from `PAIRS`; NaN for the best
-        "tied": pa.bool_(),  # it cannot be told from the best: `p_holm` is not below 0.05
-        "shortcut": pa.bool_(),  # it is a baseline: after all models, never best, never tied, not in `PAIRS`
-        "better_shortcut": pa.string(),  # the better of the baselines; "" without any, and for the baselines
-        "over_shortcut": pa.float64(),  # how much the model is better than that
+        "p_holm": pa.float64(),  # against the best model, from `PAIRS`; NaN for the best
+        "tied": pa.bool_(),  # not significantly different from the best: `p_holm` is 0.05 or more
+        "shortcut": pa.bool_(),  # a baseline: listed last, never best, never tied, not in `PAIRS`
+        "better_shortcut": pa.string(),  # the better baseline; "" for baselines, and if there are none
+        "over_shortcut": pa.float64(),  # difference from that baseline; positive is better
         "over_shortcut_low": pa.float64(),
         "over_shortcut_high": pa.float64(),
-        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
+        "leakage": pa.string(),  # the leaks allowed, `mark` of audit.json; "" if none
     }
 )
 PAIRS = pa.schema(
@@ -52,12 +52,12 @@ PAIRS = pa.schema(
         "low": pa.float64(),
         "high": pa.float64(),
         "p_bootstrap": pa.float64(),  # bootstrap over groups
-        "p_holm": pa.float64(),  # the same, corrected for the number of pairs
-        "p_delong": pa.float64(),  # videos taken for independent; NaN for more than two classes
+        "p_holm": pa.float64(),  # `p_bootstrap`, corrected for the number of pairs
+        "p_delong": pa.float64(),  # assumes independent videos; NaN for more than two classes
         "p_folds": pa.float64(),  # corrected resampled t over folds
         "accuracy_difference": pa.float64(),
-        "p_sign_flip": pa.float64(),  # of equal accuracy, by groups
-        "p_mcnemar": pa.float64(),  # of equal accuracy, videos taken for independent
+        "p_sign_flip": pa.float64(),  # equal accuracy, by groups
+        "p_mcnemar": pa.float64(),  # equal accuracy, assumes independent videos
         "leakage": pa.string(),
     }
 )
@@ -66,20 +66,21 @@ PAIRS = pa.schema(
 def compare(
     measured: Mapping[str, Measured], ratio: float, seed: int, shortcuts: Sequence[str] = ()
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Compare all pairs of models, and each model with the better of the baselines.
+    """Compare all pairs of models, and each model with the better baseline.
 
-    Holm's correction is for all pairs, not for those with the best alone. The best is found on the same videos, as the
-    luckiest of several: of twelve equal models it would else leave some behind in one run of nine.
+    Holm's correction covers all pairs, not only those with the best model. The best model is selected on the same
+    videos, which favours a lucky one: corrected for its own pairs alone, some of twelve equal models would be called
+    worse in one run out of nine.
 
     Args:
-        measured: model -> its metrics; all on the same videos and draws.
-        ratio: videos of a test part per video of its training part.
-        seed: of the signs.
-        shortcuts: those of them that are baselines; at least one is none.
+        measured: Model name -> metrics, all on the same videos and draws.
+        ratio: Test videos per training video.
+        seed: Seed for the random signs.
+        shortcuts: Names of the models that are baselines; at least one model must not be.
 
     Returns:
-        Rows of `COMPARISON`, best first (equally good models by name), then the baselines, and rows of `PAIRS` in the
-        same order, without the baselines; without `leakage`.
+        Rows of `COMPARISON`, best first (ties in order of name), baselines last; and rows of `PAIRS` in the same order,
+        without baselines. Neither has `leakage`.
     """
     first = next(iter(measured.values())).pooled
     metric, groups = metrics.headline(first.probabilities.shape[1]), int(first.groups.max()) + 1
@@ -148,9 +149,9 @@ def _pairs(measured: Mapping[str, Measured], key: Key, degrees: float, ratio: fl
 
 
 def _delong(pooled: Sequence[Pooled]) -> tuple[Array, Array]:
-    """ROC-AUCs of two classes and their covariance; NaN for more.
+    """Compute ROC-AUCs and their covariance for two classes; NaN for more.
 
-    A video that is tested in several repeats counts once, with its mean placement.
+    A video tested in several repeats counts once, with its mean placement.
     """
     first = pooled[0]
     both = all(len(np.unique(first.targets[rows])) == 2 for rows in first.repeats)
@@ -166,12 +167,12 @@ def _delong(pooled: Sequence[Pooled]) -> tuple[Array, Array]:
 
 
 def _by_video(pooled: Pooled, values: Array) -> Array:
-    """Mean of each video over its repeats, float of (rows, videos) sorted by id, from (rows, predictions)."""
+    """Average each video over repeats: float of (rows, videos) sorted by id, from (rows, predictions)."""
     codes = np.unique(pooled.table.id.to_numpy(str), return_inverse=True)[1]
     sums = np.stack([np.bincount(codes, row) for row in values])
     return np.asarray(sums / np.bincount(codes))
 
 
 def _first_of_each(pooled: Pooled, values: Array) -> Array:
-    """What a video has in every repeat, of (videos,), sorted by id."""
+    """Return the first value of each video, of (videos,) sorted by id, for facts that repeats share."""
     return np.asarray(values[np.unique(pooled.table.id.to_numpy(str), return_index=True)[1]])

@@ -1,4 +1,4 @@
-"""Figures that are the same for the same input: as SVG, which reads on light and on dark pages, and as PDF."""
+"""Draw reproducible figures: SVG for light and dark pages, PDF for papers."""
 
 import html
 import io
@@ -20,38 +20,38 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from clipfold.evaluation import metrics
 from clipfold.storage.files import Array
 
-_PLACEHOLDER = "#808080"  # becomes the colour of the text around the figure
+_PLACEHOLDER = "#808080"  # replaced by the colour of the surrounding text
 _INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 _ACCENT = "#3b82f6"
-# Of middling lightness, so that each stands out on white and on black, and told apart by the colour-blind by style.
+# Medium lightness stands out on white and on black; line styles help colour-blind readers.
 _COLORS = ("#3b82f6", "#e8590c", "#2f9e44", "#d6336c", "#845ef7", "#0c9aa8", "#b08900", "#8d6e63")
 _STYLES = ("-", "--", ":", "-.")
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "clipfold",
     "svg.fonttype": "none",
-    "text.parse_math": False,  # a class may be named $5
+    "text.parse_math": False,  # a class name may contain $
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "pdf.fonttype": 42,  # text that can be selected and edited
+    "pdf.fonttype": 42,  # keeps text selectable and editable
 }
 
 Predictions = Mapping[str, Sequence[tuple[Array, Array]]]
-"""Model -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
+"""Model name -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
 
 
 def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFrame) -> dict[str, bytes]:
-    """Draw all figures of the comparison.
+    """Draw all figures of the evaluation.
 
     Args:
-        predictions: of each model, best first.
-        classes: sorted names.
-        bins: table of `calibration.BINS`.
+        predictions: Predictions of each model, best first.
+        classes: Sorted class names.
+        bins: Table with schema `calibration.BINS`.
 
     Returns:
-        `roc`, `precision_recall`, `confusion` and `reliability` as SVG, and the same as PDF under `..._pdf`.
+        `roc`, `precision_recall`, `confusion` and `reliability` as SVG, and the same names with `_pdf` as PDF.
     """
     models = ", ".join(predictions)
     drawings: Mapping[str, tuple[str, Callable[[], Figure]]] = {
@@ -68,7 +68,7 @@ def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFr
 
 
 def _roc(predictions: Predictions, classes: Sequence[str]) -> Figure:
-    """The pooled ROC curve of each model."""
+    """Draw the pooled ROC curve of each model."""
 
     def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
         false, true, _ = roc_curve(positive, scores)
@@ -85,7 +85,7 @@ def _roc(predictions: Predictions, classes: Sequence[str]) -> Figure:
 
 
 def _precision_recall(predictions: Predictions, classes: Sequence[str]) -> Figure:
-    """The pooled precision-recall curve of each model."""
+    """Draw the pooled precision-recall curve of each model."""
 
     def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
         precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
@@ -116,7 +116,7 @@ def _plot_curves(
     labels: Mapping[str, str],
     curve: Callable[[Array, Array], tuple[Array, Array]],
 ) -> None:
-    """One line per model: of the positive class, or the mean of one against the rest; also the mean over repeats."""
+    """Draw one line per model: the positive class, or the one-vs-rest mean; averaged over repeats."""
     grid = np.linspace(0, 1, 201)
     for i, (model, parts) in enumerate(predictions.items()):
         found = [
@@ -125,7 +125,7 @@ def _plot_curves(
             for c in metrics.positives(probabilities.shape[1])
         ]
         x, y = found[0] if len(found) == 1 else (grid, np.mean([np.interp(grid, *each) for each in found], axis=0))
-        if len(found) > 1:  # interpolated, a curve that starts with a vertical part would start at its top
+        if len(found) > 1:  # interpolation would start a curve with a vertical rise at its top
             x, y = np.r_[0, x], np.r_[np.mean([each[1][0] for each in found]), y]
         color, style = _COLORS[i % len(_COLORS)], _STYLES[i // len(_COLORS) % len(_STYLES)]
         axes.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=labels[model])
@@ -136,7 +136,7 @@ def _positive(classes: Sequence[str]) -> str:
 
 
 def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
-    """Each model's confusion matrix: colour is the share of the true class, numbers are videos."""
+    """Draw each model's confusion matrix: colour is the share of the true class, numbers count videos."""
     figure, panels = _panels(list(predictions), 1.5 + 0.45 * len(classes), 1.2 + 0.45 * len(classes))
     names = [_short(name, 14) for name in classes]
     for axes, parts in zip(panels, predictions.values(), strict=True):
@@ -144,7 +144,7 @@ def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         for (row, column), count in np.ndenumerate(counts):
             share = shares[row, column]
-            # Never opaque, so that text in the page's own colour reads on any cell.
+            # Never opaque, so that text in the page's colour stays legible on any cell.
             color = to_rgba(_ACCENT, 0.04 + 0.5 * share)
             axes.add_patch(Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, facecolor=color, edgecolor="none"))
             text = f"{count:.0f}\n{share:.0%}" if len(classes) <= 6 else f"{count:.0f}"
@@ -164,7 +164,7 @@ def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
 
 
 def _reliability(models: Sequence[str], classes: Sequence[str], bins: pd.DataFrame) -> Figure:
-    """How often each model's probabilities came true, as predicted and at the temperature chosen on validation."""
+    """Draw each model's reliability, as predicted and at the temperature chosen on validation."""
     figure, panels = _panels(models, 2.6, 2.7)
     for axes, model in zip(panels, models, strict=True):
         axes.plot([0, 1], [0, 1], color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
@@ -181,10 +181,10 @@ def _reliability(models: Sequence[str], classes: Sequence[str], bins: pd.DataFra
 
 
 def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
-    """Draw the losses of each model by epoch, one line per fold and part; a dot marks the epoch that was kept.
+    """Draw the losses of each model by epoch, one line per fold and split; a dot marks the epoch kept.
 
     Args:
-        histories: model -> per fold, a table of `epoch`, `train_loss` and `val_loss`.
+        histories: Model name -> per fold, a table of `epoch`, `train_loss` and `val_loss`.
 
     Returns:
         SVG.
@@ -194,9 +194,9 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
         figure, panels = _panels(list(histories), 3.2, 2.4)
         for axes, folds in zip(panels, histories.values(), strict=True):
             for i, table in enumerate(folds):
-                for part, color, style in (("train", _COLORS[0], "--"), ("val", _COLORS[1], "-")):
-                    label = {"train": "training", "val": "validation"}[part] if i == 0 else None
-                    losses = table[f"{part}_loss"]
+                for split, color, style in (("train", _COLORS[0], "--"), ("val", _COLORS[1], "-")):
+                    label = {"train": "training", "val": "validation"}[split] if i == 0 else None
+                    losses = table[f"{split}_loss"]
                     axes.plot(table["epoch"], losses, color=color, linestyle=style, linewidth=0.9, label=label)
                 kept = table["val_loss"].to_numpy().argmin()
                 axes.plot(table["epoch"][kept], table["val_loss"][kept], "o", color=_COLORS[1], markersize=3.5)
@@ -209,7 +209,7 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> str:
 
 
 def _panels(titles: Sequence[str], width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of as many panels as titles, at most three beside each other."""
+    """Create a figure with one panel per title, at most three per row."""
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -228,7 +228,7 @@ def _ink() -> str:
 
 
 def _svg(draw: Callable[[], Figure], name: str, description: str) -> str:
-    """Write a figure such that it takes the text colour around it, and such that several go on one page."""
+    """Render as SVG that takes the surrounding text colour and can share a page with other figures."""
     buffer = io.StringIO()
     nothing: dict[str, None] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context(_STYLE | dict.fromkeys(_INKED, _PLACEHOLDER)):
@@ -236,14 +236,14 @@ def _svg(draw: Callable[[], Figure], name: str, description: str) -> str:
     body = buffer.getvalue().split("<svg ", 1)[1].replace(_PLACEHOLDER, "currentColor")
     body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     body = body.replace("*{stroke-linejoin", f"#{name}-figure *{{stroke-linejoin")
-    # Alone, outside a page, it follows the viewer's preference.
+    # Opened on its own, the figure follows the viewer's preferred colour scheme.
     color = "svg:root{color:#1f2328}@media screen and (prefers-color-scheme:dark){svg:root{color:#e6e6e6}}"
-    head = f'<svg id="{name}-figure" split="img" aria-label="{html.escape(description)}" '
+    head = f'<svg id="{name}-figure" role="img" aria-label="{html.escape(description)}" '
     return head + body.replace(">", f">\n <style>{color}</style>", 1)
 
 
 def _pdf(draw: Callable[[], Figure]) -> bytes:
-    """Write a figure for paper: black on nothing, text as text."""
+    """Render as PDF for print: black on a transparent background, with text as text."""
     buffer = io.BytesIO()
     with mpl.rc_context(_STYLE | dict.fromkeys(_INKED, "black")):
         draw().savefig(buffer, format="pdf", transparent=True, metadata={"CreationDate": None})

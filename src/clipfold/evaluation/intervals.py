@@ -1,13 +1,13 @@
-"""How far metrics could be off by chance: a bootstrap over groups.
+"""Compute confidence intervals of metrics by a bootstrap over groups.
 
-Videos of one group (a recording, a person, a place) resemble each other, so that they are fewer independent
-observations than there are videos. Hence whole groups are drawn with replacement (Efron & Tibshirani 1993, ch. 8; for
+Videos of one group (a recording, a person, a place) resemble each other, so there are fewer independent observations
+than videos. The bootstrap therefore resamples whole groups with replacement (Efron & Tibshirani 1993, ch. 8; for
 clustered data Field & Welsh 2007). All models are scored on the same draws, which makes their differences paired. The
-intervals say how the result would vary with other test groups; the chance in training is not in them.
+intervals cover variation between test groups, not randomness in training.
 
-The draws give the standard error, and the interval is Student's around the value, on a scale without bounds
-(`benchmarks/coverage.py` has the figures): percentiles of the draws themselves cover 95 % only from some hundred groups
-on, and far less where a metric comes near its bound.
+The draws give the standard error; the interval is Student's t around the value, on an unbounded scale. Percentiles of
+the draws reach 95 % coverage only from about a hundred groups, and far less where a metric is near its bound
+(`benchmarks/coverage.py` measures it).
 """
 
 import numpy as np
@@ -19,37 +19,37 @@ from clipfold.storage.files import Array
 
 RESAMPLES = 1000
 LEVEL = 0.95
-_NO_SPREAD = 1e-12  # what is below is rounding
-_AT_ONCE = 200_000  # weights worked on at a time: 1.6 MB, which a core's cache holds
+_NO_SPREAD = 1e-12  # anything below is rounding
+_AT_ONCE = 200_000  # weights per block: 1.6 MB, which fits a core's cache
 
 
 def draw(groups: int, seed: int, resamples: int = RESAMPLES) -> Array:
-    """Draw as many groups as there are, with replacement, again and again.
+    """Draw bootstrap resamples of the groups.
 
     Args:
-        groups: how many there are.
-        seed: of the drawing.
-        resamples: how often.
+        groups: Number of groups; each resample has as many.
+        seed: Seed for the random draws.
+        resamples: Number of resamples.
 
     Returns:
-        How often each group was drawn, int64 of (resamples, groups); rows sum to `groups`.
+        Number of times each group was drawn, int64 of (resamples, groups); rows sum to `groups`.
     """
     return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
 
 
 def degrees_of_freedom(targets: Array, groups: Array) -> float:
-    """How many independent observations stand behind a metric, less those that its mean takes.
+    """Estimate the degrees of freedom of a metric from the groups of each class.
 
-    Groups of unequal size count as fewer equal ones (Kish 1965; for standard errors Carter, Schnepel & Steigerwald
-    2017). Few groups of one class make the metric uncertain, however many there are of the others; classes come
-    together as variances do (Welch 1947; Satterthwaite 1946).
+    Groups of unequal size count as fewer groups of equal size (Kish 1965; for standard errors Carter, Schnepel &
+    Steigerwald 2017). Few groups of one class make the metric uncertain, regardless of the other classes; classes
+    combine as variances do (Welch 1947; Satterthwaite 1946).
 
     Args:
-        targets: class indices, int of (videos,).
-        groups: the group of each video, int of (videos,).
+        targets: Class indices, int of (videos,).
+        groups: The group of each video, int of (videos,).
 
     Returns:
-        At least 1, at most the number of groups less 1.
+        At least 1, at most the number of groups minus 1.
     """
     each = np.array([_effective(groups[targets == c]) for c in np.unique(targets)])
     spread = 1 / each**2 / np.maximum(each - 1, 1e-9)
@@ -57,34 +57,34 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
 
 
 def _effective(groups: Array) -> float:
-    """Number of groups of equal size that are worth as much as these."""
+    """Compute the equivalent number of groups of equal size."""
     sizes = np.bincount(groups)
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def standard_error(resamples: Array, groups: int) -> float:
-    """Spread of resampled values; NaN, which undefined resamples have, does not count.
+    """Compute the standard error from resampled values, ignoring undefined ones (NaN).
 
-    Draws of n groups vary less than n groups do, by (n - 1) / n in variance.
+    Corrects the bootstrap variance of n groups, which is too small by the factor (n - 1) / n.
     """
     defined = resamples[~np.isnan(resamples)]
     return float(np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1))) if len(defined) > 1 < groups else np.nan
 
 
 def interval(value: float, error: float, degrees: float, ends: tuple[float, float] = (0, 1)) -> tuple[float, float]:
-    """Bounds of the 95 % interval of a metric: Student's on the logit scale, or the logarithm's for an open end.
+    """Compute the 95 % interval of a metric: Student's t on the logit scale, or the log scale if unbounded above.
 
-    A metric at its very bound has no spread. There the interval is that of no event in as many groups as count (Clopper
-    & Pearson 1934), as if each group could be off by the whole range.
+    A metric exactly at its bound has no spread. Its interval is then the Clopper-Pearson interval (1934) of no event in
+    the effective number of groups, as if each group could be off by the whole range.
 
     Args:
-        value: of the metric.
-        error: its standard error.
-        degrees: of freedom.
-        ends: least and greatest possible value; the greatest may be infinite.
+        value: The metric.
+        error: Standard error of the metric.
+        degrees: Degrees of freedom.
+        ends: Lowest and highest possible value; the highest may be infinite.
 
     Returns:
-        Within `ends`; NaN where the value or its error is not defined.
+        Lower and upper bound, within `ends`; NaN if the value or its error is undefined.
     """
     low, high = ends
     if np.isnan(value) or np.isnan(error):
@@ -104,26 +104,29 @@ def interval(value: float, error: float, degrees: float, ends: tuple[float, floa
 
 
 def _unseen(degrees: float) -> float:
-    """How frequent what never happened in that many groups, and one, may still be: upper end of the 95 % interval."""
+    """Compute the upper end of the 95 % interval for the rate of an event never observed in `degrees + 1` groups."""
     return float(1 - ((1 - LEVEL) / 2) ** (1 / (degrees + 1)))
 
 
 def interval_of(
     metric: str, value: float, resamples: Array, groups: int, degrees: float, classes: int
 ) -> tuple[float, float]:
-    """Bounds of the 95 % interval of any metric.
+    """Compute the 95 % interval of any metric.
 
-    The calibration error of few videos is above that of many, for chance makes gaps; draws add as much again. So it is
-    corrected for their excess: below as if all gaps were chance (then the excess of the value is 1 + sqrt(2) times that
-    of the draws), above as if the draws told all.
+    With few videos, chance alone raises the calibration error, and resampling raises it again. Its interval is
+    therefore corrected for this excess. The lower bound assumes that all gaps are chance (the excess of the value is
+    then 1 + sqrt(2) times that of the draws); the upper bound assumes that the excess of the draws is all there is.
 
     Args:
-        metric: its name.
-        value: of the metric.
-        resamples: the metric on every draw, float of (resamples,).
-        groups: how many there are.
-        degrees: of freedom.
-        classes: how many there are.
+        metric: Name of the metric.
+        value: The metric.
+        resamples: The metric on every draw, float of (resamples,).
+        groups: Number of groups.
+        degrees: Degrees of freedom.
+        classes: Number of classes.
+
+    Returns:
+        Lower and upper bound; NaN if undefined.
     """
     error = standard_error(resamples, groups)
     if metric != "ece" or np.isnan(error):
@@ -134,16 +137,19 @@ def interval_of(
 
 
 def difference(value: float, error: float, degrees: float) -> tuple[float, float, float]:
-    """Bounds of the 95 % interval of a difference, and the probability of one as large where there is none.
+    """Compute the 95 % interval of a difference, and its two-sided p-value.
 
-    A difference that no draw changes, as between a perfect model and one that says the same of every video, has no
-    spread. Its interval is that of no event in as many groups as count, see `interval`; its p is that bound solved for
-    the difference, and no less than that of as many coins that fall alike.
+    A difference that is the same on every draw, such as between a perfect and a constant model, has no spread. Its
+    interval is then that of no event in the effective number of groups, see `interval`. Its p-value solves that bound
+    for the difference, and is at least that of as many coins all landing on the same side.
 
     Args:
-        value: the difference, at most 1 in size.
-        error: its standard error; 0 where no draw changes it.
-        degrees: of freedom.
+        value: The difference, in [-1, 1].
+        error: Standard error of the difference; 0 if it is the same on every draw.
+        degrees: Degrees of freedom.
+
+    Returns:
+        Lower bound, upper bound and p; NaN if undefined.
     """
     if np.isnan(value) or np.isnan(error):
         return np.nan, np.nan, np.nan
@@ -163,10 +169,10 @@ def resampled(
     """Compute `metrics.overall` and `metrics.per_class` on every resample.
 
     Args:
-        targets: class indices, int of (videos,).
-        probabilities: float of (videos, classes).
-        groups: the group of each video, an index into the columns of `counts`, int of (videos,).
-        counts: from `draw`.
+        targets: Class indices, int of (videos,).
+        probabilities: Float of (videos, classes).
+        groups: The group of each video, an index into the columns of `counts`, int of (videos,).
+        counts: Result of `draw`.
 
     Returns:
         Metric -> float of (resamples,), over all classes and per class; without `support`.
@@ -182,7 +188,7 @@ def resampled(
 def decisions(
     targets: Array, predicted: Array, groups: Array, counts: Array, classes: int
 ) -> tuple[dict[str, Array], list[dict[str, Array]]]:
-    """Compute `metrics.decisions` on every resample; as in `resampled`."""
+    """Compute `metrics.decisions` on every resample; returns the same form as `resampled`."""
     by_group = np.zeros((counts.shape[1], classes, classes))
     np.add.at(by_group, (groups, targets, predicted), 1)
     confusion = np.tensordot(counts, by_group, axes=1)
@@ -209,7 +215,7 @@ def decisions(
 
 
 def sums(targets: Array, probabilities: Array, groups: Array, counts: Array) -> dict[str, Array]:
-    """Compute log-loss, Brier score and calibration error, which are sums over videos, on every resample."""
+    """Compute the metrics that are sums over videos (log-loss, Brier score, calibration error) on every resample."""
     classes = probabilities.shape[1]
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     own = exact[np.arange(len(targets)), targets]
@@ -225,32 +231,32 @@ def sums(targets: Array, probabilities: Array, groups: Array, counts: Array) -> 
 
 
 def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tuple[Array, Array, Array]:
-    """ROC-AUC, average precision and equal error rate on every resample, ties counted half as is usual.
+    """Compute ROC-AUC, average precision and equal error rate on every resample; ties count half, as is usual.
 
-    Scores are sorted once; each resample only adds up weights along that order.
+    Sorts the scores once; each resample only adds up weights in that order.
 
     Args:
-        positive: bool of (videos,).
-        scores: float of (videos,); higher speaks for positive.
-        groups: int of (videos,).
-        counts: int of (resamples, groups).
+        positive: True for positive videos, bool of (videos,).
+        scores: Float of (videos,); higher means more likely positive.
+        groups: The group of each video, int of (videos,).
+        counts: Result of `draw`, int of (resamples, groups).
 
     Returns:
-        Each float of (resamples,); NaN where all drawn videos are positive, or none is.
+        Each float of (resamples,); NaN if all or none of the drawn videos are positive.
     """
     above, below = (np.flatnonzero(side)[np.argsort(-scores[side], kind="stable")] for side in (positive, ~positive))
-    # How many on either side are strictly ahead of each positive, and how many are ahead or level.
+    # For each positive: the negatives strictly ahead, the negatives ahead or level, the positives ahead or level.
     ahead = np.searchsorted(-scores[below], -scores[above], side="left")
     level = np.searchsorted(-scores[below], -scores[above], side="right")
     peers = np.searchsorted(-scores[above], -scores[above], side="right")
-    # Corners of the ROC curve: how many of either side have one of the scores, or a higher one.
+    # Corners of the ROC curve: the positives and negatives at or above each score.
     steps: Array = np.r_[-np.inf, np.unique(-scores)]
     reached = np.searchsorted(-scores[above], steps, side="right")
     passed = np.searchsorted(-scores[below], steps, side="right")
     auc, precision, eer = (np.full(len(counts), np.nan) for _ in range(3))
     step = max(1, _AT_ONCE // len(scores))
     for part in (slice(first, first + step) for first in range(0, len(counts), step)):
-        by_group = np.ascontiguousarray(counts[part].T, np.float64)  # resamples last: whole rows are gathered and added
+        by_group = np.ascontiguousarray(counts[part].T, np.float64)  # resamples last, to gather and add whole rows
         weights = by_group[groups[above]]
         hits, misses = _cumulative(weights), _cumulative(by_group[groups[below]])
         total, pairs = hits[-1], hits[-1] * misses[-1]
@@ -263,9 +269,9 @@ def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tup
 
 
 def _equal_error(hits: Array, misses: Array, above: Array, below: Array) -> Array:
-    """Where the ROC curve, straight between its corners, meets the line of equal errors; float of (resamples,)."""
+    """Intersect the ROC curve, straight between its corners, with the line of equal errors; float of (resamples,)."""
     positives, negatives = np.maximum(hits[-1], 1), np.maximum(misses[-1], 1)
-    excess = misses[below] * positives + hits[above] * negatives  # over the product, false positives less misses + 1
+    excess = misses[below] * positives + hits[above] * negatives  # divided by the product: false positives - misses + 1
     after = (excess >= positives * negatives).argmax(axis=0)
     before, each = np.maximum(after - 1, 0), np.arange(hits.shape[1])
     gap = positives * negatives - excess[before, each]
@@ -275,5 +281,5 @@ def _equal_error(hits: Array, misses: Array, above: Array, below: Array) -> Arra
 
 
 def _cumulative(weights: Array) -> Array:
-    """Sums of the first 0, 1, 2, ... rows."""
+    """Sum the first 0, 1, 2, ... rows."""
     return np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights, axis=0)])

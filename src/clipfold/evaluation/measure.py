@@ -1,4 +1,4 @@
-"""Every metric of a model with its interval: pooled over folds, and by fold; overall, and by class."""
+"""Compute every metric of a model with its interval: pooled and by fold, overall and by class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from clipfold.storage.files import Array
 SCHEMA = pa.schema(
     {
         "model": pa.string(),
-        "scope": pa.string(),  # `pooled` (all folds' test parts as one, the mean over repeats), or `fold-<number>`
+        "scope": pa.string(),  # `pooled` (the test splits of all folds, mean over repeats), or `fold-<number>`
         "class": pa.string(),  # "" for metrics over all classes
-        "decision": pa.string(),  # `argmax`: the most probable class; `val`: threshold chosen on val; "": needs none
+        "decision": pa.string(),  # `argmax`: the most probable class; `val`: threshold chosen on val; "": not needed
         "metric": pa.string(),
         "value": pa.float64(),
-        "low": pa.float64(),  # 95 % interval; NaN where there is none
+        "low": pa.float64(),  # 95 % interval; NaN if there is none
         "high": pa.float64(),
-        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
+        "leakage": pa.string(),  # the leaks allowed, `mark` of audit.json; "" if none
     }
 )
 _DECIDED = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "mcc")
@@ -33,13 +33,13 @@ Key: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A model's metrics.
+    """The metrics of a model.
 
     Args:
-        pooled: its predictions.
-        values: of all folds' test parts together, the mean over repeats.
-        resamples: the same on every draw of groups, float of (resamples,).
-        folds: the metrics of each fold's test part, by number.
+        pooled: The model's predictions.
+        values: Metrics on the test splits of all folds together, mean over repeats.
+        resamples: The same metrics on every draw of groups, float of (resamples,).
+        folds: Metrics on each fold's test split, by fold number.
     """
 
     pooled: Pooled
@@ -49,15 +49,15 @@ class Measured:
 
 
 def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
-    """Compute all metrics of a model, and again on every draw of groups.
+    """Compute all metrics of a model, on the data and on every draw of groups.
 
-    A metric of several repeats is the mean of theirs. All repeats of a draw have the same groups, for predictions of
-    the same video are not independent.
+    With several repeats, metrics are means over repeats. All repeats of a draw use the same groups, because predictions
+    of the same video are not independent.
 
     Args:
-        pooled: its predictions.
-        classes: sorted names.
-        counts: from `intervals.draw`.
+        pooled: The model's predictions.
+        classes: Sorted class names.
+        counts: Result of `intervals.draw`.
     """
     repeats = pooled.repeats
     values = _mean([_values(pooled, rows, classes) for rows in repeats])
@@ -68,7 +68,7 @@ def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
 
 
 def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of `SCHEMA`."""
+    """Return the metrics as rows of `SCHEMA`, without `leakage`."""
     targets, groups = measured.pooled.targets, measured.pooled.groups
     number = int(groups.max()) + 1
     degrees = {"": intervals.degrees_of_freedom(targets, groups)}

@@ -1,8 +1,8 @@
-"""How good probabilities are, by the standard measures (scikit-learn's throughout).
+"""Compute the standard metrics of predicted probabilities, by scikit-learn's definitions.
 
 Targets are class indices, int of (videos,); probabilities are floats of (videos, classes) in [0, 1] whose rows sum to
-1. Class indices count the sorted class names. A video is predicted to be of its most probable class. Of two classes,
-the positive one is the last: `real` in `fake, real`.
+1. Class indices follow the sorted class names. The predicted class is the most probable one. Of two classes, the last
+is positive: `real` in `fake, real`.
 """
 
 import math
@@ -23,21 +23,21 @@ from sklearn.metrics import (
 
 from clipfold.storage.files import Array
 
-BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+BINS = 15  # for the expected calibration error, as in Guo et al. 2017
 
 
 def headline(classes: int) -> str:
-    """Name of the metric that ranks models: one that needs no threshold for two classes, a plain one for more."""
+    """Name the metric that ranks models: a threshold-free one for two classes, balanced accuracy for more."""
     return "roc_auc" if classes == 2 else "balanced_accuracy"
 
 
 def positives(classes: int) -> range:
-    """Classes that are each held against the rest to rank videos: the positive one of two, or all of several."""
+    """List the classes to score against the rest: the positive one of two, or all if there are more."""
     return range(1, 2) if classes == 2 else range(classes)
 
 
 def bounds(metric: str, classes: int) -> tuple[float, float]:
-    """The least and the greatest value that a metric can have."""
+    """Return the lowest and the highest possible value of a metric."""
     unusual: Mapping[str, tuple[float, float]] = {
         "mcc": (-1, 1),
         "log_loss": (0, math.inf),
@@ -47,22 +47,22 @@ def bounds(metric: str, classes: int) -> tuple[float, float]:
 
 
 def overall(targets: Array, probabilities: Array) -> dict[str, float]:
-    """Metrics over all classes: those of `decisions` for the most probable class, and those of the probabilities.
+    """Compute the metrics over all classes: those of `decisions` at the most probable class, and of probabilities.
 
-    ROC-AUC, average precision and the equal error rate of more than two classes are means of one against the rest. The
-    Brier score is in [0, 1] for two classes and in [0, 2] for more, as it was defined (Brier 1950).
+    For more than two classes, ROC-AUC, average precision and the equal error rate are one-vs-rest means. The Brier
+    score is in [0, 1] for two classes and in [0, 2] for more, as originally defined (Brier 1950).
 
     Args:
-        targets: class indices, int of (videos,).
-        probabilities: float of (videos, classes).
+        targets: Class indices, int of (videos,).
+        probabilities: Float of (videos, classes).
 
     Returns:
-        Metric -> value. `roc_auc`, `average_precision` and `eer` are NaN where a class is absent.
+        Metric -> value. `roc_auc`, `average_precision` and `eer` are NaN if a class is absent.
     """
     classes = probabilities.shape[1]
     decided, _ = decisions(targets, probabilities.argmax(axis=1), classes)
     auc, average_precision, eer = np.mean([ranking(targets == c, probabilities[:, c]) for c in positives(classes)], 0)
-    # Networks' softmax is in float32 and sums to 1 only to seven digits, of which scikit-learn warns.
+    # A network's float32 softmax sums to 1 only to seven digits, which makes scikit-learn warn.
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     return decided | {
         "roc_auc": float(auc),
@@ -75,14 +75,14 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
 
 
 def per_class(targets: Array, probabilities: Array) -> list[dict[str, float]]:
-    """Metrics of each class against the rest.
+    """Compute the metrics of each class against the rest.
 
     Args:
-        targets: class indices, int of (videos,).
-        probabilities: float of (videos, classes).
+        targets: Class indices, int of (videos,).
+        probabilities: Float of (videos, classes).
 
     Returns:
-        Per class, metric -> value; `support` is its number of videos. All else is NaN where the class is absent.
+        Per class, metric -> value; `support` is the number of videos. All others are NaN if the class is absent.
     """
     _, decided = decisions(targets, probabilities.argmax(axis=1), probabilities.shape[1])
     return [
@@ -92,19 +92,19 @@ def per_class(targets: Array, probabilities: Array) -> list[dict[str, float]]:
 
 
 def decisions(targets: Array, predicted: Array, classes: int) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Metrics that ask for a decision and not for probabilities.
+    """Compute the metrics of decisions, which need no probabilities.
 
-    Macro averages are over the classes present in `targets`; a class that is never predicted has precision 0.
-    Balanced accuracy is macro recall by another name (Brodersen et al. 2010). `mcc` is Matthews' correlation, for more
-    than two classes in the form of Gorodkin (2004), and 0 where it is not defined.
+    Macro averages cover the classes present in `targets`; a class that is never predicted has precision 0. Balanced
+    accuracy equals macro recall (Brodersen et al. 2010). `mcc` is the Matthews correlation coefficient, for more than
+    two classes as generalised by Gorodkin (2004), and 0 where undefined.
 
     Args:
-        targets: class indices, int of (videos,).
-        predicted: class indices, int of (videos,).
-        classes: how many there are.
+        targets: Class indices, int of (videos,).
+        predicted: Class indices, int of (videos,).
+        classes: Number of classes.
 
     Returns:
-        Metric -> value over all classes, and per class, NaN where it is absent from `targets`.
+        Metric -> value over all classes, and per class; NaN for a class absent from `targets`.
     """
     columns = precision_recall_fscore_support(targets, predicted, labels=range(classes), zero_division=0)
     present = columns[3] > 0
@@ -115,7 +115,7 @@ def decisions(targets: Array, predicted: Array, classes: int) -> tuple[dict[str,
         "macro_precision": float(np.nanmean(precision)),
         "macro_recall": float(np.nanmean(recall)),
         "macro_f1": float(np.nanmean(f1)),
-        # Of a single class it is 0, but scikit-learn warns.
+        # With a single class, scikit-learn returns 0 as well, but warns.
         "mcc": float(matthews_corrcoef(targets, predicted)) if np.ptp(np.r_[targets, predicted]) else 0.0,
     }
     each = [{"precision": float(precision[c]), "recall": float(recall[c]), "f1": float(f1[c])} for c in range(classes)]
@@ -123,36 +123,36 @@ def decisions(targets: Array, predicted: Array, classes: int) -> tuple[dict[str,
 
 
 def confusion(targets: Array, probabilities: Array) -> Array:
-    """Videos by true class (rows) and predicted class (columns), int64 of (classes, classes)."""
+    """Count videos by true class (rows) and predicted class (columns), int64 of (classes, classes)."""
     predicted = probabilities.argmax(axis=1)
     return confusion_matrix(targets, predicted, labels=range(probabilities.shape[1]))  # type: ignore[no-any-return]
 
 
 def ranking(positive: Array, scores: Array) -> tuple[float, float, float]:
-    """ROC-AUC, average precision and the equal error rate.
+    """Compute ROC-AUC, average precision and the equal error rate.
 
-    The equal error rate is where the ROC curve, straight between its points, has as many false positives among the
-    negatives as misses among the positives.
+    The equal error rate is the point of the linearly interpolated ROC curve where the false positive rate equals the
+    false negative rate.
 
     Args:
-        positive: bool of (videos,).
-        scores: float of (videos,); higher speaks for positive.
+        positive: True for positive videos, bool of (videos,).
+        scores: Float of (videos,); higher means more likely positive.
 
     Returns:
-        All in [0, 1], or NaN where all videos are positive, or none is.
+        All in [0, 1]; NaN if all or no videos are positive.
     """
     if positive.all() or not positive.any():
         return np.nan, np.nan, np.nan
     false, true, _ = roc_curve(positive, scores)
-    eer = float(np.interp(0, false - (1 - true), false))  # the excess of false positives over misses never falls
+    eer = float(np.interp(0, false - (1 - true), false))  # false positives minus misses never decreases
     return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores)), eer
 
 
 def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
-    """What calibration compares: for two classes the positive one's probability, for more that of the predicted class.
+    """Select the probability to calibrate: of the positive class if there are two, else of the predicted class.
 
     Returns:
-        Probability, float of (videos,), and whether the video is of that class, bool of (videos,).
+        Probabilities, float of (videos,), and True where the video is of that class, bool of (videos,).
     """
     if probabilities.shape[1] == 2:
         return probabilities[:, 1], targets == 1
@@ -160,15 +160,15 @@ def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def bins(values: Array, number: int = BINS) -> Array:
-    """Index of the equally wide bin of [0, 1], open below, that each probability is in."""
+    """Assign each probability to one of equally wide bins of [0, 1], open below; returns bin indices."""
     return np.searchsorted(np.linspace(0, 1, number + 1)[1:-1], values, side="left")
 
 
 def calibration_error(targets: Array, probabilities: Array) -> float:
-    """Expected calibration error: the mean distance of probability and frequency over bins (Naeini et al. 2015).
+    """Compute the expected calibration error: the mean gap of probability and frequency over bins (Naeini et al. 2015).
 
-    For more than two classes it is that of the predicted class (Guo et al. 2017). It is never negative, and with few
-    videos it is above 0 for a perfectly calibrated model too.
+    For more than two classes, uses the predicted class (Guo et al. 2017). Never negative; with few videos it is above 0
+    even for a perfectly calibrated model.
     """
     values, hits = confidence(targets, probabilities)
     gaps = np.bincount(bins(values), values - hits, minlength=BINS)

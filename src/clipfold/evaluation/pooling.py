@@ -1,4 +1,4 @@
-"""Every fold's predictions as one: for all videos that a model was tested on, with what was chosen on validation."""
+"""Pool the test predictions of all folds, with the threshold and temperature chosen on validation."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ KEYS = ("id", "label", "group", "repeat", "fold", "model")
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """A model's predictions for videos that it was not trained on. A video is in each repeat at most once.
+    """A model's out-of-fold predictions, at most one per video and repeat.
 
     Args:
         table: `id label group repeat fold model p_<class>...`, sorted by repeat, then id; the same rows for all models.
-        choices: per fold what its validation part chose: `fold`, `videos`, `threshold` (NaN for more than two classes)
+        choices: What each fold's validation split chose: `fold`, `videos`, `threshold` (NaN for more than two classes)
             and `temperature`.
-        targets: class indices, int of (rows,).
-        groups: the group of each row, an index into the sorted groups, int of (rows,).
-        probabilities: float of (rows, classes).
+        targets: Class indices, int of (rows,).
+        groups: The group of each row, an index into the sorted groups, int of (rows,).
+        probabilities: Float of (rows, classes).
         calibrated: `probabilities` at the temperature of their fold.
-        decided: class indices by the threshold of their fold, int of (rows,); None for more than two classes.
+        decided: Class indices at the threshold of their fold, int of (rows,); None for more than two classes.
     """
 
     table: pd.DataFrame
@@ -40,7 +40,7 @@ class Pooled:
 
     @property
     def repeats(self) -> list[Array]:
-        """Rows of each repeat, int of (videos,)."""
+        """Row indices of each repeat, int of (videos,)."""
         return [np.flatnonzero(self.table["repeat"] == each) for each in sorted(self.table["repeat"].unique())]
 
     @property
@@ -50,18 +50,18 @@ class Pooled:
 
 
 def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
-    """Gather the test rows of all folds, and choose on the validation rows of each.
+    """Gather the test rows of all folds; choose threshold and temperature on each fold's validation rows.
 
     Args:
-        model: name of the model.
-        paths: its predictions, in the order of folds.
-        videos: the table of the folds; labels and groups are taken from here.
+        model: Name of the model.
+        paths: Prediction tables of the model, in fold order.
+        videos: Table of the folds, the source of labels and groups.
 
     Returns:
-        A row per video of a test part.
+        One row per test video and repeat.
 
     Raises:
-        ValueError: a video is missing, there twice, or predicted in a fold where it is not in the test part.
+        ValueError: A test video is missing or duplicated, or predicted in a fold that does not test it.
     """
     classes = sorted(videos.label.unique())
     columns = [f"p_{name}" for name in classes]
@@ -86,7 +86,7 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
 
 
 def target_indices(labels: pd.Series[str], classes: Sequence[str]) -> Array:
-    """Class indices, int64 of (rows,)."""
+    """Convert labels to class indices, int64 of (rows,)."""
     return labels.map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
 
 
@@ -98,7 +98,7 @@ def _choose(val: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the table, if each video was predicted in each fold that tests it, and nowhere else."""
+    """Check that each video was predicted in exactly the folds that test it; return the sorted rows."""
     expected = videos.loc[videos.split == "test", ["id", "label", "group", "repeat", "fold"]]
     repeat = videos.drop_duplicates("fold").set_index("fold")["repeat"]
     tested = pd.MultiIndex.from_frame(expected[["id", "repeat"]])
@@ -108,8 +108,8 @@ def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFr
     foreign = len(given) - len(pooled)
     if missing or doubled or foreign:
         raise ValueError(
-            f"{model}: of {videos.id.nunique()} usable videos, {missing} are missing from the test predictions, "
-            f"{doubled} are doubled, and {foreign} rows are not of their fold's test part: "
+            f"{model}: of {videos.id.nunique()} usable videos, {missing} are missing from the test predictions and "
+            f"{doubled} are duplicated; {foreign} rows are not in their fold's test split: "
             "delete the model's results and train it again"
         )
     pooled.insert(len(KEYS) - 1, "model", model)

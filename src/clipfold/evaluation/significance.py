@@ -1,8 +1,8 @@
-"""Whether one model is better than another, or only luckier: tests on the same videos.
+"""Test whether two models differ beyond chance on the same videos.
 
-Videos of one group are not independent. The bootstrap over groups and the sign-flip test know that; DeLong's and
-McNemar's, which the literature reports, take every video for independent and find differences too often where groups
-matter (`benchmarks/coverage.py` has the figures). They are given for comparison.
+Videos of one group are not independent. The bootstrap over groups and the sign-flip test account for that. The tests of
+DeLong and McNemar, common in the literature, assume independent videos and report too many differences where groups
+matter (`benchmarks/coverage.py` measures it). They are included for comparison.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ _AT_ONCE = 1000
 
 
 def holm(p: Array) -> Array:
-    """Correct probabilities of error for the number of tests, such that any false finding has at most that (Holm 1979).
+    """Correct p-values for the number of tests, controlling the family-wise error rate (Holm 1979).
 
     Args:
-        p: float of (tests,); NaN, a test that could not be made, counts as 1.
+        p: Float of (tests,); NaN, a test that could not be made, counts as 1.
 
     Returns:
         Float of (tests,), at least `p`, at most 1.
@@ -36,11 +36,11 @@ def holm(p: Array) -> Array:
 
 
 def mcnemar(first: Array, second: Array) -> float:
-    """McNemar's test of equal accuracy, exact with the mid-p correction (McNemar 1947; Fagerland et al. 2013).
+    """Test equal accuracy by McNemar's exact test with mid-p correction (McNemar 1947; Fagerland et al. 2013).
 
     Args:
-        first: whether the one model is right, bool of (videos,).
-        second: whether the other is.
+        first: True where the first model is right, bool of (videos,).
+        second: True where the second model is right, bool of (videos,).
 
     Returns:
         Two-sided p.
@@ -51,16 +51,16 @@ def mcnemar(first: Array, second: Array) -> float:
 
 
 def placements(positive: Array, scores: Array) -> Array:
-    """Share of the other side that each video is ranked right against, ties counted half (DeLong et al. 1988).
+    """Compute placements: the share of the opposite class that each video is ranked correctly against.
 
-    By midranks, in the time that sorting takes (Sun & Xu 2014).
+    Ties count half (DeLong et al. 1988). Uses midranks, which take no longer than sorting (Sun & Xu 2014).
 
     Args:
-        positive: bool of (videos,), with both sides.
-        scores: float of (models, videos); higher speaks for positive.
+        positive: True for positive videos, bool of (videos,), with both classes present.
+        scores: Float of (models, videos); higher means more likely positive.
 
     Returns:
-        Float of (models, videos); the mean over either side is the ROC-AUC.
+        Float of (models, videos); the mean over either class is the ROC-AUC.
     """
     found, among = np.empty(scores.shape), rankdata(scores, axis=1)
     for side in (positive, ~positive):
@@ -70,14 +70,14 @@ def placements(positive: Array, scores: Array) -> Array:
 
 
 def delong(positive: Array, placed: Array) -> Array:
-    """DeLong's covariance of the ROC-AUCs of several models on the same videos.
+    """Compute DeLong's covariance of the ROC-AUCs of several models on the same videos.
 
     Args:
-        positive: bool of (videos,).
-        placed: from `placements`, float of (models, videos).
+        positive: True for positive videos, bool of (videos,).
+        placed: Result of `placements`, float of (models, videos).
 
     Returns:
-        Float of (models, models); NaN where a side has fewer than two videos.
+        Float of (models, models); NaN if a class has fewer than two videos.
     """
     sides = [placed[:, side] for side in (positive, ~positive)]
     if min(side.shape[1] for side in sides) < 2:
@@ -86,7 +86,14 @@ def delong(positive: Array, placed: Array) -> Array:
 
 
 def delong_p(aucs: Array, covariance: Array, first: int, second: int) -> float:
-    """Two-sided p of DeLong's test that two of the models have the same ROC-AUC."""
+    """Test equal ROC-AUC of two models by DeLong's test; returns the two-sided p.
+
+    Args:
+        aucs: ROC-AUC of each model, float of (models,).
+        covariance: Result of `delong`.
+        first: Index of one model.
+        second: Index of the other model.
+    """
     variance = covariance[first, first] + covariance[second, second] - 2 * covariance[first, second]
     apart = abs(aucs[first] - aucs[second])
     if np.isnan(variance) or variance <= 1e-15:
@@ -95,11 +102,11 @@ def delong_p(aucs: Array, covariance: Array, first: int, second: int) -> float:
 
 
 def corrected_resampled_t(differences: Array, ratio: float) -> float:
-    """Student's test over folds, with a larger variance because their training parts overlap (Nadeau & Bengio 2003).
+    """Test a difference by the t-test over folds, corrected for overlapping training splits (Nadeau & Bengio 2003).
 
     Args:
-        differences: of a metric between two models, float of (folds,); NaN, an undefined fold, does not count.
-        ratio: videos of the test part per video of the training part.
+        differences: Metric differences between two models, float of (folds,); NaN, an undefined fold, is ignored.
+        ratio: Test videos per training video.
 
     Returns:
         Two-sided p; NaN for fewer than two folds.
@@ -113,22 +120,22 @@ def corrected_resampled_t(differences: Array, ratio: float) -> float:
 
 
 def sign_flip(contributions: Array, seed: int, flips: int = FLIPS) -> tuple[Array, Array]:
-    """Test whether sums over groups are 0, by giving each group's contribution a random sign (Fisher 1935).
+    """Test whether sums over groups are 0 by giving each group's contribution a random sign (Fisher 1935).
 
-    Valid for groups of any size and dependence within; for scores, whose variance may differ, see Hemerik, Goeman &
-    Finos (2020).
+    Valid for groups of any size and any dependence within groups; for scores with unequal variances see Hemerik, Goeman
+    & Finos (2020).
 
     Args:
-        contributions: float of (groups, tests).
-        seed: of the signs, which are the same for all tests.
-        flips: how many sets of signs.
+        contributions: Float of (groups, tests).
+        seed: Seed for the random signs, which all tests share.
+        flips: Number of random sets of signs.
 
     Returns:
-        p of a sum this far from 0, and p of a sum this large; both float of (tests,).
+        Two-sided p, and one-sided p for a positive sum; both float of (tests,).
     """
     random = np.random.default_rng(seed)
     sums, slack = contributions.sum(axis=0), 1e-9 * np.abs(contributions).sum(axis=0)
-    apart, above = np.ones(len(sums)), np.ones(len(sums))  # the signs as they are count as one of the sets
+    apart, above = np.ones(len(sums)), np.ones(len(sums))  # the observed signs count as one set
     for first in range(0, flips, _AT_ONCE):
         signs = random.integers(0, 2, (min(_AT_ONCE, flips - first), len(contributions))) * 2.0 - 1
         flipped = signs @ contributions

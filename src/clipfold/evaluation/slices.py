@@ -1,4 +1,4 @@
-"""Where models err: parts of the videos that share a fact, held against all others."""
+"""Find weak slices: subsets of videos that share a fact and have more errors than the rest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,17 +18,17 @@ SCHEMA = pa.schema(
         "slice": pa.string(),
         "videos": pa.int64(),
         "groups": pa.int64(),
-        "error": pa.float64(),  # share of the slice's videos that are wrong
-        "rest": pa.float64(),  # share of all others
+        "error": pa.float64(),  # error rate in the slice
+        "rest": pa.float64(),  # error rate of all other videos
         "p": pa.float64(),
         "p_holm": pa.float64(),  # corrected for all slices of the model
-        "worse": pa.bool_(),  # than the rest, beyond chance
-        "leakage": pa.string(),  # which leaks were allowed, `mark` of audit.json; "" without
+        "worse": pa.bool_(),  # significantly worse than the rest
+        "leakage": pa.string(),  # the leaks allowed, `mark` of audit.json; "" if none
     }
 )
 LEAST_VIDEOS = 10
 LEAST_GROUPS = 3
-FEW_VALUES = 8  # numbers with more are cut into quarters
+FEW_VALUES = 8  # numeric facts with more distinct values are cut into quarters
 _PROBED = ("id", "width", "height", "duration", "fps", "vfr", "codec", "has_audio", "encoder")
 _MEASURED = {"brightness.mean": "brightness", "motion.speed_mean": "motion"}
 
@@ -39,18 +39,18 @@ def read_facts(
     features: Sequence[PathLike],
     extras: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """Gather what is known of videos.
+    """Gather the facts to slice by.
 
     Args:
-        ids: of the videos.
-        metadata: tables that probing wrote.
-        features: tables of handcrafted features.
-        extras: `id` and further columns of the manifest; empty where it has none.
+        ids: Video ids.
+        metadata: Tables written by probing.
+        features: Tables of handcrafted features.
+        extras: `id` and the manifest's extra columns; empty if it has none.
 
     Returns:
-        Table by id, in the order of `ids`: `size` in pixels across and down (their number where there are many sizes),
-        `duration` in seconds, `fps`, `vfr`, `codec`, `audio`, `encoder`, mean `brightness` in grey levels, `motion` in
-        pixels per step, and the further columns, as numbers where all are.
+        Table by id, in the order of `ids`: `size` as width and height in pixels (the number of pixels if there are many
+        sizes), `duration` in seconds, `fps`, `vfr`, `codec`, `audio`, `encoder`, mean `brightness` in grey levels,
+        `motion` in pixels per step, and the extra columns, as numbers if all values are.
     """
     probed = read_table(metadata, _PROBED).to_pandas().set_index("id").loc[list(ids)]
     width, height = (probed[name].astype("Int64").astype(str) for name in ("width", "height"))
@@ -67,36 +67,36 @@ def read_facts(
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column as numbers, if all are; an infinite one counts as missing, for no slice has bounds there."""
+    """Convert a column to numbers if all values are; infinity counts as missing, because no slice can bound it."""
     numbers = pd.to_numeric(column, errors="coerce")
     return numbers.where(np.isfinite(numbers)) if numbers.notna().equals(column.notna()) else column
 
 
 def cut(facts: pd.DataFrame, groups: "pd.Series[str]") -> list[tuple[str, str, Array]]:
-    """Cut the videos into slices by each fact: numbers of many values into quarters, all else by value.
+    """Cut the videos into slices by each fact: numbers with many values into quarters, all else by value.
 
     Args:
-        facts: a row per video.
-        groups: of the videos, in the same order.
+        facts: One row per video.
+        groups: The group of each video, in the same order.
 
     Returns:
-        Name of the fact, of the slice, and which videos are in it, bool of (videos,). Slices of fewer than
-        `LEAST_VIDEOS` videos or `LEAST_GROUPS` groups are left out, on either side.
+        Name of the fact, name of the slice, and its videos as a mask, bool of (videos,). Omits a slice if it, or the
+        rest, has fewer than `LEAST_VIDEOS` videos or `LEAST_GROUPS` groups.
     """
     codes = groups.to_numpy(str)
 
     def large(side: Array) -> bool:
         return bool(side.sum() >= LEAST_VIDEOS and len(np.unique(codes[side])) >= LEAST_GROUPS)
 
-    found = ((str(fact), *part) for fact in facts for part in _parts(facts[fact]))
+    found = ((str(fact), *each) for fact in facts for each in _by_value(facts[fact]))
     return [(fact, name, inside) for fact, name, inside in found if large(inside) and large(~inside)]
 
 
-def _parts(column: "pd.Series[Any]") -> Iterator[tuple[str, Array]]:
+def _by_value(column: "pd.Series[Any]") -> Iterator[tuple[str, Array]]:
     number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     counts = column.value_counts()
     if number and len(counts) > FEW_VALUES:
-        # A value that many share is a slice of its own: between quarters, it would swallow one or more of them.
+        # A common value gets a slice of its own; left among the quarters, it would swallow one or more of them.
         common = sorted(counts.index[counts >= column.count() / 4])
         yield from ((_number(value), (column == value).to_numpy(bool)) for value in common)
         quarters = pd.qcut(column.mask(column.isin(common)), 4, duplicates="drop")
@@ -104,7 +104,7 @@ def _parts(column: "pd.Series[Any]") -> Iterator[tuple[str, Array]]:
             inside = (quarters == quarter).to_numpy()
             yield f"{_number(column[inside].min())} to {_number(column[inside].max())}", inside
         return
-    # Of a text of its own for each video, there is nothing to look at, and no memory for a mask of each.
+    # Rare values, such as a unique text per video, make no slice; a mask for each would fill the memory.
     for value in sorted(counts.index[counts >= LEAST_VIDEOS], key=lambda v: (str(type(v)), v)):
         name = ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value)
         yield _number(value) if number else name, (column == value).fillna(False).to_numpy(bool)
@@ -117,42 +117,42 @@ def _number(value: float) -> str:
 def compare(
     wrong: Array, groups: Array, names: Sequence[str], slices: Sequence[tuple[str, str, Array]], seed: int
 ) -> list[dict[str, Any]]:
-    """Hold a model's errors in each slice, and in each group, against those in all other videos.
+    """Compare a model's errors in each slice, and in each group, with those in all other videos.
 
-    The test is whether more errors than elsewhere come from the slice's videos: the score of each group, what it adds
-    to the difference, is given a random sign (`sign_flip`). A group itself, of at least `LEAST_VIDEOS`, is tested by
-    Fisher's exact test, on videos that are wrong in most repeats: whether it errs more than if there were no groups.
+    Slices are tested for a higher error rate than the rest: each group's contribution to the difference gets a random
+    sign (`sign_flip`). Groups of at least `LEAST_VIDEOS` videos are tested by Fisher's exact test, on the videos that
+    are wrong in most repeats, for more errors than expected if groups did not matter.
 
     Args:
-        wrong: share of the repeats in which a video is wrong, float of (videos,).
-        groups: the group of each video, an index into `names`, int of (videos,).
-        names: of the groups.
-        slices: from `cut`.
-        seed: of the signs.
+        wrong: Share of the repeats in which each video is wrong, float of (videos,).
+        groups: The group of each video, an index into `names`, int of (videos,).
+        names: Names of the groups.
+        slices: Result of `cut`.
+        seed: Seed for the random signs.
 
     Returns:
-        Rows of `SCHEMA` without `model`, slices before groups.
+        Rows of `SCHEMA` without `model` and `leakage`, slices before groups.
     """
     rows: list[dict[str, Any]] = []
     if slices:
         excess = wrong - wrong.mean()
-        parts = (np.where(part, 1 / part.sum(), -1 / (~part).sum()) for _, _, part in slices)
-        scores = np.column_stack([np.bincount(groups, weights * excess, len(names)) for weights in parts])
+        shares = (np.where(inside, 1 / inside.sum(), -1 / (~inside).sum()) for _, _, inside in slices)
+        scores = np.column_stack([np.bincount(groups, weights * excess, len(names)) for weights in shares])
         flipped = sign_flip(scores, seed)[1]
         rows += [_row(*each, wrong, groups, p) for each, p in zip(slices, flipped, strict=True)]
     mostly = wrong > 0.5
     for group in np.flatnonzero(np.bincount(groups) >= LEAST_VIDEOS) if len(names) > 1 else ():
-        part = groups == group
-        p = hypergeom.sf((mostly & part).sum() - 1, len(wrong), mostly.sum(), part.sum())
-        rows.append(_row("group", names[int(group)], part, wrong, groups, p))
+        inside = groups == group
+        p = hypergeom.sf((mostly & inside).sum() - 1, len(wrong), mostly.sum(), inside.sum())
+        rows.append(_row("group", names[int(group)], inside, wrong, groups, p))
     for row, corrected in zip(rows, holm(np.array([row["p"] for row in rows])), strict=True):
         row |= {"p_holm": float(corrected), "worse": bool(corrected < LEVEL)}
     return rows
 
 
-def _row(fact: str, name: str, part: Array, wrong: Array, groups: Array, p: float) -> dict[str, Any]:
-    return {"fact": fact, "slice": str(name), "videos": int(part.sum()), "groups": len(np.unique(groups[part]))} | {
-        "error": float(wrong[part].mean()),
-        "rest": float(wrong[~part].mean()),
+def _row(fact: str, name: str, inside: Array, wrong: Array, groups: Array, p: float) -> dict[str, Any]:
+    return {"fact": fact, "slice": str(name), "videos": int(inside.sum()), "groups": len(np.unique(groups[inside]))} | {
+        "error": float(wrong[inside].mean()),
+        "rest": float(wrong[~inside].mean()),
         "p": float(p),
     }

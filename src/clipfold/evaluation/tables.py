@@ -1,4 +1,4 @@
-"""Tables for a paper: LaTeX that needs the booktabs package alone."""
+"""Write LaTeX tables for a paper; they need only the booktabs package."""
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,20 @@ NAMES = {
     "recall": "Recall",
     "f1": "F1",
 }
-"""What metrics are called where people read them."""
+"""Display names of the metrics."""
 SHORTCUT = "shortcut"
 _BESIDE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
 
 
 def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
-    """Models, best first, with intervals and whether they can be told from the best.
+    """Format the comparison: models best first, with intervals, p-values and verdicts.
 
     Args:
-        compared: table of `comparison.COMPARISON`.
-        scores: table of `measure.SCHEMA`.
+        compared: Table with schema `comparison.COMPARISON`.
+        scores: Table with schema `measure.SCHEMA`.
 
     Returns:
-        A `tabular`; names are escaped.
+        A `tabular` environment with escaped names.
     """
     metric = compared["metric"][0]
     pooled = scores[(scores.scope == "pooled") & (scores["class"] == "") & (scores.decision != "val")]
@@ -57,13 +57,13 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
 
 
 def per_class(scores: pd.DataFrame) -> str:
-    """Precision, recall, F1 and ROC-AUC of each class and model, with intervals.
+    """Format precision, recall, F1 and ROC-AUC of each class and model, with intervals.
 
     Args:
-        scores: table of `measure.SCHEMA`.
+        scores: Table with schema `measure.SCHEMA`.
 
     Returns:
-        A `tabular`; names are escaped.
+        A `tabular` environment with escaped names.
     """
     own = scores[(scores.scope == "pooled") & (scores["class"] != "") & (scores.decision != "val")]
     own = own.assign(text=_with_interval(own))
@@ -84,9 +84,9 @@ def _with_interval(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def _latex(table: pd.DataFrame, leakage: str) -> str:
     style = table.style.format(escape="latex").format_index(escape="latex", axis=1).hide(axis="index")
-    # Outside of math, TeX's old fonts have other signs at these places.
     text = str(style.to_latex(hrules=True, column_format="l" * len(table.columns)))
     if leakage:
         note = f"\\multicolumn{{{len(table.columns)}}}{{l}}{{Leaks: {leakage}.}} \\\\\n\\bottomrule"
         text = text.replace("\\bottomrule", "\\midrule\n" + note)
+    # Outside math mode, TeX's old fonts have other characters at these positions.
     return text.replace("<", r"\textless{}").replace(">", r"\textgreater{}")

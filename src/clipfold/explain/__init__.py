@@ -1,1 +1,1 @@
-"""What a fitted model looked at: places in clips for networks, columns for models on features."""
+"""Show what a fitted model relies on: regions of clips for networks, columns for feature models."""

@@ -1,6 +1,6 @@
-"""Where in a clip a network's evidence lies: integrated gradients (Sundararajan et al. 2017).
+"""Locate a network's evidence in a clip with integrated gradients (Sundararajan et al. 2017).
 
-One method for every architecture: it needs gradients alone, no layer of some kind.
+The method needs only gradients, no particular layers, so it works for every architecture.
 """
 
 import torch
@@ -15,22 +15,22 @@ STEPS = 32
 def attribute(
     network: ClipNetwork, clip: Tensor, box: Tensor, target: int, steps: int = STEPS, batch: int = 8
 ) -> tuple[Tensor, float]:
-    """Share out a network's evidence for a class over the pixels of a clip.
+    """Attribute a network's evidence for a class to the pixels of a clip.
 
-    The path starts at a clip that has the mean colour of the content all over it, so that neither what is dark nor what
-    is bright goes unseen, and ends at the clip; the padding never changes and gets nothing.
+    The path starts at a clip filled with the mean colour of the content, so that dark and bright regions both count,
+    and ends at the clip itself. The padding never changes, so its attributions are 0.
 
     Args:
-        network: in evaluation mode, on the device of the clip.
-        clip: as it is stored, `uint8` (frames, size, size, 3).
-        box: top, left, height and width of the content in pixels, int64 (4,).
-        target: the class.
-        steps: points on the path.
-        batch: points at once.
+        network: In evaluation mode, on the device of the clip.
+        clip: Clip as stored, `uint8` (frames, size, size, 3).
+        box: Content box: top, left, height and width in pixels, int64 (4,).
+        target: Index of the class.
+        steps: Points on the path.
+        batch: Points per forward pass.
 
     Returns:
-        Attributions, float (frames, size, size), whose sum comes near to the rise of the evidence along the path; and
-        that rise.
+        Attributions, float (frames, size, size), and the rise of the evidence along the path, which they approximately
+        sum to.
     """
     stored, boxes = clip[None], box[None]
     end = as_input(network, stored).float()
@@ -50,7 +50,7 @@ def attribute(
 
 
 def evidence(network: ClipNetwork, inputs: Tensor, boxes: Tensor, target: int) -> Tensor:
-    """Log odds of a class against all others, float (batch,): unlike a probability, it does not saturate."""
+    """Compute the log odds of a class against all others, float (batch,); unlike a probability, it never saturates."""
     logits = class_logits(forward(network, inputs, boxes).float())
     others = torch.cat([logits[:, :target], logits[:, target + 1 :]], dim=1)
     return logits[:, target] - others.logsumexp(dim=1)

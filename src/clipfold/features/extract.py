@@ -1,14 +1,14 @@
-"""The table of handcrafted features: a row per usable video, a group of columns per module."""
+"""Compute the table of handcrafted features: a row per usable video, a group of columns per module."""
 
+import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
-from clipfold.features import brightness, container, frame, motion, noise
-from clipfold.storage.files import PathLike, open_array, read_table, write_table
-
-GROUPS = (brightness, container, frame, motion, noise)
+from clipfold.features.registry import GROUPS, VIEWS
+from clipfold.storage.files import Array, PathLike, open_array, read_table, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -17,35 +17,72 @@ def extract_shard(metadata: PathLike, index: PathLike, arrays: Mapping[str, Path
     """Compute the features of a shard's usable videos.
 
     Args:
-        metadata: table that probing wrote.
-        index: the decoded shard's index.
-        arrays: `clips`, `motion` and `native`, the decoded views.
-        output: table with `id` and `GROUP.NAME` columns, float64; NaN where a value does not exist for a video.
+        metadata: Table that probing wrote.
+        index: The decoded shard's index.
+        arrays: The decoded views by name, at least those in `VIEWS`.
+        output: Table with `id` and `GROUP.COLUMN` columns, float64; NaN where a value does not exist for a video.
     """
     usable = [row for row in read_table(index).to_pylist() if row["row"] is not None]
-    probed = {row["id"]: row for row in read_table(metadata, ["id", *container.COLUMNS]).to_pylist()}
-    clips, steps, crops = (open_array(arrays[name]) for name in ("clips", "motion", "native"))
+    probed = {row["id"]: row for row in read_table(metadata).to_pylist()}
+    views: dict[str, Array] = {name: open_array(arrays[name]) for name in VIEWS}
     rows = []
     for number, video in enumerate(usable, 1):
-        row, box = video["row"], video["motion_box"]
-        track = steps[row, : len(video["motion_frames"]), box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
-        _, _, height, width = video["native_box"]
-        place = video["clips_box"]
-        shown = clips[row, :, place[0] : place[0] + place[2], place[1] : place[1] + place[3]]
-        groups = {
-            "container": container.features(probed[video["id"]]),
-            "frame": frame.features(shown),
-            "brightness": brightness.features(track),
-            "motion": motion.features(track),
-            "noise": noise.features(crops[row, :, :, :height, :width]),
-        }
-        rows.append(
-            {"id": video["id"]}
-            | {f"{g}.{name}": value for g, values in groups.items() for name, value in values.items()}
-        )
+        shown = {name: crop_view(name, array[video["row"]], video) for name, array in views.items()}
+        rows.append({"id": video["id"]} | video_features(probed[video["id"]], shown))
         if number % 100 == 0:
             logger.info("features: %d of %d videos", number, len(usable))
-    names = [f"{g.__name__.split('.')[-1]}.{name}" for g in GROUPS for name in g.NAMES]
+    names = [f"{group}.{column}" for group in GROUPS for column in _module(group).COLUMNS]
     schema = pa.schema([("id", pa.string()), *((name, pa.float64()) for name in names)])
     write_table(output, rows, schema)
     logger.info("%d features of %d videos", len(names), len(rows))
+
+
+def video_features(
+    probed: Mapping[str, Any], views: Mapping[str, Array], groups: Sequence[str] = tuple(GROUPS)
+) -> dict[str, float]:
+    """Compute the features of one video.
+
+    Args:
+        probed: Its row of the probe's table.
+        views: The views that the groups read, by name, without padding (see `crop_view`): `clips`, `uint8` of (frames,
+            height, width, 3); `motion`, `uint8` of (steps, height, width); `native`, `uint8` of (frames, places,
+            height, width).
+        groups: Names of feature groups.
+
+    Returns:
+        `GROUP.COLUMN` -> value; NaN where a value does not exist.
+
+    Raises:
+        ValueError: A group returns other columns than it declares.
+    """
+    values: dict[str, float] = {}
+    for group in groups:
+        module, view = _module(group), GROUPS[group].view
+        found = module.features(probed if view == "metadata" else views[view])
+        if found.keys() != set(module.COLUMNS):
+            wrong = sorted(found.keys() ^ set(module.COLUMNS))
+            raise ValueError(f"features: {group}: columns differ from COLUMNS in {', '.join(wrong)}: declare each once")
+        values |= {f"{group}.{name}": value for name, value in found.items()}
+    return values
+
+
+def crop_view(name: str, stored: Array, row: Mapping[str, Any]) -> Array:
+    """Remove the padding from one video's view.
+
+    Args:
+        name: The view.
+        stored: The video's entry of the stored array.
+        row: The video's row of the index.
+
+    Returns:
+        The content, as `video_features` takes it.
+    """
+    top, left, height, width = row[f"{name}_box"]
+    if name == "native":  # places lie anywhere in the picture, but all start at the corner of their array
+        return stored[:, :, :height, :width]
+    frames = len(row["motion_frames"]) if name == "motion" else len(stored)  # a short video has fewer steps
+    return stored[:frames, top : top + height, left : left + width]
+
+
+def _module(group: str) -> Any:
+    return importlib.import_module(GROUPS[group].module)

@@ -1,4 +1,4 @@
-"""How the picture changes from step to step: its amount, its steadiness, frozen and skipped frames."""
+"""Motion: the amount and steadiness of change from step to step, frozen and skipped frames."""
 
 from itertools import pairwise
 
@@ -7,34 +7,36 @@ import numpy as np
 
 from clipfold.storage.files import Array
 
-_SERIES = ("change", "speed", "unevenness")
-NAMES = (
-    *(f"{series}_{statistic}" for series in _SERIES for statistic in ("mean", "std", "max", "jump")),
-    "frozen_share",
-    "longest_frozen",
-    "speed_correlation",
-    "static_share",
-)
-_FROZEN = 0.5  # mean absolute change in grey levels below which a step shows the frame before once more
+_SERIES = {"change": "grey levels", "speed": "pixels per step", "unevenness": "pixels per step"}
+COLUMNS = {
+    f"{series}_{statistic}": "ratio" if statistic == "jump" else unit
+    for series, unit in _SERIES.items()
+    for statistic in ("mean", "std", "max", "jump")
+} | {
+    "frozen_share": "share of steps",
+    "longest_frozen": "share of steps",
+    "speed_correlation": "correlation",
+    "static_share": "share of pixels",
+}
+_FROZEN = 0.5  # mean absolute change in grey levels below which a step repeats the previous frame
 
 
 def features(track: Array) -> dict[str, float]:
-    """Statistics of a brightness track.
+    """Compute statistics of a brightness track.
 
     Args:
         track: `uint8` of (steps, height, width), the picture at a steady rate.
 
     Returns:
-        `NAMES`. Series over the steps: `change`, mean absolute difference in grey levels; `speed`, mean length of the
-        dense optical flow in pixels per step (Farneback 2003); `unevenness`, standard deviation of that length over the
-        picture. Of each its mean, standard deviation, maximum and `jump`, the largest change from step to step over the
-        mean.
-        `frozen_share`: steps without change; `longest_frozen`: longest run of them, as a share of all steps;
-        `speed_correlation`: of the speed with itself one step later; `static_share`: pixels that never move. All
-        NaN for a single step.
+        A value for each of `COLUMNS`; all NaN for a single step. Three series over the steps: `change`, the mean
+        absolute difference; `speed`, the mean length of the dense optical flow (Farneback 2003); `unevenness`, the
+        standard deviation of that length over the picture. Each series has a mean, standard deviation, maximum and
+        `jump`, the largest change from step to step divided by the mean.
+        `frozen_share`: steps without change; `longest_frozen`: the longest run of them; `speed_correlation`: the speed
+        with itself one step later; `static_share`: pixels that never move.
     """
     if len(track) < 2:
-        return dict.fromkeys(NAMES, np.nan)
+        return dict.fromkeys(COLUMNS, np.nan)
     frames = track.astype(np.float32)
     change = np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2))
     flows = np.stack([_flow_length(a, b) for a, b in pairwise(track)])

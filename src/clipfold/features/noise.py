@@ -1,44 +1,45 @@
-"""Sensor noise and block edges in the source's own pixels: one camera leaves the same traces all over the picture."""
+"""Sensor noise and block edges in the source's own pixels: a camera leaves the same traces all over the picture."""
 
 import numpy as np
 
 from clipfold.storage.files import Array
 
-NAMES = (
-    "level_median",
-    "level_spread",
-    "level_ratio",
-    "level_drift",
-    "neighbour_correlation",
-    "neighbour_correlation_spread",
-    "kurtosis",
-    "kurtosis_spread",
-    "repeat",
-    "repeat_spread",
-    "blockiness",
-    "blockiness_spread",
-)
+COLUMNS = {
+    "level_median": "log grey levels",
+    "level_spread": "log ratio",
+    "level_ratio": "log ratio",
+    "level_drift": "log ratio",
+    "neighbour_correlation": "correlation",
+    "neighbour_correlation_spread": "correlation",
+    "kurtosis": "asinh of the excess",
+    "kurtosis_spread": "asinh of the excess",
+    "repeat": "correlation",
+    "repeat_spread": "correlation",
+    "blockiness": "log ratio",
+    "blockiness_spread": "log ratio",
+}
 _EPSILON = 1e-3  # grey levels; keeps the logarithm of a flat crop finite
 
 
 def features(crops: Array) -> dict[str, float]:
-    """Statistics of the high-pass residual of crops, and how much they differ over the picture.
+    """Compute statistics of the high-pass residual of crops, and how much they vary over the picture.
 
-    The residual is what a 3x3 second-derivative filter leaves (Immerkaer 1996, "Fast noise variance estimation"), which
-    cancels flat and sloping parts.
+    The residual is the output of a 3x3 second-derivative filter (Immerkaer 1996, "Fast noise variance estimation"),
+    which cancels flat and sloping regions.
 
     Args:
         crops: `uint8` of (frames, places, height, width).
 
     Returns:
-        `NAMES`. Per crop: `level`, logarithm of the noise's standard deviation in grey levels; `neighbour_correlation`
-        of the residual with itself one pixel on; `kurtosis`, excess; `repeat`, correlation of the residual with that of
-        the next frame taken; `blockiness`, mean step across 8-pixel block edges over that elsewhere, as a logarithm.
-        Each is the median over all crops, `_spread` the range over the places. `level_ratio`: largest over median
-        level; `level_drift`: standard deviation over time. All NaN for crops under 16 pixels.
+        A value for each of `COLUMNS`; all NaN for crops under 16 pixels. Per crop: `level`, the logarithm of the
+        noise's standard deviation in grey levels; `neighbour_correlation` of the residual with itself, shifted by one
+        pixel; `kurtosis`, the inverse hyperbolic sine of the excess; `repeat`, the correlation of the residual with
+        that of the next sampled frame; `blockiness`, the logarithm of the mean step across 8-pixel block edges over the
+        mean step elsewhere. Each is the median over all crops; `_spread` is the range over the places. `level_ratio`:
+        largest minus median level; `level_drift`: standard deviation over time.
     """
     if min(crops.shape[-2:]) < 16:
-        return dict.fromkeys(NAMES, np.nan)
+        return dict.fromkeys(COLUMNS, np.nan)
     pixels = crops.astype(np.float32)
     residual = _residual(pixels)
     deviation = residual.std(axis=(2, 3))
@@ -66,13 +67,13 @@ def _median_and_spread(name: str, values: Array) -> dict[str, float]:
 
 
 def _residual(pixels: Array) -> Array:
-    """Convolution with [1 -2 1] across and down."""
+    """Convolve with [1 -2 1] across and down."""
     across = pixels[..., :, 2:] - 2 * pixels[..., :, 1:-1] + pixels[..., :, :-2]
     return np.asarray(across[..., 2:, :] - 2 * across[..., 1:-1, :] + across[..., :-2, :])
 
 
 def _blockiness(pixels: Array) -> Array:
-    """Where the block grid begins in a crop is not known, so the phase with the largest steps counts."""
+    """Measure block edges; the grid's offset in a crop is unknown, so the phase with the largest steps counts."""
     steps = np.abs(np.diff(pixels, axis=3)).mean(axis=2)
     phases = np.stack([steps[..., phase::8].mean(axis=-1) for phase in range(8)], axis=-1)
     return np.asarray(np.log(phases.max(axis=-1) + _EPSILON) - np.log(np.median(phases, axis=-1) + _EPSILON))

@@ -1,1 +1,1 @@
-"""What may give a test video away to a model: copies and near copies of it, and other clips of its recording."""
+"""Find leaks between training and test videos: duplicates, near duplicates and clips of the same recording."""

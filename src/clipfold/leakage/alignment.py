@@ -1,4 +1,4 @@
-"""Whether two pictures show the same, and how the one lies in the other."""
+"""Align two pictures and decide whether they show the same content."""
 
 from dataclasses import dataclass
 
@@ -9,31 +9,32 @@ from clipfold.leakage.hashes import SIZE
 from clipfold.storage.files import Array
 
 THRESHOLD = 0.8
-"""Correlation from which on two pictures show the same.
+"""Least correlation of two pictures with the same content.
 
-Unrelated surveillance clips came to 0.61 at most, copies to 0.65 at least and 0.87 in 97 % (`benchmarks/leakage.py`).
+Unrelated surveillance clips reached 0.61 at most; near duplicates reached 0.65 at least, and 0.87 in 97 % of cases
+(`benchmarks/leakage.py`).
 """
 
 LEAST_SHARE = 0.35
-"""Share of a still background that must be the same, where the rest is hidden; unrelated clips came to 0.22 at most."""
+"""Least share of a still background that must match, the rest being hidden; unrelated clips reached 0.22 at most."""
 
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-_LEAST_DETAIL = 1.0  # grey levels; below, a picture is empty
+_LEAST_DETAIL = 1.0  # grey levels; a picture with less is empty
 _SAME_ACTION = 0.7
 _STILL = 0.4
-_TILES = 8  # along an edge
-_SAME_TILE = 0.7  # correlation
-_LEAST_TILES = 12  # with detail, else there is nothing to tell by
+_TILES = 8  # tiles along each edge
+_SAME_TILE = 0.7  # least correlation of two tiles that match
+_LEAST_TILES = 12  # tiles with detail; with fewer, pictures cannot be compared
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How a picture lies in another.
+    """The position of one picture within another.
 
     Args:
         score: normalised correlation of the two where they overlap, in [-1, 1].
-        matrix: affine map from the one to the other, float32 of (2, 3), in pixels of `SIZE`.
-        mirrored: whether the one was mirrored first.
+        matrix: affine map from the first picture to the second, float32 (2, 3), in pixels of `SIZE`.
+        mirrored: True if the first picture was mirrored before.
     """
 
     score: float
@@ -42,23 +43,24 @@ class Alignment:
 
     @property
     def cropped(self) -> bool:
-        """Whether the one shows clearly less than the other."""
+        """True if the first picture shows clearly less than the second."""
         return float(self.matrix[0, 0] * self.matrix[1, 1]) < 0.93
 
 
 def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirrored: bool) -> Alignment:
-    """Find where in `x` the picture `y` lies (enhanced correlation, Evangelidis & Psarakis 2008).
+    """Find the position of picture `y` within picture `x`.
 
-    Brightness and contrast do not count, nor what changes only slowly over the picture.
+    The method is enhanced correlation (Evangelidis & Psarakis 2008).
+        Brightness, contrast and slow changes across the picture are ignored.
 
     Args:
-        x: `uint8` of (`SIZE`, `SIZE`).
-        y: `uint8` of (`SIZE`, `SIZE`).
-        window: first guess, see `hashes.WINDOWS`.
-        mirrored: whether `y` is to be mirrored first.
+        x: grey picture, `uint8` (`SIZE`, `SIZE`).
+        y: grey picture, `uint8` (`SIZE`, `SIZE`).
+        window: first guess, one of `hashes.WINDOWS`.
+        mirrored: mirror `y` first.
 
     Returns:
-        The best place; its score is -1 where there is none that a crop could have.
+        The best alignment. Its score is -1 if there is none that a crop could have.
     """
     top, left, height, width = window
     matrix = np.array([[width, 0, SIZE * left], [0, height, SIZE * top]], np.float32)
@@ -79,11 +81,14 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
 
 
 def same_share(x: Array, y: Array) -> float:
-    """Share of two pictures of one still camera that is the same: of their tiles with detail, those that correlate.
+    """Compute the share of tiles with detail that match in two pictures of one still camera.
 
     Args:
-        x: `uint8` of (`SIZE`, `SIZE`).
-        y: `uint8` of (`SIZE`, `SIZE`).
+        x: grey picture, `uint8` (`SIZE`, `SIZE`).
+        y: grey picture, `uint8` (`SIZE`, `SIZE`).
+
+    Returns:
+        Share in [0, 1]; 0 if too few tiles have detail.
     """
     (ours, our_detail), (theirs, their_detail) = _tiles(x), _tiles(y)
     telling = np.maximum(our_detail, their_detail) > 2 * _LEAST_DETAIL
@@ -93,17 +98,17 @@ def same_share(x: Array, y: Array) -> float:
 
 
 def is_still(pictures: Array) -> bool:
-    """Whether the background, a median over frames, is seen in the frames: the median of a moving picture is a blur.
+    """Check that the camera stands still: frames match the background, their median, which motion would blur.
 
     Args:
-        pictures: background and frames, `uint8` of (1 + frames, `SIZE`, `SIZE`).
+        pictures: background, then frames, `uint8` (1 + frames, `SIZE`, `SIZE`).
     """
     background, frames = pictures[0], pictures[1:]
     return float(np.median([same_share(background, frame) for frame in frames[:: max(1, len(frames) // 4)]])) > _STILL
 
 
 def _tiles(picture: Array) -> tuple[Array, Array]:
-    """Pixels of each tile, of mean 0 and variance 1, float32 of (tiles, pixels); and its detail in grey levels."""
+    """Return each tile's pixels with mean 0 and variance 1, float32 (tiles, pixels), and its detail in grey levels."""
     edge = SIZE // _TILES
     parts = _detail(picture, 4.0).reshape(_TILES, edge, _TILES, edge).transpose(0, 2, 1, 3).reshape(_TILES**2, -1)
     parts = parts - parts.mean(axis=1, keepdims=True)
@@ -112,12 +117,12 @@ def _tiles(picture: Array) -> tuple[Array, Array]:
 
 
 def same_action(x: Array, y: Array, found: Alignment) -> bool:
-    """Whether also what moves before the background is the same, frame by frame; so if nothing moves.
+    """Check that the motion in front of the background matches frame by frame; true if nothing moves.
 
     Args:
-        x: background and frames, `uint8` of (1 + frames, `SIZE`, `SIZE`).
-        y: the same of the other.
-        found: how the background of `y` lies in that of `x`.
+        x: background, then frames, `uint8` (1 + frames, `SIZE`, `SIZE`).
+        y: background, then frames of the other video, likewise.
+        found: position of the background of `y` within that of `x`.
     """
     ours, theirs = (each[1:].astype(np.float32) - each[:1] for each in (x, y[:, :, ::-1] if found.mirrored else y))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -128,6 +133,6 @@ def same_action(x: Array, y: Array, found: Alignment) -> bool:
 
 
 def _detail(picture: Array, widest: float = 6.0) -> Array:
-    """What is neither noise nor a slow change over the picture: between 1 and `widest` pixels."""
+    """Keep structures between 1 and `widest` pixels: no noise and no slow changes across the picture."""
     smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
     return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), widest))

@@ -1,23 +1,24 @@
-"""The audit of the dealt folds: what a test part has in common with what its models learn or choose by.
+"""Audit the assigned folds: find what the test videos share with the train and val videos of their fold.
 
 `audit.json` holds
 
-- `scheme`, `repeats`, `folds` (test parts in all), `manifest`, `usable`, `quarantined` (videos);
-- `kinds`: for each kind of leak, `groups` (a group in several splits of a fold), `duplicates` (files of identical
-  content) and `near_duplicates`, how many were `found` and whether the config has it `allowed`;
-- `leaks`: how many were found in all; `stops`: the kinds found and not allowed, for which nothing is trained;
-- `mark`: what tables of results say of leaks that were allowed, such as `random folds: 61 of 120 test videos leak`;
-  empty where nothing leaks. It is the column `leakage` of `metrics`, `comparison`, `pairs`, `calibration`, `slices`;
-- `tested`: videos in a test part; `leaking`: those of them that share group, content or recording with a video that the
-  models of that fold learn or choose by;
-- `groups_across_splits`, `duplicates_across_splits`: `fold`, `value` and `splits` of each;
-- `duplicates`, `conflicting_labels`: sets of ids with identical content; those of them with different labels;
-- `near_duplicates`: `pairs` found in all, `across_groups` of them, `other_labels` of them, and `across_splits`, a list,
-  strongest first: `first`, `second` (ids), `change` and `score` (see `matches.SCHEMA`), `folds`, `groups`, `labels`;
-- `groups`: `source` (`manifest`, `proposed`, or `both` where the manifest leaves some out), `count`, and what speaks
-  for the proposed ones: `joined` (videos put together with others), `by_name` and `by_picture` (of them, for which
-  reason), `pattern` (of file names, empty if none was fit), `pairs_within` (share of the near-duplicate pairs that lie
-  within one pattern; null without pairs) and `by_chance` (what it would be for names without meaning).
+- `scheme`, `repeats`, `folds` (total number), `manifest`, `usable`, `quarantined` (numbers of videos);
+- `kinds`: for each kind of leak, the number `found` and whether the config has it `allowed`. The kinds are `groups` (a
+  group in several splits of a fold), `duplicates` (files with the same bytes) and `near_duplicates`;
+- `leaks`: total number found; `stops`: the kinds found and not allowed, which prevent training;
+- `mark`: note on allowed leaks for the result tables, such as `random folds: 61 of 120 test videos leak`; empty if
+  nothing leaks. It is the column `leakage` of `metrics`, `comparison`, `pairs`, `calibration` and `slices`;
+- `tested`: number of test videos; `leaking`: how many of them share group, content or recording with a train or val
+  video of their fold;
+- `groups_across_splits`, `duplicates_across_splits`: `fold`, `value` and `splits` of each leak;
+- `duplicates`: sets of ids with identical content; `conflicting_labels`: those sets that have different labels;
+- `near_duplicates`: `pairs` (total number), `across_groups` and `other_labels` (numbers of pairs), and `across_splits`,
+  a list of leaks, strongest first: `first`, `second` (ids), `change` and `score` (see `matches.SCHEMA`), `folds`,
+  `groups`, `labels`;
+- `groups`: `source` (`manifest`, `proposed`, or `both` if the manifest gives only some), `count`, and the evidence for
+  proposed groups: `joined` (videos grouped with others), `by_name` and `by_picture` (how many for which reason),
+  `pattern` (of file names, empty if none fits), `pairs_within` (share of near-duplicate pairs within one group of the
+  pattern; null without pairs) and `by_chance` (the share expected for meaningless names).
 """
 
 import logging
@@ -42,25 +43,25 @@ def audit_folds(
     scheme: str,
     allowed: Sequence[str],
 ) -> dict[str, Any]:
-    """Look for leaks in the dealt table itself, whatever made it.
+    """Look for leaks in the table of folds itself, however it was made.
 
     Args:
-        candidates: every video of the manifest, used or not, with `id`, `label`, `digest` and `size_bytes`.
-        rows: the dealt table.
-        pairs: of videos that show the same, rows of `matches.SCHEMA`.
-        groups: what `groups.resolve_groups` says of them.
-        scheme: by which was dealt.
-        allowed: `allow_leakage`.
+        candidates: all videos of the manifest, used or not, with `id`, `label`, `digest` and `size_bytes`.
+        rows: the table of folds, see `splits.split.SCHEMA`.
+        pairs: near-duplicate pairs, rows of `matches.SCHEMA`.
+        groups: evidence returned by `splits.groups.resolve_groups`.
+        scheme: the split scheme.
+        allowed: kinds of leaks to accept, the setting `allow_leakage`.
 
     Returns:
-        What `audit.json` holds.
+        The content of `audit.json`.
     """
     digest = {video["id"]: video["digest"] for video in candidates}
     duplicates = identical(video for video in candidates if video["digest"] and video["size_bytes"])
     conflicting = [same for same in duplicates if len({video["label"] for video in same}) > 1]
     for same in conflicting:
         logger.error(
-            "identical files carry different labels, one of which must be wrong: %s",
+            "identical files have different labels, so at least one is wrong: %s",
             ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same),
         )
     torn = _across_splits(rows, lambda row: row["group"])
@@ -125,7 +126,7 @@ def _near_duplicates(rows: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any
 
 
 def _leaking(rows: Sequence[Row], pairs: Sequence[Row], digest: Mapping[str, str]) -> Iterator[str]:
-    """Ids of test videos of which models of their fold have seen something: group, content or recording."""
+    """Yield the ids of test videos that share group, content or recording with a train or val video of their fold."""
     seen: dict[int, set[tuple[str, str]]] = defaultdict(set)
     for row in rows:
         if row["split"] != "test":

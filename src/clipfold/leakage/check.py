@@ -1,4 +1,4 @@
-"""The gate between dealing and training: folds that leak do not pass."""
+"""Check the folds before training: the gate that stops leaking folds."""
 
 import logging
 from collections.abc import Mapping
@@ -10,36 +10,36 @@ logger = logging.getLogger(__name__)
 
 _SHOWN = 5
 _REMEDIES = {
-    "groups": "let no group be in several parts (splits.scheme: grouped does)",
-    "duplicates": "set policy.duplicate to quarantine, or give copies the same group",
+    "groups": "keep each group in one split (splits.scheme: grouped does this)",
+    "duplicates": "set policy.duplicate to quarantine, or give duplicates the same group",
     "near_duplicates": "give videos of one recording the same group in the manifest, or set "
     "splits.merge_near_duplicates: true",
 }
 
 
 def check_leakage(folds: PathLike, audit: PathLike, page: PathLike, output: PathLike) -> None:
-    """Let the dealt folds pass, if they have no leak but those that the config allows.
+    """Pass the folds on to training if they have no leaks, except those that the config allows.
 
     Args:
         folds: table of the folds.
-        audit: what was found in it.
-        page: where that can be looked at.
-        output: the same table, for training to read.
+        audit: JSON of the audit of the folds.
+        page: page that shows the audit, named in the error message.
+        output: same table as `folds`, read by training.
 
     Raises:
-        ValueError: a leak that is not allowed; the message names what leaks, and the remedies.
+        ValueError: a leak that is not allowed; the message names the leaks and the remedies.
     """
     facts = read_json(audit)
     if facts["stops"]:
         found = "; ".join(f"{facts['kinds'][kind]['found']} {kind.replace('_', ' ')}" for kind in facts["stops"])
         remedies = "; ".join(_REMEDIES[kind] for kind in facts["stops"])
         raise ValueError(
-            f"the folds leak, so that nothing is trained: {found}; {facts['leaking']} of {facts['tested']} test videos "
-            f"are concerned.\n{_examples(facts)}\nLook at them in {page}. Then {remedies}. Or accept that results are "
-            f"too good, and marked so in every table: allow_leakage: [{', '.join(facts['stops'])}]"
+            f"the folds leak, so nothing is trained: {found}; {facts['leaking']} of {facts['tested']} test videos are "
+            f"affected.\n{_examples(facts)}\nSee {page} for the pairs. Then {remedies}. Or accept optimistic results, "
+            f"marked as such in every table: allow_leakage: [{', '.join(facts['stops'])}]"
         )
     write_table(output, read_table(folds))
-    logger.info("folds pass: %s", facts["mark"] or "no leaks")
+    logger.info("the folds pass: %s", facts["mark"] or "no leaks")
 
 
 def _examples(facts: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""Perceptual hashes of videos: what stays alike when a film is scaled, recompressed, mirrored, cropped or cut.
+"""Compute perceptual hashes, which change little if a video is resized, recompressed, mirrored, cropped or cut.
 
-A picture's hash is the signs of its 64 lowest frequencies (Zauner 2010, "Implementation and benchmarking of perceptual
-image hash functions"). Hashed are the frames, and the background: the median over the frames, which all clips of a
-still camera share. Of the background also its windows are hashed: a cropped copy is near to one of them. Mirroring a
-picture changes the sign of every other frequency across, so that the hash of the mirrored one is known too.
+The hash of a picture holds the signs of its 64 lowest frequencies (Zauner 2010, "Implementation and benchmarking of
+perceptual image hash functions"). Hashes are taken of the frames and of the background, the median over the frames,
+which all clips of a still camera share. Windows of the background are hashed too: a cropped near duplicate is near to
+one of them. Mirroring a picture flips the sign of every other horizontal frequency, so its hash follows from the
+original's.
 """
 
 import logging
@@ -17,16 +18,16 @@ from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, rea
 logger = logging.getLogger(__name__)
 
 SIZE = 64
-"""Edge in pixels of the kept pictures: the content, without black bars, stretched to a square."""
+"""Edge in pixels of the stored pictures: the content without black bars, stretched to a square."""
 
 FRAMES = 16
-"""Frames that are hashed, at most."""
+"""Most frames to hash per video."""
 
 _HASHED = 32
-_SHARES = (10, 9, 8, 7)  # tenths of an edge that a window shows
+_SHARES = (10, 9, 8, 7)  # width or height of a window, in tenths of the picture's
 _SPANS = [(first / 10, share / 10) for share in _SHARES for first in range(11 - share)]
 WINDOWS = [(top, left, height, width) for (top, height), (left, width) in product(_SPANS, _SPANS)]
-"""Parts of a picture, as shares of its edges: top, left, height, width. The first is the whole."""
+"""Windows of a picture as shares of its height and width: top, left, height, width. The first is the whole picture."""
 
 _STEPS = np.arange(_HASHED)
 _COSINES = np.cos(np.pi * (_STEPS[None] + 0.5) * _STEPS[:, None] / _HASHED).astype(np.float32)
@@ -40,10 +41,10 @@ def hash_pictures(pictures: Array) -> Array:
     """Hash pictures.
 
     Args:
-        pictures: float32 of (pictures, 32, 32).
+        pictures: grey pictures, float32 (pictures, 32, 32).
 
     Returns:
-        uint64 of (pictures,).
+        Hashes, uint64 (pictures,).
     """
     frequencies = _COSINES @ pictures @ _COSINES.T
     bits = frequencies[:, _LOWEST[:, 0], _LOWEST[:, 1]] > 0
@@ -51,18 +52,18 @@ def hash_pictures(pictures: Array) -> Array:
 
 
 MIRROR = np.packbits(_LOWEST[:, 1] % 2 == 1).view(np.uint64)[0]
-"""The bits of a hash that are the other way round in that of the mirrored picture."""
+"""Mask of the bits that mirroring a picture flips in its hash."""
 
 
-def sign(frames: Array) -> tuple[Array, Array]:
-    """Make a video's signature.
+def hash_video(frames: Array) -> tuple[Array, Array]:
+    """Hash a video's background and frames.
 
     Args:
-        frames: `uint8` of (frames, height, width, 3), RGB, without padding.
+        frames: `uint8` (frames, height, width, 3), RGB, without padding.
 
     Returns:
-        Hashes, uint64 of (windows + frames,): of each of `WINDOWS` of the background, then of each frame; and the
-        pictures, `uint8` of (1 + frames, `SIZE`, `SIZE`), grey: the background, then the frames.
+        Hashes, uint64 (windows + frames,), of each of `WINDOWS` of the background, then of each frame; and the grey
+        pictures, `uint8` (1 + frames, `SIZE`, `SIZE`): the background, then the frames.
     """
     grey = _without_bars(np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]))
     small = np.stack([cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in grey])
@@ -77,7 +78,7 @@ def sign(frames: Array) -> tuple[Array, Array]:
 
 
 def _without_bars(grey: Array) -> Array:
-    """Cut off black rows and columns at the edges; a picture that is dark for the most part stays whole."""
+    """Crop black rows and columns off the edges, except from pictures that are mostly dark."""
     brightest = grey.max(axis=0)
     rows, columns = (np.flatnonzero((brightest > _BLACK).any(axis=axis)) for axis in (1, 0))
     if len(rows) == 0 or np.ptp(rows) < grey.shape[1] / 3 or np.ptp(columns) < grey.shape[2] / 3:
@@ -86,13 +87,13 @@ def _without_bars(grey: Array) -> Array:
 
 
 def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: PathLike) -> None:
-    """Make the signatures of a shard's videos.
+    """Hash the videos of a shard.
 
     Args:
-        clips: the decoded view, `uint8` of (videos, frames, size, size, 3).
-        index: the decoded shard's index.
-        hashes: array of `sign`'s hashes, a row per row of `clips`.
-        pictures: array of `sign`'s pictures, a row per row of `clips`.
+        clips: the stored view `clips`, `uint8` (videos, frames, size, size, 3).
+        index: index of the shard.
+        hashes: output array of the hashes from `hash_video`, one row per row of `clips`.
+        pictures: output array of the pictures from `hash_video`, one row per row of `clips`.
     """
     stored = open_array(clips)
     taken = [i * stored.shape[1] // FRAMES for i in range(FRAMES)] if stored.shape[1] > FRAMES else slice(None)
@@ -104,9 +105,9 @@ def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: Pat
     ):
         for row in range(len(stored)):
             top, left, height, width = boxes[row]
-            found, kept = sign(stored[row][taken, top : top + height, left : left + width])
+            found, kept = hash_video(stored[row][taken, top : top + height, left : left + width])
             hash_rows.append(found)
             picture_rows.append(kept)
             if (row + 1) % 100 == 0:
-                logger.info("signatures: %d of %d videos", row + 1, len(stored))
-    logger.info("%d hashes each of %d videos", len(WINDOWS) + count, len(stored))
+                logger.info("hashes: %d of %d videos", row + 1, len(stored))
+    logger.info("%d hashes for each of %d videos", len(WINDOWS) + count, len(stored))

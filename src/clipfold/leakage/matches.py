@@ -1,4 +1,4 @@
-"""Pairs of videos that show the same: found by perceptual hashes, each verified on the pictures."""
+"""Find near-duplicate pairs of videos by perceptual hashes and verify each on the pictures."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.leakage.alignment import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
+from clipfold.leakage.disjoint_sets import DisjointSets
 from clipfold.leakage.hashes import MIRROR, WINDOWS
 from clipfold.storage.files import Array, PathLike, open_array, read_table, write_table
 
@@ -18,47 +19,47 @@ logger = logging.getLogger(__name__)
 
 SCHEMA = pa.schema(
     {
-        "first": pa.string(),  # ids, the first before the second in the alphabet
+        "first": pa.string(),  # ids, in alphabetical order
         "second": pa.string(),
-        # `copy` (the same pictures in the same order), `cut` (some pictures of one are in the other), `background` (the
-        # same still background); before it `mirrored` or `cropped` where one shows the other so, as in `mirrored copy`
+        # `copy` (the same frames in the same order), `cut` (some frames of one occur in the other) or `background` (the
+        # same still background), after `mirrored` or `cropped` where that applies, as in `mirrored copy`
         "change": pa.string(),
-        # normalised correlation of the two pictures after alignment; where things before a still background hide much
-        # of it, the share of the picture that is the same
+        # normalised correlation of the two pictures after alignment; if much of a still background is hidden, the share
+        # of the picture that matches
         "score": pa.float64(),
-        "first_frame": pa.int16(),  # the stored frames of `clips` that resemble each other most
+        "first_frame": pa.int16(),  # the most similar stored frames of `clips`
         "second_frame": pa.int16(),
     }
 )
 NEAR = 14
-"""Bits of 64 in which a window's hash may differ from another background's."""
+"""Most bits of 64 in which the hash of a window may differ from that of another background."""
 
 NEAR_WHOLE = 22
-"""Bits of 64 in which a whole background's hash may differ: much of it may be hidden by what happens before it."""
+"""Most bits of 64 in which the hashes of two whole backgrounds may differ: moving things may hide much of them."""
 
 NEAR_FRAME = 10
-"""Bits of 64 in which two frames' hashes may differ."""
+"""Most bits of 64 in which the hashes of two frames may differ."""
 
 LEAST_FRAMES = 3
-"""Frames of a video that must be near to frames of the other, where the backgrounds differ."""
+"""Least number of frames that must be near to frames of the other video if the backgrounds differ."""
 
 MOST = 50
-"""Partners of a video after which a further one is only looked at if the two are not known to belong together yet."""
+"""Partners of a video after which a further pair is verified only if it would join two clusters."""
 
-_VIDEOS, _OTHERS = 64, 32  # of a block: its hashes and distances, a few MB, stay in a core's cache
+_VIDEOS, _OTHERS = 64, 32  # size of a block: its hashes and distances, a few MB, stay in a core's cache
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Two videos whose hashes are near.
+    """A pair of videos with near hashes.
 
     Args:
-        x: row of the video of which a window is near to the other.
-        y: row of the other.
-        bits: in which the hashes differ.
-        mirrored: whether the other is near when mirrored.
-        window: which of `WINDOWS`; the whole where frames are compared.
-        frames: of `x` and `y`, near each other; none where backgrounds are.
+        x: row of the first video, one window of which is near to the second.
+        y: row of the second video.
+        bits: number of bits in which the hashes differ.
+        mirrored: True if the second video is near when mirrored.
+        window: index into `WINDOWS`; 0, the whole picture, if frames are compared.
+        frames: the two frames, of `x` and `y`, that are near each other; None if backgrounds are compared.
     """
 
     x: int
@@ -76,17 +77,17 @@ def match(
     output: PathLike,
     threads: int,
 ) -> None:
-    """Find the pairs of all shards' videos that show the same.
+    """Find the near-duplicate pairs among the videos of all shards.
 
-    All hashes are held against all others, block by block: memory stays at the hashes themselves (0.9 kB per video) and
-    a few MB. Pairs of near hashes are verified on their pictures, which are read from disk as they are needed.
+    All hashes are compared with all others, block by block: memory use is the hashes themselves (0.9 kB per video) plus
+    a few MB. Pairs with near hashes are verified on their pictures, which are read from disk as needed.
 
     Args:
-        hashes: of `hashes.hash_shard`, by shard.
-        pictures: of `hashes.hash_shard`, by shard.
-        indices: of the decoded shards.
-        output: table of `SCHEMA`, sorted by ids.
-        threads: of the CPU.
+        hashes: arrays of hashes from `hashes.hash_shard`, by shard.
+        pictures: arrays of pictures from `hashes.hash_shard`, by shard.
+        indices: indices of the decoded shards.
+        output: output table of `SCHEMA`, sorted by ids.
+        threads: CPU threads to use.
     """
     ids: list[str] = []
     places: list[tuple[int, int]] = []
@@ -112,21 +113,21 @@ def match(
             | {"first_frame": first_frame, "second_frame": second_frame}
         )
     write_table(output, sorted(rows, key=lambda row: (row["first"], row["second"])), SCHEMA)
-    logger.info("%d videos: %d pairs show the same", len(ids), len(rows))
+    logger.info("%d videos: %d near-duplicate pairs", len(ids), len(rows))
 
 
 def find_pairs(hashes: Array, pictures_of: Any, threads: int = 1) -> list[dict[str, Any]]:
-    """Find pairs by their hashes and verify them.
+    """Find pairs by their hashes and verify them on the pictures.
 
     Args:
-        hashes: uint64 of (videos, windows + frames).
-        pictures_of: row of a video -> its pictures, `uint8` of (1 + frames, size, size).
-        threads: of the CPU.
+        hashes: hashes of all videos, uint64 (videos, windows + frames).
+        pictures_of: function from the row of a video to its pictures, `uint8` (1 + frames, size, size).
+        threads: CPU threads to use.
 
     Returns:
-        Per pair `x`, `y` (rows), `change`, `score`, `x_frame` and `y_frame`, as in `SCHEMA`.
+        For each pair `x`, `y` (rows), `change`, `score`, `x_frame` and `y_frame`, as in `SCHEMA`.
     """
-    clusters, partners = Clusters(len(hashes)), np.zeros(len(hashes), np.int64)
+    clusters, partners = DisjointSets(len(hashes)), np.zeros(len(hashes), np.int64)
     pairs: dict[tuple[int, int], dict[str, Any]] = {}
 
     def add(candidates: Sequence[Candidate]) -> None:
@@ -152,7 +153,7 @@ def find_pairs(hashes: Array, pictures_of: Any, threads: int = 1) -> list[dict[s
 
 
 def near_backgrounds(hashes: Array, first: int) -> Iterator[Candidate]:
-    """Candidates for the videos from `first` on, `_VIDEOS` of them, and all videos: of each pair the nearest window."""
+    """Compare `_VIDEOS` videos from `first` on with all videos; yield the nearest window of each candidate pair."""
     windows = hashes[first : first + _VIDEOS, : len(WINDOWS)]
     whole = hashes[:, 0]
     for start in range(0, len(whole), _OTHERS):
@@ -175,7 +176,7 @@ def near_backgrounds(hashes: Array, first: int) -> Iterator[Candidate]:
 
 
 def near_frames(hashes: Array, first: int) -> Iterator[Candidate]:
-    """Candidates for the videos from `first` on, `_VIDEOS` of them, and all later ones, by their frames."""
+    """Compare the frames of `_VIDEOS` videos from `first` on with those of all later videos; yield the candidates."""
     frames = hashes[:, len(WINDOWS) :]
     count = frames.shape[1]
     for start in range(first, len(frames), _OTHERS):
@@ -192,7 +193,7 @@ def near_frames(hashes: Array, first: int) -> Iterator[Candidate]:
 
 
 def verified(candidate: Candidate, x: Array, y: Array) -> dict[str, Any] | None:
-    """Look at the pictures of two videos; None where they do not show the same."""
+    """Compare the pictures of two videos; return the pair, or None if they are no near duplicates."""
     facts = {"x": candidate.x, "y": candidate.y}
     if candidate.frames:
         a, b = candidate.frames
@@ -214,21 +215,3 @@ def verified(candidate: Candidate, x: Array, y: Array) -> dict[str, Any] | None:
     if share < LEAST_SHARE or not (is_still(x) and is_still(y)):
         return None
     return facts | {"change": "background", "score": share}
-
-
-class Clusters:
-    """Sets of things that belong together, each of `count` in one of its own at first (Tarjan 1975)."""
-
-    def __init__(self, count: int) -> None:
-        self._leader = list(range(count))
-
-    def find(self, each: int) -> int:
-        """The set's least member."""
-        while self._leader[each] != each:
-            self._leader[each] = each = self._leader[self._leader[each]]
-        return each
-
-    def join(self, one: int, other: int) -> None:
-        """Make one set of two."""
-        low, high = sorted((self.find(one), self.find(other)))
-        self._leader[high] = low

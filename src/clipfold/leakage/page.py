@@ -1,4 +1,4 @@
-"""The audit as a page: what leaks, side by side, and what speaks for the groups."""
+"""Write the audit as a page: leaking pairs side by side, and the evidence for the groups."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from clipfold.storage.files import PathLike, open_array, read_json, read_table, replacing
 
 SHOWN = 60
-"""Pairs of each kind that the page shows at most; all are in `matches.parquet`."""
+"""Most pairs of each kind that the page shows; all pairs are in `matches.parquet`."""
 
 Row = Mapping[str, Any]
 
@@ -25,15 +25,15 @@ def write_page(
     indices: Sequence[PathLike],
     output: PathLike,
 ) -> None:
-    """Write the page; it needs no other file and no network.
+    """Write the page as one file that needs no other file and no network.
 
     Args:
-        audit: what was found, see `clipfold.leakage.audit`.
+        audit: JSON of the audit, see `clipfold.leakage.audit`.
         folds: table of the folds.
-        matches: table of the pairs of videos that show the same.
-        clips: the decoded view `clips` of all shards.
-        indices: of the same shards.
-        output: the page.
+        matches: table of the near-duplicate pairs.
+        clips: arrays of the view `clips`, by shard.
+        indices: indices of the same shards.
+        output: HTML file to write.
     """
     facts = read_json(audit)
     group = {row["id"]: row["group"] for row in read_table(folds, ["id", "group"]).to_pylist()}
@@ -62,11 +62,11 @@ def write_page(
 
 
 class Stills:
-    """Single frames of the decoded clips, without padding, as data URLs.
+    """Single frames of the stored clips, without padding, as data URLs.
 
     Args:
-        clips: arrays by shard.
-        indices: of the same shards.
+        clips: arrays of the view `clips`, by shard.
+        indices: indices of the same shards.
     """
 
     def __init__(self, clips: Sequence[PathLike], indices: Sequence[PathLike]) -> None:
@@ -79,7 +79,7 @@ class Stills:
         }
 
     def url(self, video: str, frame: int) -> str:
-        """A frame as a JPEG picture in an address of its own."""
+        """Return a frame as a JPEG picture in a data URL."""
         shard, row, (top, left, height, width) = self._place[video]
         picture = self._arrays[shard][row, frame, top : top + height, left : left + width]
         done, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 80])
@@ -97,7 +97,7 @@ def _shown(pair: Row, stills: Stills, group: Mapping[str, str], label: Mapping[s
 
 
 def _spread(rows: Sequence[Row]) -> list[Row]:
-    """Some of the rows, from the strongest to the weakest: the weakest are those to look at."""
+    """Choose at most `SHOWN` rows, from the strongest to the weakest: the weakest are the doubtful ones."""
     ordered = sorted(rows, key=lambda row: (-row["score"], row["first"], row["second"]))
     if len(ordered) <= SHOWN:
         return ordered

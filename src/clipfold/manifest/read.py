@@ -1,6 +1,6 @@
 """Read and check the manifest: a table with a row per video.
 
-Standard library only (a Parquet manifest needs pyarrow): every Snakemake start, also each cluster job's, runs this.
+Standard library only, since every Snakemake start runs this, also each cluster job's; a Parquet manifest needs pyarrow.
 """
 
 import csv
@@ -20,11 +20,11 @@ class Video:
     """A row of the manifest.
 
     Args:
-        id: unique name, the path as written where the manifest has no `id`.
-        path: the file, relative to the working directory or absolute.
-        label: the class.
-        group: what must not be torn apart by a split (source recording, person); the id where the manifest has none.
-        grouped: whether the manifest has one.
+        id: Unique name; the path as written where the manifest has no `id`.
+        path: Path of the file, relative to the working directory or absolute.
+        label: Class of the video.
+        group: Source recording, person or camera, which folds keep together; the id where the manifest has none.
+        grouped: Whether the manifest gives a group.
     """
 
     id: str
@@ -35,10 +35,10 @@ class Video:
 
 
 def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
-    """The manifest's path: absolute, or relative to the first folder that has it.
+    """Find the manifest: an absolute path, or relative to the first folder that has it.
 
     Raises:
-        ValueError: no manifest is set, or it is in none of the folders.
+        ValueError: No manifest is set, or none of the folders has it.
     """
     require(bool(manifest), "manifest", manifest, "name a CSV, TSV or Parquet file with the columns path,label")
     for folder in folders:
@@ -53,14 +53,14 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
 
     Args:
         manifest: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`) file; its paths are relative to it.
-        columns: names that the file has for `path`, `label`, `id` and `group`, where they differ.
+        columns: The file's names for `path`, `label`, `id` and `group`, where they differ.
 
     Returns:
         The videos, in the order of the rows.
 
     Raises:
-        ValueError: a column is missing or there twice, a cell is empty, badly quoted or not UTF-8, an id occurs twice
-            or is the group of others, or there are no rows; the message names the row or the column and the remedy.
+        ValueError: A column is missing or duplicated, a cell is empty, badly quoted or not UTF-8, an id occurs twice or
+            is the group of others, or there are no rows; the message names the row or the column, and the remedy.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
     folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
@@ -72,7 +72,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
         cell = {column: row.get(names[column], "") for column in COLUMNS}
         for column in REQUIRED:
             if not cell[column]:
-                require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill the cell in")
+                require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill in the cell")
         video = Video(
             id=cell["id"] or cell["path"],
             path=_join(folder, cell["path"]),
@@ -82,8 +82,8 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
         )
         if video.id in first_row:
             raise ValueError(
-                f"{manifest}, row {number}: id {video.id!r} is that of row {first_row[video.id]} too; "
-                "remove one of the rows or give each its own id in an id column"
+                f"{manifest}, row {number}: id {video.id!r} is also the id of row {first_row[video.id]}; "
+                "remove one of the rows, or give each its own id in an id column"
             )
         first_row[video.id] = number
         videos.append(video)
@@ -92,22 +92,22 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
     for video in videos:
         if not video.grouped and video.id in groups:
             raise ValueError(
-                f"{manifest}, row {first_row[video.id]}: it has no {names['group']}, and its id {video.id!r} is the "
-                "group of other rows: fill the cell in, or rename the group"
+                f"{manifest}, row {first_row[video.id]} has no {names['group']}, and its id {video.id!r} is the group "
+                "of other rows: fill in the cell, or rename the group"
             )
     return videos
 
 
 def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, list[str]]:
-    """Read what else a checked manifest says of its videos: all columns that are not in `COLUMNS`.
+    """Read the further columns of a checked manifest: all that are not in `COLUMNS`.
 
     Args:
-        manifest: as in `read_manifest`.
-        columns: as in `read_manifest`.
+        manifest: See `read_manifest`.
+        columns: See `read_manifest`.
 
     Returns:
-        Column -> text of each video, empty where the cell is; `id` is the first column, by which rows are sorted.
-        Columns keep the order of the file. Without other columns there is nothing.
+        Column -> text of each video, empty where the cell is empty. Rows are sorted by `id`, the first column; the
+        others keep the order of the file. Empty without further columns.
     """
     names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
     rows = sorted((row.get(names["id"]) or row[names["path"]], row) for _, row in _rows(manifest, names["path"]))
@@ -124,14 +124,14 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     """Read the manifest's column `split`, for the scheme `column`.
 
     Args:
-        manifest: as in `read_manifest`, and checked by it.
-        columns: as in `read_manifest`; may also say how `split` is called.
+        manifest: See `read_manifest`, which has checked it.
+        columns: See `read_manifest`; may also rename `split`.
 
     Returns:
         Id -> `train`, `val` or `test`.
 
     Raises:
-        ValueError: there is no such column, a cell is none of the three, or a class is not in `train` or in `test`.
+        ValueError: The column is missing, a cell is none of the three, or a class is missing from `train` or `test`.
     """
     names = {name: name for name in (*COLUMNS, "split")} | dict(columns or {})
     splits: dict[str, str] = {}
@@ -151,24 +151,28 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
         if missing:
             raise ValueError(
                 f"{manifest}: no row with label {', '.join(map(repr, missing))} has {split!r} in {names['split']}: "
-                "each class must be trained on and tested"
+                "each class needs videos to train and to test with"
             )
     return splits
 
 
 def check_classes(labels: Collection[str]) -> None:
-    """Raise where there is one class only: nothing can be told apart."""
+    """Raise if there is only one class.
+
+    Raises:
+        ValueError: There is only one class.
+    """
     if len(labels) < 2:
         raise ValueError(f"label is {next(iter(labels))!r} in every row: a classifier needs at least two classes")
 
 
 def is_address(path: str) -> bool:
-    """Whether a path is the address of a file in storage, such as `s3://bucket/clip.mp4`."""
+    """Return whether a path is an address in storage, such as `s3://bucket/clip.mp4`."""
     return "://" in path and path.partition("://")[0].isalnum()
 
 
 def _join(folder: str, path: str) -> str:
-    """What `str(Path(folder, path))` gives; for a hundred thousand paths that would take a second.
+    """Return `str(Path(folder, path))`, which would itself take a second for 100,000 paths.
 
     >>> _join("data/", "a/b.mp4"), _join("data/", "./a//b.mp4"), _join("data/", "/c.mp4")
     ('data/a/b.mp4', 'data/a/b.mp4', '/c.mp4')
@@ -186,18 +190,18 @@ def _check_header(
         if names[column] not in row:
             raise ValueError(
                 f"{manifest} has no column {names[column]!r} for {column}{why}, only {', '.join(row)}: "
-                f"add it, or say in the config how it is called (columns: {{{column}: NAME}})"
+                f"add it, or give its name in the config (columns: {{{column}: NAME}})"
             )
 
 
 def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their number as a text editor shows it: the line on which a row begins (the header is row 1).
+    """Yield rows with their number in a text editor: the line on which a row begins (the header is row 1).
 
-    Cells that are missing are empty. Blanks around a cell are not part of it, for 'fake ' would be another class, but
-    in the column `path` they are: files may be called so.
+    Missing cells are empty. Blanks around a cell are removed, since 'fake ' would be another class, except in the
+    column `path`: names of files may have them.
     """
     if manifest.suffix == ".parquet":
-        import pyarrow.parquet as pq  # heavy, and only here
+        import pyarrow.parquet as pq  # heavy, and needed only here
 
         table = pq.read_table(manifest).to_pylist()
         for number, row in enumerate(table, 2):
@@ -219,7 +223,7 @@ def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
                     raise ValueError(
                         f"{manifest}, row {number}: more cells than the header has; quote cells with commas"
                     )
-                if cells:  # else an empty line
+                if cells:  # otherwise an empty line
                     row = dict(zip_longest(header, cells, fillvalue=""))
                     yield number, {name: text if name == path else text.strip() for name, text in row.items()}
                 number = rows.line_num + 1
@@ -227,5 +231,5 @@ def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
         raise ValueError(f"{manifest} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
     except csv.Error as error:
         raise ValueError(
-            f"{manifest}, row {number}, cannot be read ({error}): close each quote, and double one inside a cell"
+            f"{manifest}, row {number}, cannot be read ({error}): close each quote, and double a quote inside a cell"
         ) from None

@@ -1,28 +1,31 @@
-"""Videos in shards, the unit of a data job. Standard library only."""
+"""Divide videos into shards, the unit of a data job. Standard library only."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from clipfold.checks import require
 from clipfold.manifest.read import Video
+from clipfold.storage.hashing import stable_hash
 
 
 def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
-    """Deal videos into shards by the hash of their ids.
+    """Divide videos into shards by the hash of their ids.
 
-    The shard `k-of-S` holds the ids whose hash modulo S is k, S a power of two. A shard that would exceed `capacity` is
-    split in two, the others stay: so adding a video changes one shard, whatever the number of videos
+    The shard `k-of-S` holds the ids whose hash modulo S is k; S is a power of two. A shard that would exceed `capacity`
+    is split in two while the others stay, so adding a video changes one shard, whatever the number of videos
     (extendible hashing, Fagin et al. 1979).
 
     Args:
-        videos: in any order; the outcome does not depend on it.
-        capacity: most videos in a shard, at least 1.
+        videos: Videos in any order; the result does not depend on it.
+        capacity: Most videos in a shard, at least 1.
 
     Returns:
-        Shard name -> its videos, sorted by id; names sorted.
+        Shard name -> its videos, sorted by id; names are sorted.
+
+    Raises:
+        ValueError: `capacity` is below 1.
     """
     require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
-    hashed = sorted((_hash(video.id), video.id, video) for video in videos)
+    hashed = sorted((stable_hash(video.id), video.id, video) for video in videos)
     shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
     return {name: sorted(shards[name], key=lambda v: v.id) for name in sorted(shards)}
 
@@ -37,7 +40,3 @@ def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator
         return
     for half in (k, k + modulus):
         yield from _split([r for r in rows if r[0] % (2 * modulus) == half], half, 2 * modulus, capacity)
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -1,1 +1,1 @@
-"""Architectures: one file each, listed in catalog.py."""
+"""Models: the catalog of architectures, their settings and what networks share."""

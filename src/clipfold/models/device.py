@@ -1,10 +1,10 @@
-"""How a network computes: where, how exactly, in which memory layout, compiled or not."""
+"""Set up how a network computes: device, precision, memory layout, compilation."""
 
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.utils.deterministic
@@ -15,13 +15,15 @@ from clipfold.models.network import ClipNetwork
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 
 def choose_device(settings: Mapping[str, Any], threads: int, local_rank: int = 0) -> torch.device:
-    """Take the graphics processor if there is one, and set what holds for the whole process."""
+    """Choose the GPU if there is one, and configure threads, determinism and TF32 for the whole process."""
     torch.set_num_threads(threads)
-    # Algorithms that have no deterministic variant are named in a warning rather than refused.
+    # Algorithms without a deterministic variant cause a warning, not an error.
     torch.use_deterministic_algorithms(settings["deterministic"], warn_only=True)
-    # Filling fresh memory is a help in finding faults, and takes time in every operation.
+    # Filling fresh memory helps debugging only, and slows down every operation.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if not torch.cuda.is_available():
         return torch.device("cpu")
@@ -32,34 +34,38 @@ def choose_device(settings: Mapping[str, Any], threads: int, local_rank: int = 0
 
 
 class Precision:
-    """Mixed precision (Micikevicius et al. 2018): where operations run in fewer bits, and the scaling that fp16 needs.
+    """Mixed precision (Micikevicius et al. 2018): autocasting, and the loss scaling that fp16 needs.
 
     Args:
-        wanted: `fp32`, `bf16` or `fp16`; what the device does not do well falls back with a warning.
-        device: where the network is.
+        wanted: `fp32`, `bf16` or `fp16`; falls back with a warning if the device does not support it.
+        device: Device of the network.
+
+    Attributes:
+        name: The precision in use.
+        scaler: Scales losses and gradients; does nothing except with fp16.
     """
 
     def __init__(self, wanted: str, device: torch.device) -> None:
         if wanted == "fp16" and device.type == "cpu":
-            logger.warning("precision fp16 needs a graphics processor: training in fp32")
+            logger.warning("precision fp16 needs a GPU: using fp32")
             wanted = "fp32"
         if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-            logger.warning("precision bf16 is not of this graphics processor: training in fp16")
+            logger.warning("this GPU does not support precision bf16: using fp16")
             wanted = "fp16"
         self.name = wanted
         self._device = device.type
         self.scaler = torch.amp.GradScaler(device.type, enabled=wanted == "fp16")
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Context of forward passes."""
+        """Return the context for forward passes."""
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(self._device, torch.bfloat16 if self.name == "bf16" else torch.float16)
 
 
 def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.device) -> None:
-    """Move a network to its device and make it compute as the settings say; names of its weights stay."""
-    # Clips are stored with channels last; weights in another layout would have each convolution reorder them.
+    """Move a network to its device and apply the settings for layout, checkpointing and compilation, in place."""
+    # Clips are stored with channels last; with weights in another layout, each convolution would reorder them.
     layout = torch.channels_last_3d if settings["channels_last"] else torch.contiguous_format
     for parameter in network.parameters():
         parameter.data = parameter.data.to(
@@ -69,16 +75,16 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
     if settings["checkpointing"]:
         stages = list(network.stages())
         if not stages:
-            logger.warning("checkpointing: this architecture has no stages to compute again, its activations are kept")
+            logger.warning("checkpointing: this architecture has no stages to recompute, so its activations are kept")
         for stage in stages:
             stage.forward = _recomputed(stage)
     if settings["compile"] != "none":
-        torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is, with a warning
+        torch._dynamo.config.suppress_errors = True  # code that cannot be compiled runs uncompiled, with a warning
         network.compile(mode=settings["compile"])
 
 
 def _recomputed(stage: nn.Module) -> Callable[..., Any]:
-    """Forward pass whose activations are computed again when they are needed (Chen et al. 2016)."""
+    """Wrap the forward pass so that its activations are recomputed when needed (Chen et al. 2016)."""
     contexts = partial(_contexts, stage)
     return partial(checkpoint, stage.forward, use_reentrant=False, context_fn=contexts)
 
@@ -89,7 +95,7 @@ def _contexts(stage: nn.Module) -> tuple[AbstractContextManager[Any], AbstractCo
 
 @contextmanager
 def _statistics_kept(stage: nn.Module) -> Any:
-    """Computing a stage again must not move the running statistics of its batch normalisations a second time."""
+    """Keep the running statistics of batch normalisations from being updated again while a stage is recomputed."""
     with ExitStack() as restore:
         for module in stage.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -100,8 +106,27 @@ def _statistics_kept(stage: nn.Module) -> Any:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on the device or the host."""
+    """Tell whether an error means that memory ran out, on the device or the host."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     signs = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def halving(run: Callable[[int], Result], batch: int) -> Result:
+    """Run with a batch size that is halved each time memory runs out.
+
+    Args:
+        run: Called with the number of clips per batch, until it succeeds.
+        batch: Clips per batch to start with.
+
+    Raises:
+        torch.OutOfMemoryError: A single clip does not fit; or another error of `is_out_of_memory`.
+    """
+    while True:
+        try:
+            return run(batch)
+        except (RuntimeError, MemoryError) as error:
+            if batch == 1 or not is_out_of_memory(error):
+                raise
+        batch //= 2

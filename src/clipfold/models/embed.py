@@ -1,5 +1,6 @@
-"""Embeddings of frames by an encoder that never changes: computed once, shared by all folds and models that use it."""
+"""Compute the frame embeddings of a frozen encoder once, for all folds and models that use it."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -8,26 +9,30 @@ import numpy as np
 import torch
 
 from clipfold.models.device import is_out_of_memory
-from clipfold.models.encoders import encoder
+from clipfold.models.encoders import ENCODERS, encoder
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
+from clipfold.models.weights import find_weights
 from clipfold.storage.files import ArrayWriter, PathLike, open_array
 
 logger = logging.getLogger(__name__)
 
+BATCH = 4
+"""Clips per forward pass of an encoder."""
+
 
 def embed_shard(
-    clips: PathLike, output: PathLike, settings: Mapping[str, Any], seed: int, threads: int, batch: int = 4
+    clips: PathLike, output: PathLike, settings: Mapping[str, Any], seed: int, threads: int, batch: int = BATCH
 ) -> None:
     """Embed the frames of every clip of a shard.
 
     Args:
-        clips: array, `uint8` of (clips, frames, size, size, 3).
-        output: array, float32 of (clips, frames, width).
+        clips: Array to read, `uint8` (clips, frames, size, size, 3).
+        output: Array to write, float32 (clips, frames, width).
         settings: `encoder`, `size`, `weights`, `download`.
-        seed: of random weights, where there are no others.
-        threads: of the CPU.
-        batch: clips at once; halved where memory runs out.
+        seed: Seed for random weights, used if `weights` is empty.
+        threads: CPU threads to use.
+        batch: Clips per forward pass; halved when memory runs out.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
@@ -50,3 +55,46 @@ def embed_shard(
                 writer.append(row)
             done += len(embeddings)
     logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], frames.width)
+
+
+def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the encoder of a model, with the SHA-256 digest of its weights file.
+
+    Args:
+        settings: `encoder`, `size`, `weights` of the model. Nothing is downloaded.
+
+    Returns:
+        These settings and `sha256`: None for random weights, or with a warning if the file is missing.
+    """
+    try:
+        digest = _digest(settings, download=False)
+    except ValueError as error:  # the embeddings may have been computed on another machine
+        logger.warning("the digest of the encoder's weights is not recorded: %s", error)
+        digest = None
+    return {name: settings[name] for name in ("encoder", "size", "weights")} | {"sha256": digest}
+
+
+def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Check that the weights of an encoder are those that a model was trained with.
+
+    Args:
+        settings: Settings of the model.
+        recorded: What `describe_encoder` returned when it was trained.
+
+    Raises:
+        ValueError: The file is missing or has changed.
+    """
+    found = _digest(settings, settings["download"])
+    if recorded["sha256"] not in (None, found):
+        raise ValueError(
+            f"weights is {settings['weights']!r}: the file has changed since the model was trained (its SHA-256 is "
+            f"{found}, not {recorded['sha256']}): restore the file, or train the model again"
+        )
+
+
+def _digest(settings: Mapping[str, Any], download: bool) -> str | None:
+    path = find_weights(settings["weights"], ENCODERS[settings["encoder"]][0], download)
+    if path is None:
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from clipfold.models.weights import find_weights, load_weights
 _PATCH, _PUBLISHED_SIZE = 16, 224
 _DEIT = "https://dl.fbaipublicfiles.com/deit/deit_{}.pth"
 
-# What DeiT's files, and the older ones of torchvision, call the parts of torchvision's ViT.
+# Names in DeiT's files, and in older files of torchvision -> names in torchvision's ViT.
 _NAMES = (
     (r"^cls_token$", "class_token"),
     (r"^pos_embed$", "encoder.pos_embedding"),
@@ -37,13 +37,13 @@ class FrameEncoder(nn.Module):
     """Maps frames to embeddings.
 
     Args (of `forward`):
-        frames: float (frames, 3, size, size), `(value / 255 - mean) / std`.
+        frames: Float (frames, 3, size, size), `(value / 255 - mean) / std`.
 
     Returns (of `forward`):
-        Float (frames, width).
+        Embeddings, float (frames, width).
     """
 
-    mean: ClassVar[Colour] = (0.485, 0.456, 0.406)  # of ImageNet
+    mean: ClassVar[Colour] = (0.485, 0.456, 0.406)  # ImageNet
     std: ClassVar[Colour] = (0.229, 0.224, 0.225)
 
     def __init__(self, network: nn.Module, width: int, stages: Iterable[nn.Module]) -> None:
@@ -53,7 +53,7 @@ class FrameEncoder(nn.Module):
         self._stages = tuple(stages)
 
     def stages(self) -> Iterator[nn.Module]:
-        """Its blocks, see `ClipNetwork.stages`."""
+        """Yield its blocks, see `ClipNetwork.stages`."""
         return iter(self._stages)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -62,24 +62,24 @@ class FrameEncoder(nn.Module):
 
 
 def encoder(name: str, size: int, weights: str, download: bool) -> FrameEncoder:
-    """Make an encoder.
+    """Build an encoder.
 
     Args:
-        name: one of `ENCODERS`.
-        size: edge of the frames in pixels.
-        weights: "" for random ones, or "pretrained" or a file, see `find_weights`.
-        download: whether published weights may be fetched.
+        name: One of `ENCODERS`.
+        size: Edge of the frames in pixels.
+        weights: "" for random weights, "pretrained" or a file, see `find_weights`.
+        download: Allow the download of published weights.
 
     Raises:
-        ValueError: the size does not suit the encoder, or there are no such weights.
+        ValueError: The encoder does not accept this size, or the weights are unavailable.
     """
     url, make = ENCODERS[name]
     return make(size, find_weights(weights, url, download))
 
 
 def _vit(width: int, heads: int, depth: int, size: int, path: Path | None) -> FrameEncoder:
-    """ViT with patches of 16 pixels (Dosovitskiy et al. 2021); the embedding is the class token's."""
-    require(size % _PATCH == 0, "size", size, f"use a multiple of {_PATCH} with a ViT, whose patches have that size")
+    """Build a ViT with patches of 16 pixels (Dosovitskiy et al. 2021); the embedding is the class token's."""
+    require(size % _PATCH == 0, "size", size, f"use a multiple of {_PATCH}, the size of a ViT's patches")
     make = partial(images.VisionTransformer, patch_size=_PATCH, num_layers=depth, num_heads=heads, hidden_dim=width)
     network = make(image_size=size, mlp_dim=4 * width)
     if path:
@@ -97,13 +97,13 @@ def _torchvision_name(key: str) -> str:
 
 
 def _vgg19(size: int, path: Path | None) -> FrameEncoder:
-    """VGG-19 (Simonyan & Zisserman 2015), with a global mean in place of its three large linear layers."""
-    require(size >= 32, "size", size, "use 32 or more with vgg19, which halves it five times")
+    """Build VGG-19 (Simonyan & Zisserman 2015), with a global mean instead of its three large linear layers."""
+    require(size >= 32, "size", size, "use 32 or more: vgg19 halves it five times")
     network = images.vgg19()
     if path:
         load_weights(network, path, skip="classifier.")
     layers, stages = list(network.features), []
-    while layers:  # one stage up to each pooling
+    while layers:  # a stage ends with its pooling
         end = 1 + next(i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d))
         stages.append(nn.Sequential(*layers[:end]))
         del layers[:end]
@@ -111,7 +111,7 @@ def _vgg19(size: int, path: Path | None) -> FrameEncoder:
 
 
 def _resnet18(size: int, path: Path | None) -> FrameEncoder:
-    """ResNet-18 (He et al. 2016)."""
+    """Build ResNet-18 (He et al. 2016)."""
     network = images.resnet18()
     if path:
         load_weights(network, path, skip="fc.")
@@ -121,9 +121,9 @@ def _resnet18(size: int, path: Path | None) -> FrameEncoder:
 
 
 def _mobilenet_v3(make: Callable[..., images.MobileNetV3], width: int, size: int, path: Path | None) -> FrameEncoder:
-    """MobileNetV3 (Howard et al. 2019)."""
-    # Its published momentum, 0.01, is for millions of steps. Even so, random weights give such small values that
-    # running statistics take some 80 steps to be of use.
+    """Build MobileNetV3 (Howard et al. 2019)."""
+    # The published momentum, 0.01, suits millions of steps. Even with 0.1, random weights give such small values that
+    # the running statistics need some 80 steps to become useful.
     network = make(norm_layer=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.1))
     if path:
         load_weights(network, path, skip="classifier.")
@@ -131,9 +131,9 @@ def _mobilenet_v3(make: Callable[..., images.MobileNetV3], width: int, size: int
     return FrameEncoder(network, width, network.features)
 
 
-# Of each the published weights, and what makes it.
+# Name -> address of the published weights, function that builds the encoder.
 ENCODERS: dict[str, tuple[str | None, Callable[[int, Path | None], FrameEncoder]]] = {
-    "vit_micro": (None, partial(_vit, 192, 3, 4)),  # a third of vit_tiny, for machines without a graphics processor
+    "vit_micro": (None, partial(_vit, 192, 3, 4)),  # a third of vit_tiny's depth, for machines without a GPU
     "vit_tiny": (_DEIT.format("tiny_patch16_224-a1311bcf"), partial(_vit, 192, 3, 12)),
     "vit_small": (_DEIT.format("small_patch16_224-cd65a155"), partial(_vit, 384, 6, 12)),
     "vit_b_16": (images.ViT_B_16_Weights.DEFAULT.url, partial(_vit, 768, 12, 12)),

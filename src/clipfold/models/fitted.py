@@ -1,4 +1,4 @@
-"""Fitted scikit-learn models as files that hold no code, by skops."""
+"""Store fitted scikit-learn models with skops, in files that hold no code."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from clipfold.storage.files import PathLike, replacing
+import numpy as np
 
-# What saved models hold that skops does not know to be harmless, but is: none of it runs code of the file.
+from clipfold.storage.files import Array, PathLike, replacing
+
+# Types in our models that skops does not trust by itself; none of them runs code from the file.
 TRUSTED = (
     "clipfold.models.architectures.feature_mlp.BalancedMLP",
     "clipfold.models.architectures.gradient_boosting.columns_with_values",
@@ -20,11 +22,11 @@ TRUSTED = (
 
 
 class _NoTorch(MetaPathFinder):
-    """Finds no PyTorch, whether there is one or not."""
+    """Hides PyTorch from imports."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if fullname == "torch":
-            raise ModuleNotFoundError("not wanted here", name=fullname)
+            raise ModuleNotFoundError("hidden while skops is imported", name=fullname)
 
 
 @contextmanager
@@ -37,14 +39,14 @@ def _without_torch() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-# To list all estimators, skops has every package of scikit-learn imported, its bridge to PyTorch among them: two
-# seconds and 600 MB for each job, and for nothing.
+# To list all estimators, skops imports every module of scikit-learn, including its bridge to PyTorch: two seconds and
+# 600 MB in each job, for nothing.
 with _without_torch():
     import skops.io
 
 
 def write_fitted(path: PathLike, model: Any) -> None:
-    """Write a fitted scikit-learn estimator in the format of skops; only a whole file takes the path."""
+    """Write a fitted scikit-learn estimator in the skops format; the file appears only when complete."""
     with replacing(path) as file:
         file.write(skops.io.dumps(model))
 
@@ -53,6 +55,22 @@ def read_fitted(path: PathLike) -> Any:
     """Read what `write_fitted` wrote.
 
     Raises:
-        TypeError: the file holds types that are not trusted, by skops or in `TRUSTED`.
+        TypeError: The file holds types that are neither trusted by skops nor in `TRUSTED`.
     """
     return skops.io.loads(Path(path).read_bytes(), trusted=list(TRUSTED))
+
+
+def class_probabilities(model: Any, x: Array, classes: int) -> Array:
+    """Predict with a fitted classifier.
+
+    Args:
+        model: A classifier whose `classes_` are class indices.
+        x: float (videos, columns).
+        classes: Number of all classes; those that were not in the training data get probability 0.
+
+    Returns:
+        float64 (videos, classes); rows sum to 1.
+    """
+    probabilities = np.zeros((len(x), classes))
+    probabilities[:, model.classes_] = model.predict_proba(x)
+    return probabilities

@@ -1,4 +1,4 @@
-"""A network that encodes each frame by itself, then looks at the embeddings in their order."""
+"""A network that encodes each frame separately, then processes the sequence of embeddings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -11,13 +11,13 @@ from clipfold.models.network import ClipNetwork, Colour
 
 
 class FrameNetwork(ClipNetwork):
-    """An encoder on each frame, then a temporal part; the first is the backbone.
+    """An encoder for each frame, the backbone, followed by a temporal module.
 
-    Where the encoder is frozen, its embeddings can be computed once: `temporal(embed(clips))` are the logits.
+    The embeddings of a frozen encoder can be computed once: `temporal(embed(clips))` gives the logits.
 
     Args:
-        encoder: maps frames to embeddings.
-        temporal: maps embeddings, float (batch, frames, width), to logits.
+        encoder: Maps frames to embeddings.
+        temporal: Maps embeddings, float (batch, frames, width), to logits.
     """
 
     mean: ClassVar[Colour] = FrameEncoder.mean
@@ -35,7 +35,7 @@ class FrameNetwork(ClipNetwork):
         return self.encoder.stages()
 
     def embed(self, clips: Tensor) -> Tensor:
-        """Map clips, as `forward` takes them, to embeddings: float (batch, frames, width)."""
+        """Map clips, shaped as for `forward`, to embeddings: float (batch, frames, width)."""
         frames = clips.transpose(1, 2)
         embeddings: Tensor = self.encoder(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         return embeddings
@@ -49,7 +49,7 @@ class FrameNetwork(ClipNetwork):
 def build(
     settings: Mapping[str, Any], classes: int, temporal: Callable[[Mapping[str, Any], int, int], nn.Module]
 ) -> FrameNetwork:
-    """Make the network: the encoder that the settings name, and the architecture's `temporal` of its width."""
-    with torch.random.fork_rng(devices=[]):  # the temporal part begins as it does on embeddings that are there already
+    """Build the network: the encoder in the settings, and the architecture's `temporal` module for its width."""
+    with torch.random.fork_rng(devices=[]):  # the temporal module starts as it does on precomputed embeddings
         frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
     return FrameNetwork(frames, temporal(settings, frames.width, classes))

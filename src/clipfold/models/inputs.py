@@ -1,29 +1,30 @@
-"""What a network is shown: stored clips become floats on the device, where that costs least."""
+"""Turn stored clips into the input of a network, on the device, and its output into probabilities."""
 
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from clipfold.models.network import ClipNetwork, Colour
+from clipfold.models.device import Precision
+from clipfold.models.network import ClipNetwork, Colour, class_logits
 
 
 def unit(clips: Tensor) -> Tensor:
-    """Stored clips, `uint8` (batch, frames, size, size, 3), as float (batch, 3, frames, size, size) in [0, 1]."""
+    """Convert clips from `uint8` (batch, frames, size, size, 3) to float (batch, 3, frames, size, size) in [0, 1]."""
     return clips.permute(0, 4, 1, 2, 3).float() / 255
 
 
 def normalised(network: ClipNetwork, clips: Tensor) -> Tensor:
-    """Subtract the mean and divide by the standard deviation that the network wants."""
+    """Subtract the mean and divide by the standard deviation that the network was designed for."""
     mean, std = (torch.tensor(value, device=clips.device)[:, None, None, None] for value in (network.mean, network.std))
     return (clips - mean) / std
 
 
 def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
-    """What a network takes, from clips or embeddings as they are stored."""
+    """Convert stored clips or embeddings to what a network takes."""
     if clips.dtype != torch.uint8:
         return clips.float()
-    # In the order that pixels are stored in, and in place, this takes a quarter of the time of `normalised` on a CPU.
+    # In the stored order of pixels, and in place, this takes a quarter of the time of `normalised` on a CPU.
     width = clips.shape[3]
     factor, shift = _line(network.mean, network.std, width, clips.device)
     lines = clips.flatten(3).float().mul_(factor).add_(shift)
@@ -32,7 +33,7 @@ def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _line(mean: Colour, std: Colour, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Factor and shift of a line of pixels, (width * 3,); copied to the device once, not at each step."""
+    """Build the factor and shift of a line of pixels, (width * 3,); copied to the device once, not in each step."""
     with torch.inference_mode(False):
         factor = torch.tensor([1 / (255 * s) for s in std], device=device).repeat(width)
         shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device).repeat(width)
@@ -40,6 +41,23 @@ def _line(mean: Colour, std: Colour, width: int, device: torch.device) -> tuple[
 
 
 def forward(network: ClipNetwork, inputs: Tensor, boxes: Tensor) -> Tensor:
-    """Logits, with the boxes where the network wants them."""
+    """Compute the logits, passing the content boxes to networks that take them."""
     logits: Tensor = network(inputs, boxes) if network.takes_boxes else network(inputs)
     return logits
+
+
+def class_probabilities(network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision) -> Tensor:
+    """Predict one batch.
+
+    Args:
+        network: In evaluation mode, on the device of the batch.
+        clips: Clips as stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
+        boxes: Content box of each clip, int64 (batch, 4).
+        precision: Precision of the forward pass.
+
+    Returns:
+        float32 (batch, classes); rows sum to 1.
+    """
+    with precision.autocast():
+        logits = forward(network, as_input(network, clips), boxes)
+    return class_logits(logits.float()).softmax(dim=1)

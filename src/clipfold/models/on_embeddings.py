@@ -1,4 +1,4 @@
-"""A network on embeddings of frames that were computed once. It needs no encoder, so it loads none."""
+"""A network on precomputed embeddings of frames, without the encoder."""
 
 from torch import Tensor, nn
 
@@ -6,10 +6,10 @@ from clipfold.models.network import ClipNetwork
 
 
 class OnEmbeddings(ClipNetwork):
-    """The temporal part alone, on embeddings that were computed once; its weights keep the names of the whole.
+    """The temporal module alone, on precomputed embeddings; its weights have the same names as in the whole network.
 
     Args:
-        temporal: maps embeddings, float (batch, frames, width), to logits.
+        temporal: Maps embeddings, float (batch, frames, width), to logits.
     """
 
     def __init__(self, temporal: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""What residual networks on clips share (He et al. 2016, over space and time)."""
+"""Building blocks of residual networks on clips (He et al. 2016, over space and time)."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ Kernel = tuple[int, int, int]
 class Residual(nn.Module):
     """ReLU of a branch plus a shortcut, float (batch, channels, frames, height, width) in and out.
 
-    The branch counts nothing at first: training starts from the shortcuts alone (Goyal et al. 2017, section 5.1).
+    The branch starts at zero, so that training starts from the shortcuts alone (Goyal et al. 2017, section 5.1).
 
     Args:
-        branch: layers, of which the last is a batch normalisation.
-        shortcut: gives the input the shape of what the branch returns; nothing where it has that shape.
+        branch: Layers; the last is a batch normalisation.
+        shortcut: Projects the input to the shape of the branch's output; the identity by default.
     """
 
     def __init__(self, branch: nn.Sequential, shortcut: nn.Module | None = None) -> None:
@@ -33,14 +33,14 @@ class Residual(nn.Module):
 
 
 def convolution(inputs: int, channels: int, kernel: Kernel, stride: int = 1, groups: int = 1) -> nn.Conv3d:
-    """A convolution that keeps all frames, made for a batch normalisation behind it.
+    """Build a convolution that keeps all frames, without bias because a batch normalisation follows.
 
     Args:
-        inputs: channels in.
-        channels: channels out.
-        kernel: frames, height, width; odd.
-        stride: in space; never in time.
-        groups: of channels; as many as channels is depthwise.
+        inputs: Input channels.
+        channels: Output channels.
+        kernel: Frames, height, width; odd numbers.
+        stride: Stride in space; it is 1 in time.
+        groups: Groups of channels; as many as there are channels make it depthwise.
     """
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     made = nn.Conv3d(inputs, channels, kernel, (1, stride, stride), padding, groups=groups, bias=False)
@@ -49,7 +49,7 @@ def convolution(inputs: int, channels: int, kernel: Kernel, stride: int = 1, gro
 
 
 def projection(inputs: int, channels: int, stride: int, normalised: bool = True) -> nn.Sequential:
-    """A shortcut between unequal shapes."""
+    """Build a shortcut between different shapes."""
     layers: dict[str, nn.Module] = {"conv": convolution(inputs, channels, (1, 1, 1), stride)}
     if normalised:
         layers["norm"] = nn.BatchNorm3d(channels)
@@ -57,12 +57,12 @@ def projection(inputs: int, channels: int, stride: int, normalised: bool = True)
 
 
 def sequence(**layers: nn.Module) -> nn.Sequential:
-    """Layers one after the other, by name."""
+    """Chain layers by name."""
     return nn.Sequential(OrderedDict(layers))
 
 
 def classifier(features: int, classes: int) -> nn.Linear:
-    """The last layer, at first nearly without an opinion."""
+    """Build the last layer, with small weights: the first predictions are near chance."""
     made = nn.Linear(features, outputs(classes))
     nn.init.normal_(made.weight, std=0.01)
     nn.init.zeros_(made.bias)
@@ -70,11 +70,11 @@ def classifier(features: int, classes: int) -> nn.Linear:
 
 
 def published_name(key: str, parts: Sequence[tuple[str, str]]) -> str:
-    """What a residual network calls a parameter of a file that PyTorchVideo published.
+    """Translate a parameter's name in a file that PyTorchVideo published to the name in our network.
 
     Args:
-        key: as in the file; a key of our own stays as it is.
-        parts: replaced besides those that all their networks share: theirs, ours.
+        key: Name in the file; our own names stay as they are.
+        parts: Pairs (theirs, ours) to replace, besides those that all their networks share.
     """
     shared = [
         (".res_blocks.", "."),

@@ -1,4 +1,4 @@
-"""What the models on features share."""
+"""Preprocessing shared by models on features."""
 
 from sklearn.base import BaseEstimator
 from sklearn.impute import SimpleImputer
@@ -7,5 +7,5 @@ from sklearn.preprocessing import StandardScaler
 
 
 def standardised(classifier: BaseEstimator) -> Pipeline:
-    """Fill missing values with the column's median, scale to unit variance, classify; all fitted on training data."""
+    """Build a pipeline, fitted on training data alone: impute medians, scale to unit variance, classify."""
     return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), classifier)

@@ -1,4 +1,4 @@
-"""What the networks that torchvision has for video share: theirs is the encoder, the last layer is ours."""
+"""The base of networks on clips from torchvision: their encoder, our last layer."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,14 +8,14 @@ from clipfold.models.network import ClipNetwork, outputs
 
 
 class VideoNetwork(ClipNetwork):
-    """An encoder of whole clips and a linear layer.
+    """An encoder of whole clips, followed by a linear layer.
 
     Args:
-        encoder: maps clips, float (batch, 3, frames, size, size), to embeddings, float (batch, width); the backbone.
-        stages: its blocks, see `ClipNetwork.stages`.
-        width: of an embedding.
-        classes: number of classes.
-        dropout: probability, before the last layer.
+        encoder: The backbone; maps clips, float (batch, 3, frames, size, size), to embeddings, float (batch, width).
+        stages: Blocks of the encoder, see `ClipNetwork.stages`.
+        width: Width of an embedding.
+        classes: Number of classes.
+        dropout: Probability before the last layer.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""The report: one page that says what may be claimed, and shows what it rests on."""
+"""Write the report: one page with the results, their uncertainty and the evidence for them."""

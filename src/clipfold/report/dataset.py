@@ -1,4 +1,4 @@
-"""What the report says of the data: where every video went, what the classes look like, how the folds are made."""
+"""Summarise the data for the report: accounting of every video, classes, and folds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,17 +12,17 @@ SPLITS = ("train", "val", "test")
 def account(
     manifest: pd.Series, predictions: pd.DataFrame, quarantine: pd.Series, untested: pd.Series
 ) -> dict[str, Any]:
-    """Check that every row of the manifest was predicted by each model, quarantined, or in no test part.
+    """Check that every row of the manifest was predicted by each model, quarantined, or assigned to no test split.
 
     Args:
-        manifest: ids.
-        predictions: `id` and `model`, a row per prediction.
-        quarantine: ids.
-        untested: ids that were dealt into no test part.
+        manifest: Ids of the manifest.
+        predictions: `id` and `model`, one row per prediction.
+        quarantine: Ids of quarantined videos.
+        untested: Ids of videos assigned to no test split.
 
     Returns:
-        `rows`, `predicted`, `quarantined` and `untested`, which add up if it is so (`adds_up`); else the ids that are
-        in none of them (`lost`) and those that are in two or in no manifest (`surplus`).
+        Counts `rows`, `predicted`, `quarantined` and `untested`; `adds_up`, true if every row is in exactly one of
+        them; `lost`, ids in none of them; and `surplus`, ids in several of them or not in the manifest.
     """
     by_model = predictions.groupby("model")["id"].agg(set)
     predicted, out, kept = set.intersection(*by_model), set(quarantine), set(untested)
@@ -36,15 +36,15 @@ def account(
 
 
 def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]:
-    """Summarise the usable videos of each class, and of all (`label` None).
+    """Summarise the usable videos of each class, and of all classes together (`label` None).
 
     Args:
-        probed: `COLUMNS`, a row per video of the manifest.
-        videos: the table of the folds.
+        probed: `COLUMNS`, one row per video of the manifest.
+        videos: Table of the folds.
 
     Returns:
-        Per class counts of `rows`, `videos` and `groups`; median, least and most of `duration`, `frames`, `fps`,
-        `width` and `height`; the share of videos by `codec`; the share with `vfr` and with `audio`.
+        Per class, counts of `rows`, `videos` and `groups`; median, minimum and maximum of `duration`, `frames` and
+        `fps`; shares of the most frequent `sizes` and `codecs`; and the shares of videos with `vfr` and `audio`.
     """
     used = videos.drop_duplicates("id").set_index("id")
     usable = probed[probed.id.isin(used.index)]
@@ -71,7 +71,7 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
 
 
 def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
-    """The audit of the folds, with nothing where an audit did not look for it; see `leakage.audit`."""
+    """Fill in empty results for checks that an audit does not have; see `leakage.audit`."""
     groups: dict[str, Any] = {"source": "manifest"}
     near: dict[str, Any] = {"pairs": None, "across_groups": 0, "other_labels": 0, "across_splits": []}
     return {
@@ -86,7 +86,7 @@ def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shares(values: pd.Series, most: int = 3) -> list[tuple[str, float]]:
-    """The most frequent values with their shares, and how many others there are.
+    """Return the most frequent values with their shares, and the remaining ones as a count.
 
     >>> shares(pd.Series(["a", "b", "a", "c"]), most=2)
     [('a', 0.5), ('b', 0.25), ('1 other', 0.25)]
@@ -98,21 +98,21 @@ def shares(values: pd.Series, most: int = 3) -> list[tuple[str, float]]:
 
 
 def by_fold(videos: pd.DataFrame) -> list[dict[str, Any]]:
-    """Count what is in each part of each fold.
+    """Count the videos of each split of each fold.
 
     Returns:
-        Per fold (`fold`) and split (`split`), `videos`, `groups`, and `classes`: the number of videos by class.
+        Per `fold` and `split`: `videos`, `groups`, and `classes` (class -> number of videos).
     """
     classes = sorted(videos.label.unique())
     return [
         {
             "fold": fold,
             "split": split,
-            "videos": len(part),
-            "groups": part.group.nunique(),
-            "classes": {name: int((part.label == name).sum()) for name in classes},
+            "videos": len(rows),
+            "groups": rows.group.nunique(),
+            "classes": {name: int((rows.label == name).sum()) for name in classes},
         }
         for fold in sorted(videos.fold.unique())
         for split in SPLITS
-        for part in [videos[(videos.fold == fold) & (videos.split == split)]]
+        for rows in [videos[(videos.fold == fold) & (videos.split == split)]]
     ]

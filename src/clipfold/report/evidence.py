@@ -1,21 +1,21 @@
-"""What models looked at, as the page shows it."""
+"""Prepare the explanations of the models for the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clipfold.report.videos import embedded
+from clipfold.report.videos import embed
 from clipfold.storage.files import PathLike, read_table
 
 
 def read(explanations: Mapping[str, PathLike], models: Sequence[str]) -> dict[str, Any]:
-    """Sort what was found by its kind.
+    """Read the explanations, separated by kind.
 
     Args:
-        explanations: model -> table of `explain.on_clips.SCHEMA` or `explain.on_features.SCHEMA`.
-        models: in the order to show.
+        explanations: Model name -> table with schema `explain.on_clips.SCHEMA` or `explain.on_features.SCHEMA`.
+        models: Names of the models in display order.
 
     Returns:
-        `saliency`: model -> clips with their `strip`; `importance`: model -> features, the most important first.
+        `saliency`: model -> clips with their `filmstrip`; `importance`: model -> features, most important first.
     """
     saliency, importance = {}, {}
     for model in models:
@@ -24,7 +24,7 @@ def read(explanations: Mapping[str, PathLike], models: Sequence[str]) -> dict[st
             rows = table.to_pylist()
             if "picture" in table.column_names:
                 saliency[model] = [
-                    row | {"strip": embedded(*(row[key] for key in ("picture", "frames", "width", "height")))}
+                    row | {"filmstrip": embed(*(row[key] for key in ("picture", "frames", "width", "height")))}
                     for row in rows
                 ]
             else:

@@ -1,4 +1,4 @@
-"""From facts to the page: the templates, styles and script of `page/` as one file that asks for nothing else."""
+"""Render the page from the templates, styles and script in `page/`, as one self-contained file."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parent / "page"
 
 
 def render(facts: Mapping[str, Any]) -> str:
-    """Fill in the templates; whatever came from outside is escaped."""
+    """Fill in the templates; all outside text is escaped."""
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -25,12 +25,12 @@ def render(facts: Mapping[str, Any]) -> str:
 
 
 def svg(figure: str) -> Markup:
-    """One of our own figures, which matplotlib has escaped, as part of a page."""
+    """Mark one of our own figures, already escaped by matplotlib, as safe to embed."""
     return Markup(re.sub(r"^.*?(?=<svg )", "", figure, flags=re.DOTALL))
 
 
 def number(value: float, digits: int = 3, sign: str = "") -> str:
-    r"""Write a number, a true minus sign and a dash for NaN included.
+    r"""Format a number, with a true minus sign and a dash for NaN.
 
     >>> number(1234.5), number(-0.25) == "\N{MINUS SIGN}0.250"
     ('1,234.500', True)
@@ -39,11 +39,11 @@ def number(value: float, digits: int = 3, sign: str = "") -> str:
 
 
 signed = partial(number, sign="+")
-"""Write a difference: as `number`, with a plus sign too."""
+"""Format a difference like `number`, with a sign in any case."""
 
 
 def chance(p: float) -> str:
-    """Write a p-value.
+    """Format a p-value.
 
     >>> chance(0.0421), chance(0.0002)
     ('0.042', '< 0.001')
@@ -52,7 +52,7 @@ def chance(p: float) -> str:
 
 
 def share(value: float) -> str:
-    r"""Write a share as per cent.
+    r"""Format a share as a percentage.
 
     >>> share(0.256)
     '26\xa0%'
@@ -61,7 +61,7 @@ def share(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Write a time span in the two units that matter.
+    """Format a duration in its two largest units.
 
     >>> [seconds(v) for v in (2.34, 95, 7260)]
     ['2.3 s', '1 min 35 s', '2 h 01 min']

@@ -1,4 +1,4 @@
-"""The tables of scores as the page shows them."""
+"""Prepare the tables of scores for the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,29 +8,32 @@ import pandas as pd
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries."""
+    """Convert rows to dictionaries."""
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
-# What the comparison has where baselines were trained beside the models.
+# Defaults for comparisons without baselines.
 _WITHOUT_SHORTCUT = {"shortcut": False, "better_shortcut": ""} | dict.fromkeys(
     ("over_shortcut", "over_shortcut_low", "over_shortcut_high"), np.nan
 )
 
 
 def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of the comparison, with the spread over folds.
+    """Add the spread over folds to the rows of the comparison.
 
     Args:
-        compared: table of `evaluation.comparison.COMPARISON`, best first.
-        scores: table of `evaluation.measure.SCHEMA`.
+        compared: Table with schema `evaluation.comparison.COMPARISON`, best first.
+        scores: Table with schema `evaluation.measure.SCHEMA`.
+
+    Returns:
+        The rows of `compared` with `folds`: `mean`, `sd` and `count`.
     """
     metric, by_fold = str(compared["metric"][0]), scores[scores.decision != "val"]
     return [_WITHOUT_SHORTCUT | row | {"folds": _folds(by_fold, row["model"], metric)} for row in records(compared)]
 
 
 def axis(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The scale that all intervals are drawn on: from a round number below them up to 1.
+    """Choose the axis for all intervals: from a round number below them up to 1.
 
     Returns:
         `low`, `high` and `ticks`.
@@ -46,12 +49,15 @@ def axis(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def metrics(scores: pd.DataFrame, models: Sequence[str], decision: str) -> list[dict[str, Any]]:
-    """Per model, all pooled metrics; macro recall is left out, for it is balanced accuracy.
+    """List the pooled metrics of each model, without macro recall, which equals balanced accuracy.
 
     Args:
-        scores: table of `evaluation.measure.SCHEMA`.
-        models: in the order to show.
-        decision: `argmax` (and what needs no decision) or `val`.
+        scores: Table with schema `evaluation.measure.SCHEMA`.
+        models: Names of the models in display order.
+        decision: `argmax`, which includes metrics that need no decision, or `val`.
+
+    Returns:
+        Per model with such metrics, `model` and `values`: rows of `scores` with `folds`, as in `comparison`.
     """
     wanted = ("", "argmax") if decision == "argmax" else (decision,)
     pooled = scores[(scores.scope == "pooled") & (scores["class"] == "") & (scores.metric != "macro_recall")]
@@ -70,7 +76,7 @@ def metrics(scores: pd.DataFrame, models: Sequence[str], decision: str) -> list[
 
 
 def per_class(scores: pd.DataFrame, models: Sequence[str]) -> list[dict[str, Any]]:
-    """Per model and class, its metrics by name, at the most probable class."""
+    """List the metrics of each model and class, by name, at the most probable class."""
     pooled = scores[(scores.scope == "pooled") & (scores["class"] != "") & (scores.decision != "val")]
     return [
         {"model": model, "class": name, "values": {row["metric"]: row for row in records(table)}}
@@ -80,6 +86,6 @@ def per_class(scores: pd.DataFrame, models: Sequence[str]) -> list[dict[str, Any
 
 
 def _folds(scores: pd.DataFrame, model: str, metric: str) -> dict[str, float]:
-    """Mean and standard deviation over folds; folds without a value are left out."""
+    """Compute mean and standard deviation over the folds that have a value."""
     values = scores.value[(scores.model == model) & (scores.metric == metric) & scores.scope.str.startswith("fold-")]
     return {"mean": values.mean(), "sd": values.std(), "count": values.count()}

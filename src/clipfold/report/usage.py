@@ -1,4 +1,4 @@
-"""What the run cost: time, memory and an estimate of the energy, by stage."""
+"""Summarise the resource usage of the run by stage: time, memory and estimated energy."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,27 +11,28 @@ from clipfold.storage.files import PathLike
 
 
 def stages(benchmarks: PathLike, gpu_seconds: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Add up Snakemake's benchmark files by stage: the first folder, or the file's own name without one.
+    """Add up Snakemake's benchmark files by stage, named after the top-level folder or file.
 
     Args:
-        benchmarks: folder of `.tsv` files, at any depth; may be missing.
-        gpu_seconds: stage -> seconds of graphics processors, for those that used any.
+        benchmarks: Folder of `.tsv` files, at any depth; may be missing.
+        gpu_seconds: Stage -> GPU seconds, for stages that used a GPU.
 
     Returns:
-        Per stage `stage`, `jobs`, `seconds`, `cpu_seconds`, `memory_mb` (the largest of any job) and `energy_wh`, a
-        rough figure from the time that cores and graphics processors worked; longest first. What was not measured is
-        NaN.
+        Per stage, longest first: `stage`, `jobs`, `seconds`, `cpu_seconds`, `memory_mb` (maximum over jobs) and
+        `energy_wh`, a rough estimate from busy CPU and GPU time. Values that were not measured are NaN.
     """
     root = Path(benchmarks)
-    parts = []
+    tables = []
     for path in sorted(root.rglob("*.tsv")):
         stage = path.relative_to(root).parts[0].removesuffix(".tsv")
-        if stage != "report" and path.stat().st_size:  # this page cannot know its own; one there is of an older run
+        if (
+            stage != "report" and path.stat().st_size
+        ):  # the report cannot know its own usage; a file is from an older run
             table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-            parts.append(table.reindex(columns=["s", "cpu_time", "max_rss"]).assign(stage=stage))
-    if not parts:
+            tables.append(table.reindex(columns=["s", "cpu_time", "max_rss"]).assign(stage=stage))
+    if not tables:
         return []
-    jobs = pd.concat(parts).astype({"s": float, "cpu_time": float, "max_rss": float}).groupby("stage")
+    jobs = pd.concat(tables).astype({"s": float, "cpu_time": float, "max_rss": float}).groupby("stage")
     rows = [
         {
             "stage": stage,
@@ -47,7 +48,7 @@ def stages(benchmarks: PathLike, gpu_seconds: Mapping[str, float]) -> list[dict[
 
 
 def total(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """All stages as one: sums, and the largest memory of any job; NaN where nothing was measured."""
+    """Total over all stages: sums, and the maximum memory of any job; NaN if nothing was measured."""
     table = pd.DataFrame(stages, columns=["seconds", "cpu_seconds", "memory_mb", "energy_wh"], dtype=float)
     return {str(name): table[name].max() if name == "memory_mb" else table[name].sum(min_count=1) for name in table}
 

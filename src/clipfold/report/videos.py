@@ -1,4 +1,4 @@
-"""What the page says of single videos: a table of all, and pictures of those that the models got wrong."""
+"""Prepare single videos for the report: a table of all videos, and a gallery of errors."""
 
 import base64
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 
 from clipfold.clips.filmstrip import FRAMES, content, encode_filmstrip
 from clipfold.clips.reader import Clips
-from clipfold.evaluation.errors import confident_errors, judged
+from clipfold.evaluation.errors import add_outcome, confident_errors
 from clipfold.storage.files import Array, PathLike, open_array
 
 PER_MODEL = 6
@@ -17,24 +17,24 @@ MOST = 60
 
 
 def mean_over_repeats(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """One row per model and video, `judged`: a video that is tested in several repeats has their mean."""
+    """Average predictions over repeats; returns one row per model and video, with `errors.add_outcome`."""
     columns = [f"p_{name}" for name in classes]
     means = predictions.groupby(["model", "id"], sort=False)[columns].mean()
     facts = predictions.drop_duplicates(["model", "id"]).set_index(["model", "id"])[["label", "group", "fold"]]
-    return judged(facts.join(means).reset_index(), classes)
+    return add_outcome(facts.join(means).reset_index(), classes)
 
 
 def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
-    """All videos, small enough for thousands: names as indices, probabilities in thousandths.
+    """Encode all videos compactly, for thousands of them: names as indices, probabilities in thousandths.
 
     Args:
-        predictions: from `mean_over_repeats`.
-        models: in the order to show.
-        classes: sorted names.
+        predictions: Result of `mean_over_repeats`.
+        models: Names of the models in display order.
+        classes: Sorted class names.
 
     Returns:
         `models`, `classes`, `groups`; per video, sorted by id, `ids`, `label`, `group`, `fold`; and per model and video
-        the class `predicted` and what the label's own class was given (`own`).
+        the class `predicted` and the probability of the label (`own`).
     """
     wide = predictions.pivot_table(index="id", columns="model", values=["own"], sort=True)["own"][list(models)]
     first = predictions.drop_duplicates("id").set_index("id").loc[wide.index]
@@ -57,17 +57,18 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
 def gallery(
     predictions: pd.DataFrame, models: Sequence[str], clips: Sequence[PathLike], index: Sequence[PathLike]
 ) -> list[dict[str, Any]]:
-    """The most confident errors of every model, each video once: first those that most models get wrong.
+    """Collect the most confident errors of every model, each video once, sorted by the number of models that fail.
 
     Args:
-        predictions: from `mean_over_repeats`.
-        models: in the order to show.
-        clips: arrays of stored clips.
-        index: their tables.
+        predictions: Result of `mean_over_repeats`.
+        models: Names of the models in display order.
+        clips: Arrays of stored clips.
+        index: Index tables of `clips`.
 
     Returns:
-        At most `MOST` videos: `id`, `label`, `group`, `fold`; `models`, whose confident errors it is among; `scores`,
-        per model `model`, `own`, `predicted`, `wrong`; and the clip's `strip`, see `strip`.
+        At most `MOST` videos: `id`, `label`, `group`, `fold`; `models`, those with the video among their most confident
+        errors; `scores`, with `model`, `own`, `predicted`, `wrong` of each model; and the clip's `filmstrip`, see
+        `filmstrip`.
     """
     mine = {model: confident_errors(predictions[predictions.model == model], PER_MODEL) for model in models}
     chosen = sorted({video for errors in mine.values() for video in errors.id})
@@ -84,31 +85,31 @@ def gallery(
             {"id": video, "label": facts.label, "group": facts["group"], "fold": int(facts.fold)}
             | {"models": [model for model in models if video in set(mine[model].id)]}
             | {"scores": rows[["model", "own", "predicted", "wrong"]].to_dict("records")}
-            | {"strip": strip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
+            | {"filmstrip": filmstrip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
         )
     return cards
 
 
 def stored_clips(clips: Sequence[PathLike], index: Sequence[PathLike]) -> Clips:
-    """Stored clips by video, as many frames as a strip shows, without copies."""
+    """Open the stored clips, without augmented copies, at the number of frames of a filmstrip."""
     files = {"clips": clips, "index": index, "augmented": (), "augmented_index": ()}
     _, frames, size, *_ = open_array(clips[0]).shape
     return Clips(files, min(frames, FRAMES), stored_size=size, size=size)
 
 
-def strip(frames: Array) -> dict[str, Any]:
-    """A strip for the page.
+def filmstrip(frames: Array) -> dict[str, Any]:
+    """Encode frames as a filmstrip for the page.
 
     Args:
-        frames: RGB, uint8 (frames, height, width, 3).
+        frames: RGB frames, uint8 of (frames, height, width, 3).
 
     Returns:
-        `data`, an address that holds the picture itself; `frames`, `width` and `height` in pixels of one.
+        `data`, the picture as a data URL; `frames`, their number; `width` and `height` of a frame in pixels.
     """
-    return embedded(encode_filmstrip(frames), len(frames), frames.shape[2], frames.shape[1])
+    return embed(encode_filmstrip(frames), len(frames), frames.shape[2], frames.shape[1])
 
 
-def embedded(picture: bytes, frames: int, width: int, height: int) -> dict[str, Any]:
-    """As `strip`, of a strip that is encoded already."""
+def embed(picture: bytes, frames: int, width: int, height: int) -> dict[str, Any]:
+    """Embed an encoded filmstrip in the page; returns the same form as `filmstrip`."""
     data = "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
     return {"data": data, "frames": frames, "width": width, "height": height}

@@ -1,4 +1,4 @@
-"""Gathers the facts of a run and writes the page; `page/` words them."""
+"""Gather the facts of a run and write the report; the templates in `page/` hold the text."""
 
 import hashlib
 import json
@@ -15,67 +15,35 @@ from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.report import dataset, evidence, scores, usage, videos
 from clipfold.report.render import render, svg
+from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.storage.files import PathLike, read_json, read_table, replacing
 
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 
 
-def write_report(
-    evaluation: Mapping[str, PathLike],
-    metadata: Sequence[PathLike],
-    splits: PathLike,
-    quarantine: PathLike,
-    audit: PathLike,
-    clips: Sequence[PathLike],
-    index: Sequence[PathLike],
-    histories: Mapping[str, Sequence[PathLike]],
-    records: Mapping[str, Sequence[PathLike]],
-    explanations: Mapping[str, PathLike],
-    benchmarks: PathLike,
-    output: PathLike,
-    config: Mapping[str, Any],
-    fingerprints: Mapping[str, str],
-) -> None:
-    """Write the report, a page that needs no other file and no network.
-
-    Args:
-        evaluation: `predictions`, `metrics`, `comparison`, `pairs`, `calibration`, `slices` (tables), `roc`,
-            `precision_recall`, `confusion` and `reliability` (SVG), as `evaluate` wrote them.
-        metadata: tables that probing wrote; their rows are those of the manifest.
-        splits: table of the folds.
-        quarantine: table of the videos that are not used.
-        audit: JSON of what was checked of the folds.
-        clips: arrays of stored clips, of all shards.
-        index: their tables.
-        histories: model -> `history.csv` of every fold.
-        records: model -> `fit.json` of every fold.
-        explanations: model -> table of what it looked at; models without one are left out.
-        benchmarks: folder of Snakemake's benchmark files; may lack any of them, or be missing.
-        output: the page.
-        config: of the run, with all defaults; `seed` is in it.
-        fingerprints: stage -> hash of its code.
-    """
-    assigned = read_table(splits).to_pandas()
-    rejected = read_table(quarantine).to_pandas()
-    probed = read_table(metadata, (*dataset.COLUMNS, "group", "digest")).to_pandas()
+def write_report(task: ReportTask) -> None:
+    """Write the report as a page that needs no other file and no network."""
+    assigned = read_table(task.splits).to_pandas()
+    rejected = read_table(task.quarantine).to_pandas()
+    probed = read_table(task.metadata, (*dataset.COLUMNS, "group", "digest")).to_pandas()
     classes = sorted(assigned.label.unique())
-    metrics = read_table(evaluation["metrics"]).to_pandas()
-    comparison = scores.comparison(read_table(evaluation["comparison"]).to_pandas(), metrics)
+    metrics = read_table(task.evaluation["metrics"]).to_pandas()
+    comparison = scores.comparison(read_table(task.evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
-    predictions = videos.mean_over_repeats(read_table(evaluation["predictions"]).to_pandas(), classes)
-    slices = read_table(evaluation["slices"]).to_pylist()
-    curves = {model: tables for model, paths in histories.items() if (tables := _epochs(paths))}
-    fits = {model: [read_json(path) for path in paths] for model, paths in records.items()}
+    predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
+    slices = read_table(task.evaluation["slices"]).to_pylist()
+    curves = {model: tables for model, paths in task.histories.items() if (tables := _epochs(paths))}
+    fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
     models = {model: _model(own) for model, own in fits.items()}
-    stages = usage.stages(benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
+    stages = usage.stages(task.benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
     facts = {
         "classes": classes,
         "groups": assigned.group.nunique(),
         "folds": assigned.fold.nunique(),
         "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned)),
-        "audit": dataset.audited(read_json(audit)),
+        "audit": dataset.audited(read_json(task.audit)),
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": dataset.by_class(probed, assigned),
         "splits": dataset.by_fold(assigned),
@@ -86,54 +54,54 @@ def write_report(
         "metrics": scores.metrics(metrics, order, "argmax"),
         "metrics_at_threshold": scores.metrics(metrics, order, "val"),
         "per_class": scores.per_class(metrics, order),
-        "pairs": read_table(evaluation["pairs"]).to_pylist(),
-        "calibration": read_table(evaluation["calibration"]).to_pylist(),
+        "pairs": read_table(task.evaluation["pairs"]).to_pylist(),
+        "calibration": read_table(task.evaluation["calibration"]).to_pylist(),
         "slices": [row for row in slices if row["worse"]],
         "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
-        **{name: svg(Path(evaluation[name]).read_text("utf-8")) for name in FIGURES},
-        "gallery": videos.gallery(predictions, rivals, clips, index),
+        **{name: svg(Path(task.evaluation[name]).read_text("utf-8")) for name in FIGURES},
+        "gallery": videos.gallery(predictions, rivals, task.clips, task.index),
         "videos": videos.table(predictions, order, classes),
-        "evidence": evidence.read(explanations, rivals),
+        "evidence": evidence.read(task.explanations, rivals),
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},
         "total": usage.total(stages),
-        "seed": config["seed"],
-        "config": json.dumps(config, indent=2, ensure_ascii=False),
+        "seed": task.config["seed"],
+        "config": json.dumps(task.config, indent=2, ensure_ascii=False),
         "data_fingerprint": _digest(probed),
-        "fingerprints": fingerprints,
+        "fingerprints": task.fingerprints,
         "settings": list(dict.fromkeys(key for model in models.values() for key in model["settings"])),
         "models": models,
         "versions": _versions("clipfold", "snakemake", "torch", "scikit-learn", "numpy", "av"),
     }
-    with replacing(output) as file:
+    with replacing(task.output) as file:
         file.write(render(facts).encode())
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
-    """Histories of a model that was trained over epochs; of others there is nothing to draw."""
+    """Read the training histories of a model; empty if it was not trained over several epochs."""
     tables = [pd.read_csv(path) for path in paths]
     return tables if max(map(len, tables)) > 1 else []
 
 
 def _never_tested(assigned: pd.DataFrame) -> pd.Series:
-    """Ids of videos that are in no test part, as a manifest's own split may have it."""
+    """List the videos in no test split, as a manifest's own split may leave some out."""
     return pd.Series(sorted(set(assigned.id) - set(assigned.id[assigned.split == "test"])), dtype=str)
 
 
 def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
-    """Seconds of graphics processors that the fits of a model took."""
+    """Add up the GPU seconds of a model's fits."""
     return sum(float(r["seconds"] * r.get("processes", 1)) for r in records if r.get("device", "cpu") != "cpu")
 
 
 def _digest(probed: pd.DataFrame) -> str:
-    """Hash of the videos, in whatever order the manifest has them: ids, labels, groups, contents."""
+    """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
     rows = probed[["id", "label", "group", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
 
 
 def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a model's fits say of themselves; a fact that differs between folds is listed by fold."""
+    """Summarise the records of a model's fits; facts that differ between folds are listed by fold."""
     first = records[0]
     facts = {
         "features": len(first.get("features", [])) or None,
@@ -146,7 +114,7 @@ def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _versions(*packages: str) -> dict[str, str]:
-    """Version of Python and of each package that is installed."""
+    """Look up the versions of Python and of the installed packages."""
     found = {"python": platform.python_version()}
     for package in packages:
         try:

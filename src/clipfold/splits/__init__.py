@@ -1,1 +1,1 @@
-"""From usable videos to folds: quarantine, groups, assignment."""
+"""Build the folds: quarantine, groups, assignment."""

@@ -1,8 +1,7 @@
-"""Who is trained on, chosen by and tested in each fold: pure."""
+"""Assign each video to train, val or test in each fold. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
 from collections import Counter
@@ -13,45 +12,46 @@ import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, StratifiedGroupKFold, StratifiedKFold
 
 from clipfold.storage.files import Array
+from clipfold.storage.hashing import stable_hash
 
-if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import SplitSettings
 
 logger = logging.getLogger(__name__)
 
 Parts = list[tuple[Any, Any]]
-"""Indices of the rest and of the part itself, for each part."""
+"""For each part, the indices of all other videos and of its own."""
 
 _ATTEMPTS = 20
 
 _WORTH_MOVING = 3e-4
-"""Gain in balance, a sum of squared shares, that is worth moving a group for: parts come within some 6 % of each other.
+"""Least gain in balance, a sum of squared shares, for moving a group; parts then differ by some 6 % at most.
 
-Without it, parts would be as equal as scikit-learn's, and an added video would move half as many again.
+Without it, parts would be as equal as scikit-learn's, but an added video would move half as many videos again.
 """
 
 
 def assign(
     labels: Sequence[str], groups: Sequence[str], settings: SplitSettings, seed: int, given: Sequence[str] | None = None
 ) -> list[list[str]]:
-    """Give each video a split in each fold.
+    """Assign each video to a split in each fold.
 
-    Folds are dealt by `settings.scheme`, and the validation part inside the training part of each in the same way
-    (grouped, for the schemes that have none of their own). Fold numbers run on over repeats.
+    `settings.scheme` decides the test split of each fold. The val split is taken from the rest in the same way, or
+    grouped if the scheme defines no way of its own. Fold numbers continue over repeats.
 
     Args:
         labels: class of each video.
         groups: group of each video.
-        settings: scheme, number of folds and repeats, share of the validation part.
-        seed: of the dealing.
-        given: split of each video in the manifest, for the scheme `column`.
+        settings: scheme, number of folds and repeats, share of the val split.
+        seed: seed for the random assignment.
+        given: split of each video in the manifest, for the scheme `column` only.
 
     Returns:
-        Per fold, the split of each video: `train`, `val` or `test`. Except with the scheme `column`, each video is in
-        `test` in exactly one fold of each repeat.
+        For each fold, the split of each video: `train`, `val` or `test`. Except with the scheme `column`, each video is
+        in `test` in exactly one fold of each repeat.
 
     Raises:
-        ValueError: fewer groups than folds, or a fold whose training part lacks a class.
+        ValueError: fewer groups than folds, or a fold whose train split lacks a class.
     """
     y, g = np.asarray(labels), np.asarray(groups)
     if settings.scheme == "column":
@@ -60,8 +60,8 @@ def assign(
     units = len(set(groups)) if settings.scheme != "random" else len(groups)
     if settings.scheme != "leave_one_group_out" and units < settings.folds:
         raise ValueError(
-            f"splits.folds is {settings.folds}, but usable videos are left in {units} groups only: "
-            "use fewer folds, or see logs/splits.log for what was lost and why"
+            f"splits.folds is {settings.folds}, but only {units} groups have usable videos: "
+            "use fewer folds, or see logs/splits.log for the videos that were quarantined and why"
         )
     folds: list[list[str]] = []
     for _ in range(settings.repeats):
@@ -71,7 +71,7 @@ def assign(
 
 
 def _assign_once(y: Array, g: Array, settings: SplitSettings, seed: int, first: int) -> list[list[str]]:
-    """Folds of one repeat; where a training part lacks a class, dealt anew, as far as that helps."""
+    """Assign the folds of one repeat; retry with other seeds if a train split lacks a class."""
     for attempt in range(_ATTEMPTS):
         try:
             folds = []
@@ -85,17 +85,17 @@ def _assign_once(y: Array, g: Array, settings: SplitSettings, seed: int, first: 
             why = str(error).partition(":")[0]
         else:
             if attempt:
-                logger.warning("%s: all folds are dealt anew, with another seed", why)
+                logger.warning("%s: all folds were assigned again with another seed", why)
             return folds
     raise AssertionError("the last attempt returns or raises")
 
 
 class _LacksClass(ValueError):
-    """There is nothing of a class to train with."""
+    """A train split lacks a class."""
 
 
 def _complete(y: Array, g: Array, splits: Array, settings: SplitSettings, seed: int, fold: int = 0) -> list[str]:
-    """Take the validation part out of the training part, where there is none yet."""
+    """Take the val split out of the train split unless there is one already."""
     rest = np.flatnonzero(splits == "train")
     if not (splits == "val").any() and len(rest):
         scheme = settings.scheme if settings.scheme in ("random", "stable") else "grouped"
@@ -103,14 +103,14 @@ def _complete(y: Array, g: Array, splits: Array, settings: SplitSettings, seed: 
     lacking = set(y) - set(y[splits == "train"])
     if lacking:
         raise _LacksClass(
-            f"fold {fold} has no {', '.join(repr(str(label)) for label in sorted(lacking))} to train with: "
-            "the class is in too few groups; add groups, or use another number of folds (splits.folds)"
+            f"fold {fold} has no {', '.join(repr(str(label)) for label in sorted(lacking))} in train: "
+            "the class has too few groups: add groups or change the number of folds (splits.folds)"
         )
     return list(splits)
 
 
 def _validation(y: Array, g: Array, share: float, scheme: str, seed: int) -> Any:
-    """Indices of the validation part: of the possible ones, that whose size and mix of classes is nearest to asked."""
+    """Return the indices of the val split: the candidate closest to the wanted size and mix of classes."""
     units = len(set(g)) if scheme != "random" else len(g)
     parts = max(2, min(round(1 / share), units))
     wanted = np.array([share * count for _, count in sorted(Counter(y).items())])
@@ -119,18 +119,18 @@ def _validation(y: Array, g: Array, share: float, scheme: str, seed: int) -> Any
     def distance(part: Any) -> float:
         have = np.array([(y[part] == c).sum() for c in classes])
         left = np.array([(y == c).sum() for c in classes]) - have
-        # Rather no video of a class to choose by than none to learn from.
+        # A class missing from val is better than a class missing from train.
         lacks = len(y) * (have == 0).sum() + len(y) ** 2 * (left == 0).sum()
-        # Of equally complete ones, `stable` keeps the first: the nearest may be another as soon as a video is added.
+        # Among equally complete candidates, `stable` takes the first: the closest could change with every added video.
         return float(lacks if scheme == "stable" else np.abs(have - wanted).sum() + lacks)
 
     if units < 2:
-        raise _LacksClass("one group only is left to train with: there is none to choose by; add groups")
+        raise _LacksClass("only one group is left for train and val: add groups")
     return min((part for _, part in _parts(y, g, scheme, parts, seed)), key=distance)
 
 
 def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
-    """Cut the videos into parts, stratified by class as far as whole groups allow."""
+    """Divide the videos into parts, stratified by class as far as whole groups allow."""
     if scheme == "stable":
         part = assign_stably(y, g, parts, seed)
         return [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(parts)]
@@ -139,7 +139,7 @@ def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
     random = scheme == "random"
     if max(Counter(y).values()) < parts:
         logger.warning(
-            "no class has %d videos, one for each part: parts are dealt by %s alone, whatever the class",
+            "no class has %d videos, one per part: parts are assigned by %s alone, ignoring the class",
             parts,
             "video" if random else "group",
         )
@@ -148,33 +148,33 @@ def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
         splitter = (StratifiedKFold if random else StratifiedGroupKFold)(
             n_splits=parts, shuffle=True, random_state=seed
         )
-    with warnings.catch_warnings():  # it warns of classes with fewer members than parts; `assign` says what came of it
+    with warnings.catch_warnings():  # it warns of classes smaller than the number of parts; `assign` logs the outcome
         warnings.simplefilter("ignore", UserWarning)
         return list(splitter.split(np.zeros(len(y)), y, g))
 
 
 def assign_stably(y: Array, g: Array, parts: int, seed: int) -> Array:
-    """Cut the videos into stratified parts of whole groups, such that a further video changes little.
+    """Divide the videos into stratified parts of whole groups, so that an added video changes little.
 
-    Each group goes where the hash of its name says; then, as long as that brings the parts' shares of all classes
-    clearly closer to each other, the one group that does so most goes to another part. Most groups stay where their
-    hash put them, whatever is added.
+    The hash of its name assigns each group to a part. Then, as long as this brings the parts' shares of all classes
+    clearly closer together, the group with the largest gain moves to another part. Most groups stay where their hash
+    put them, whatever is added.
 
     Args:
         y: class of each video.
         g: group of each video.
-        parts: how many, at most as many as there are groups.
-        seed: of the hash.
+        parts: number of parts, at most the number of groups.
+        seed: seed of the hash.
 
     Returns:
-        The part of each video, int64 of (videos,); every part has a group.
+        The part of each video, int64 (videos,); every part has a group.
     """
     names, group = np.unique(g, return_inverse=True)
     _, label = np.unique(y, return_inverse=True)
     shares = np.zeros((len(names), label.max() + 1))
     np.add.at(shares, (group, label), 1)
     shares /= shares.sum(axis=0)
-    part = np.array([_hash(f"{seed}/{name}") % parts for name in names], dtype=np.int64)
+    part = np.array([stable_hash(f"{seed}/{name}") % parts for name in names], dtype=np.int64)
     held = np.zeros((parts, shares.shape[1]))
     np.add.at(held, part, shares)
     own = np.arange(len(names))
@@ -186,7 +186,7 @@ def assign_stably(y: Array, g: Array, parts: int, seed: int) -> Array:
         members = np.bincount(part, minlength=parts)
         left = excess(held[part]) - excess(held[part] - shares)
         gain = left[:, None] + excess(held)[None] - excess(held[None] + shares[:, None])
-        gain[:, members == 0] += 10  # an empty part is filled first, and the last group of a part stays
+        gain[:, members == 0] += 10  # fill empty parts first; never move the last group of a part
         gain[members[part] == 1] = -1
         gain[own, part] = -1
         best, to = divmod(int(np.argmax(gain)), parts)
@@ -197,15 +197,11 @@ def assign_stably(y: Array, g: Array, parts: int, seed: int) -> Array:
         part[best] = to
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
 _WITHOUT = {
-    "test": "class %r is too small for every fold: there is none of it in the test part of fold %s, so that metrics of "
-    "these folds are undefined or of the other classes alone; pooled metrics count every video",
-    "val": "class %r is too small for every fold: there is none of it in the validation part of fold %s, so that "
-    "epochs, thresholds and temperatures are chosen there without it",
+    "test": "class %r is too small for every fold: the test split of fold %s has none of it, so metrics of these folds "
+    "are undefined or cover the other classes only; pooled metrics count every video",
+    "val": "class %r is too small for every fold: the val split of fold %s has none of it, so epochs, thresholds and "
+    "temperatures are chosen without it",
 }
 
 

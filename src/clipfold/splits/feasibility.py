@@ -1,4 +1,4 @@
-"""Whether the videos can be dealt into folds, and into how many. Standard library only."""
+"""Check that videos can be assigned to folds, and count the folds. Standard library only."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,12 +7,15 @@ from dataclasses import replace
 from clipfold.checks import require
 from clipfold.manifest.read import Video, check_classes
 
+_LEAST_GROUPS = 3
+"""Groups of a class: one each to train, to validate and to test with."""
+
 
 def count_folds(videos: Sequence[Video], scheme: str, folds: int, repeats: int) -> int:
-    """How many test parts a scheme comes to; fold numbers run on over repeats.
+    """Count the folds of a scheme; fold numbers continue over repeats.
 
     Raises:
-        ValueError: the videos cannot be dealt so.
+        ValueError: The videos cannot be assigned to folds in this way.
     """
     if scheme == "column":
         return 1
@@ -32,22 +35,21 @@ def count_folds(videos: Sequence[Video], scheme: str, folds: int, repeats: int) 
 
 
 def check_enough(videos: Sequence[Video], folds: int) -> None:
-    """Make sure that the videos can be dealt into folds at all.
+    """Check that there are enough classes and groups for the folds.
 
     Raises:
-        ValueError: only one class, fewer groups than folds, or a class in fewer than three groups (one each to train,
-            choose and test with).
+        ValueError: There is only one class, a class in fewer than three groups, or fewer groups than folds.
     """
     groups: dict[str, set[str]] = defaultdict(set)
     for video in videos:
         groups[video.label].add(video.group)
     check_classes(groups)
-    total = len(set().union(*groups.values()))
-    if total < folds:
-        raise ValueError(f"splits.folds is {folds}, but there are only {total} groups: use at most {total} folds")
     for label, members in sorted(groups.items()):
-        if len(members) < 3:
+        if len(members) < _LEAST_GROUPS:
             raise ValueError(
-                f"label {label!r} is in {len(members)} group(s) only ({', '.join(sorted(members))}): it takes at least "
-                "3, to train, to choose and to test with; add videos of other groups or merge the class with another"
+                f"label {label!r} is in {len(members)} group(s) only ({', '.join(sorted(members))}): it needs at least "
+                f"{_LEAST_GROUPS}, to train, validate and test with; add videos of other groups, or merge the class "
+                "with another"
             )
+    total = len(set().union(*groups.values()))
+    require(total >= folds, "splits.folds", folds, f"use at most {total}, the number of groups in the manifest")

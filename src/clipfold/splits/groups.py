@@ -1,10 +1,12 @@
-"""What must stay together: the manifest's groups, and where it gives none, proposed ones. Pure."""
+"""Decide which videos stay together: the manifest's groups, or proposed groups where it gives none. Pure."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+
+from clipfold.leakage.disjoint_sets import DisjointSets
 
 Pair = tuple[str, str]
 """Ids of two videos."""
@@ -16,42 +18,42 @@ PATTERNS: Mapping[str, Callable[[str], str]] = {
     "name up to its last separator": lambda name: re.sub(r"[-_. ][^-_. /]*$", "", _stem(name)),
     "folder": lambda name: name.rpartition("/")[0],
 }
-"""Ways in which clips of one recording are often named, each with what it makes of a path."""
+"""Common naming patterns for clips of one recording: name -> function from a path to its group."""
 
-_LARGEST = 0.2  # share of the videos that one group of a pattern may have: a larger one is a class, not a recording
-_SHARED = 0.5  # share of the videos that must share their group with another
-_BETTER_THAN_CHANCE = 2.0  # how much more often than by chance near duplicates must lie in one group of a pattern
+_LARGEST = 0.2  # largest share of the videos in one group of a pattern: a larger group is a class, not a recording
+_SHARED = 0.5  # least share of the videos that are not alone in their group
+_BETTER_THAN_CHANCE = 2.0  # near duplicates must lie in one group this many times as often as by chance
 
 
 def resolve_groups(
     videos: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], *, merge: bool, least: int
 ) -> tuple[list[str], dict[str, Any]]:
-    """Settle which videos stay together.
+    """Decide which videos stay together.
 
-    Files of identical content always do. A video without a group in the manifest joins all that it shows the same as,
-    and those that its name says it belongs to.
+    Duplicates always do. A video without a group in the manifest also joins its near duplicates and the videos that its
+    name matches.
 
     Args:
-        videos: with `id`, `digest` and `group`: None where the manifest has none; no group is called like the id of one
-            of those.
-        pairs: of videos that show the same.
-        merge: whether also the manifest's own groups are put together where they show the same.
-        least: groups that names must make, for a pattern of them to be believed.
+        videos: usable videos with `id`, `digest` and `group`, None if the manifest has none. No group has the same name
+            as the id of a video without a group.
+        pairs: near-duplicate pairs.
+        merge: also merge groups of the manifest that contain near duplicates of each other.
+        least: least number of groups for a naming pattern to be accepted.
 
     Returns:
-        The group of each video; of several that were put together, the first in the alphabet. And what `audit.json` has
-        under `groups`.
+        The group of each video (merged groups get the alphabetically first name), and the content of `groups` in
+        `audit.json`.
     """
     group = {video["id"]: video["id"] if video["group"] is None else video["group"] for video in videos}
     alone = {video["id"] for video in videos if video["group"] is None}
     pairs = [pair for pair in pairs if pair[0] in group and pair[1] in group]
     pattern, named, evidence = find_pattern(sorted(alone), pairs, least)
-    copies = _chains((video["digest"], group[video["id"]]) for video in videos)
+    duplicates = _chains((video["digest"], group[video["id"]]) for video in videos)
     by_name = _chains((key, group[each]) for each, key in named.items())
     by_picture = [(group[a], group[b]) for a, b in pairs if merge or a in alone or b in alone]
-    leader = join(group.values(), [*copies, *by_name, *by_picture])
-    settled = [leader[group[video["id"]]] for video in videos]
-    size = Counter(settled)
+    leader = join(group.values(), [*duplicates, *by_name, *by_picture])
+    groups = [leader[group[video["id"]]] for video in videos]
+    size = Counter(groups)
     facts = {
         "source": "both" if 0 < len(alone) < len(group) else "proposed" if alone else "manifest",
         "count": len(size),
@@ -60,23 +62,23 @@ def resolve_groups(
         "by_picture": len({each for link in by_picture for each in link} & alone),
         "pattern": pattern,
     }
-    return settled, facts | evidence
+    return groups, facts | evidence
 
 
 def find_pattern(ids: Sequence[str], pairs: Sequence[Pair], least: int) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Find a pattern of names that tells recordings apart, if there is one.
+    """Find a naming pattern that tells recordings apart, if there is one.
 
-    It must make at least `least` groups, none with more than a fifth of the videos, and leave no more than half of them
-    alone. Pictures must not speak against it: near duplicates lie within one group of it clearly more often than by
-    chance.
+    It must give at least `least` groups, none with more than a fifth of the videos, and leave at most half of the
+    videos alone in their group. The content must not contradict it: near duplicates must share a group
+    clearly more often than by chance.
 
     Args:
-        ids: of videos that have no group.
-        pairs: of videos that show the same.
-        least: number of groups.
+        ids: ids of the videos without a group.
+        pairs: near-duplicate pairs.
+        least: least number of groups.
 
     Returns:
-        Its name, "" if none is fit; id -> group by that name; `pairs_within` and `by_chance`, see `leakage.audit`.
+        The name of the pattern, "" if none fits; id -> group; `pairs_within` and `by_chance`, see `leakage.audit`.
     """
     own = set(ids)
     pairs = [pair for pair in pairs if own.issuperset(pair)]
@@ -95,29 +97,24 @@ def find_pattern(ids: Sequence[str], pairs: Sequence[Pair], least: int) -> tuple
 
 
 def join(names: Iterable[str], links: Iterable[Pair]) -> dict[str, str]:
-    """Put names that are linked, also over others, together.
+    """Merge names that are linked, directly or through other names.
 
     Returns:
-        Name -> the first in the alphabet of those it is linked to.
+        Name -> the alphabetically first name of its set.
 
     >>> join("abcd", [("d", "c"), ("b", "d")])
     {'a': 'a', 'b': 'b', 'c': 'b', 'd': 'b'}
     """
-    leader = {name: name for name in names}
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            leader[name] = name = leader[leader[name]]
-        return name
-
+    ordered = sorted(set(names))
+    number = {name: i for i, name in enumerate(ordered)}
+    sets = DisjointSets(len(ordered))
     for one, other in links:
-        first, second = sorted((find(one), find(other)))
-        leader[second] = first
-    return {name: find(name) for name in leader}
+        sets.join(number[one], number[other])
+    return {name: ordered[sets.find(i)] for name, i in number.items()}
 
 
 def _chains(keyed: Iterable[Pair]) -> list[Pair]:
-    """Links between the names that have a key in common."""
+    """Link the names that share a key."""
     holders: dict[str, list[str]] = defaultdict(list)
     for key, name in keyed:
         holders[key].append(name)

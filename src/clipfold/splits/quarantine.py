@@ -1,7 +1,4 @@
-"""Which videos are used and which are put in quarantine: pure.
-
-The facts come from probing and decoding, the policy from the config.
-"""
+"""Quarantine unusable videos, by the facts from probing and decoding and the policy of the config. Pure."""
 
 from __future__ import annotations
 
@@ -11,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 from clipfold.leakage.duplicates import identical
 from clipfold.video.status import Status
 
-if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import PolicySettings
 
 Video = Mapping[str, Any]
 
 
 def apply_policy(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[Video], list[Video]]:
-    """Part videos into those that are used and those that are not.
+    """Separate used videos from rejected ones.
 
-    Of files with identical content, the first by id is used and the others are `duplicate`. Where they carry different
-    labels, none can be trusted and all are `duplicate`.
+    Among files with identical content, the first by id is used and the others become `duplicate`. If their labels
+    differ, none can be trusted and all become `duplicate`.
 
     Args:
-        videos: with `id`, `label`, `digest`, `row` (null if there are no frames of it), `status`, `reason`, `stage`.
-        policy: what to do with a video by its status.
+        videos: rows with `id`, `label`, `digest`, `row` (None for a video without frames), `status`, `reason`, `stage`.
+        policy: action for each status.
 
     Returns:
-        Used videos, and the others with the `status`, `reason` and `stage` for which they are not used; each by id.
+        Used videos, and rejected videos with the `status`, `reason` and `stage` of their rejection; both sorted by id.
 
     Raises:
-        ValueError: there are videos whose status the policy lets fail.
+        ValueError: videos with a status for which the policy says `fail`.
     """
     used: list[Video] = []
     rejected: list[Video] = []
@@ -39,16 +36,16 @@ def apply_policy(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[
         usable = video["row"] is not None and policy.action(video["status"]) == "use"
         (used if usable else rejected).append(video)
     if policy.duplicate != "use":
-        copies = dict(_excess(used))
+        duplicates = dict(_duplicates(used))
         verdict = {"status": Status.DUPLICATE, "stage": "splits"}
-        rejected += [{**video, **verdict, "reason": copies[video["id"]]} for video in used if video["id"] in copies]
-        used = [video for video in used if video["id"] not in copies]
+        rejected += [{**v, **verdict, "reason": duplicates[v["id"]]} for v in used if v["id"] in duplicates]
+        used = [video for video in used if video["id"] not in duplicates]
     _check_failing(rejected, policy)
     return used, sorted(rejected, key=lambda video: video["id"])
 
 
-def _excess(videos: Sequence[Video]) -> Iterable[tuple[str, str]]:
-    """Ids of copies that are not used, with the reason."""
+def _duplicates(videos: Sequence[Video]) -> Iterable[tuple[str, str]]:
+    """Yield the ids of duplicates to reject, with the reason."""
     for first, *others in identical(videos):
         same = (first, *others)
         if len({video["label"] for video in same}) == 1:
@@ -64,6 +61,6 @@ def _check_failing(rejected: Sequence[Video], policy: PolicySettings) -> None:
         shown = "; ".join(f"{video['id']}: {video['status']} ({video['reason']})" for video in failing[:20])
         more = f" and {len(failing) - 20} more" if len(failing) > 20 else ""
         raise ValueError(
-            f"{len(failing)} videos are not usable, and the config says `fail` for them: {shown}{more}. "
-            "Mend or remove them, or set their status to `quarantine` under `policy`"
+            f"{len(failing)} videos are not usable, and the config says `fail` for their status: {shown}{more}. "
+            "Repair or remove them, or set their status to `quarantine` under `policy`"
         )

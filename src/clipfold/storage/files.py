@@ -1,7 +1,7 @@
-"""Results on disk: `.npy` arrays that readers memory-map, and Parquet tables.
+"""Read and write results: `.npy` arrays that readers memory-map, Parquet tables, JSON.
 
-Every file is written under a temporary name beside its place and renamed when it is complete, so that a reader, or a
-second writer left over from a killed run, never meets half a file.
+Every file is written under a temporary name in the same folder and renamed when it is complete, so that neither a
+reader nor a second writer left over from a killed run ever sees a partial file.
 """
 
 import glob
@@ -25,9 +25,10 @@ PathLike: TypeAlias = str | Path
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[IO[bytes]]:
-    """Open a file for writing that takes the place of `path` only if the block ends well.
+    """Open a temporary file for writing that replaces `path` if the block succeeds.
 
-    Leftovers of killed writers of the same path are removed first; such a writer, if it still runs, fails on renaming.
+    Temporary files of killed writers of the same path are removed first; if such a writer is still alive, its rename
+    fails.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,12 +44,12 @@ def replacing(path: PathLike) -> Iterator[IO[bytes]]:
 
 
 class ArrayWriter:
-    """Writes a `.npy` file row by row, in constant memory; the number of rows need not be known before.
+    """A writer of `.npy` files, row by row in constant memory; the number of rows need not be known in advance.
 
     Args:
-        path: where the array goes; nothing is there before the block has ended well.
-        shape: of one row.
-        dtype: of the array.
+        path: output file, which appears only when the block succeeds.
+        shape: shape of one row.
+        dtype: data type of the array.
     """
 
     def __init__(self, path: PathLike, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
@@ -63,10 +64,10 @@ class ArrayWriter:
         return self
 
     def append(self, row: Array) -> int:
-        """Write the next row, of the shape and dtype given; returns its index.
+        """Write the next row and return its index.
 
         Raises:
-            ValueError: another shape or dtype.
+            ValueError: the row has another shape or dtype than the array.
         """
         if row.shape != self._shape or row.dtype != self._dtype:
             raise ValueError(f"row is {row.dtype}{list(row.shape)}, the array takes {self._dtype}{list(self._shape)}")
@@ -94,16 +95,17 @@ class ArrayWriter:
 
 
 class ArrayReader:
-    """Reads single rows of a `.npy` file without mapping it: memory stays at what is asked for, however much is read.
+    """A reader of single rows of a `.npy` file that does not map it: memory use is only what is asked for.
 
-    Mapped pages count as the memory of whoever touched them, so that an epoch over mapped shards comes to their size.
+    Mapped pages count as memory of the process that touched them, so an epoch over mapped shards would take their full
+    size.
 
     Args:
-        path: of the array, at least two-dimensional.
+        path: file of an array with at least two dimensions.
 
     Attributes:
-        shape: of the array.
-        dtype: of the array.
+        shape: shape of the array.
+        dtype: data type of the array.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -114,22 +116,33 @@ class ArrayReader:
         self._part_bytes = int(np.prod(self.shape[2:])) * self.dtype.itemsize
 
     def read(self, row: int, parts: Sequence[int], out: Array) -> None:
-        """Read some parts of a row, indices on the second axis in rising order, into a contiguous array."""
+        """Read parts of a row into a contiguous array.
+
+        Args:
+            row: index on the first axis.
+            parts: ascending indices on the second axis.
+            out: array to fill, (parts, *shape[2:]).
+
+        Raises:
+            ValueError: the file ends too early.
+        """
         target = out.reshape(-1).view(np.uint8).data
         done = 0
-        with open(self._path, "rb", buffering=0) as file:  # not kept open: there may be more shards than open files
+        with open(
+            self._path, "rb", buffering=0
+        ) as file:  # opened for each call: there may be more shards than allowed open files
             for first, count in _runs(parts):
                 file.seek(self._offset + (row * self.shape[1] + first) * self._part_bytes)
                 end = done + count * self._part_bytes
                 while done < end:
                     got = file.readinto(target[done:end])
                     if not got:
-                        raise ValueError(f"{self._path} ends before row {row}: remove it and run again")
+                        raise ValueError(f"{self._path} is truncated before row {row}: remove it and run again")
                     done += got
 
 
 def _runs(parts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Adjacent indices as first and count.
+    """Group adjacent indices into runs of (first, count).
 
     >>> list(_runs([0, 1, 2, 5, 7, 8]))
     [(0, 3), (5, 1), (7, 2)]
@@ -142,10 +155,10 @@ def _runs(parts: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def open_array(path: PathLike) -> Array:
-    """Memory-map an array, read-only. An empty one, which cannot be mapped, is read.
+    """Memory-map an array, read-only. An empty array cannot be mapped and is read.
 
     Raises:
-        ValueError: the file is no `.npy` file, is cut short, or holds Python objects.
+        ValueError: the file is not a `.npy` file, is truncated, or holds Python objects.
     """
     with open(path, "rb") as file:
         np.lib.format.read_magic(file)
@@ -156,7 +169,7 @@ def open_array(path: PathLike) -> Array:
 
 
 def write_table(path: PathLike, rows: Iterable[Mapping[str, Any]] | pa.Table, schema: pa.Schema | None = None) -> None:
-    """Write a Parquet table: a list of rows with its schema, or a table."""
+    """Write a Parquet table, given as rows with a schema or as a table."""
     if isinstance(rows, pa.Table):
         rows, schema = rows.to_batches(), rows.schema
     else:
@@ -167,21 +180,21 @@ def write_table(path: PathLike, rows: Iterable[Mapping[str, Any]] | pa.Table, sc
 
 
 def _batches(rows: Iterable[Mapping[str, Any]], schema: pa.Schema | None) -> Iterator[pa.RecordBatch]:
-    """Rows by the hundreds: converting and writing many at once takes several times the memory of the table."""
+    """Convert rows in batches: converting all at once takes several times the memory of the table."""
     upcoming = iter(rows)
     while some := list(islice(upcoming, 200)):
         yield pa.RecordBatch.from_pylist(some, schema=schema)
 
 
 def read_table(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet table, or several of the same schema one after the other."""
+    """Read a Parquet table, or concatenate several of the same schema."""
     several = [paths] if isinstance(paths, str | Path) else paths
     selected = None if columns is None else list(columns)
     return pa.concat_tables([pq.ParquetFile(path).read(columns=selected) for path in several])
 
 
 def write_json(path: PathLike, value: object) -> None:
-    """Write JSON that a person can read too."""
+    """Write indented JSON, readable for people too."""
     with replacing(path) as file:
         file.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 

@@ -1,4 +1,4 @@
-"""Fingerprints of code, so that an edit re-runs the jobs it concerns and no others. Standard library only."""
+"""Fingerprint code, so that an edit re-runs the affected jobs and no others. Standard library only."""
 
 import ast
 import hashlib
@@ -10,20 +10,20 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def fingerprint(*sources: str) -> str:
-    """Hash the code of modules, of all modules of this package that they import, and of single files.
+    """Hash the code of modules, with all modules of this package that they import, and of single files.
 
-    Comments, docstrings and layout do not count. Imports under `if TYPE_CHECKING:` do not count either: they cannot
-    change what the code does. A module that is loaded by name at run time (an architecture) has to be named here.
+    Comments, docstrings, layout and imports under `if TYPE_CHECKING:` are ignored, since they do not change behaviour.
+    A module that is loaded by name at run time, such as an architecture, must be named explicitly.
 
     Args:
         sources: dotted names of modules (`clipfold.video.probe`), whose imports are followed, or paths of files, whose
-            imports are not; a file that is not Python counts with every byte.
+            imports are not. In files other than Python, every byte counts.
 
     Returns:
         16 hexadecimal digits.
 
     Raises:
-        FileNotFoundError: no such module or file.
+        FileNotFoundError: a module or file does not exist.
     """
     files = {Path(source) for source in sources if "/" in source}
     pending = [source for source in sources if "/" not in source]
@@ -41,7 +41,7 @@ def _locate(module: str) -> Path:
     stem = PACKAGE.joinpath(*module.split(".")[1:])
     path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
     if not path.is_file():
-        raise FileNotFoundError(f"{module} is no module of {PACKAGE.name}: {path} does not exist")
+        raise FileNotFoundError(f"{module} is not a module of {PACKAGE.name}: {path} does not exist")
     return path
 
 
@@ -58,7 +58,7 @@ def _code(path: Path) -> str:
 
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """Modules of this package that the file imports, at its top or inside functions."""
+    """Return the modules of this package that the file imports, at its top or inside functions."""
     return tuple(name for node in ast.walk(_parse(path)) for name in _imported(node))
 
 
@@ -75,7 +75,7 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 
 class _Essence(ast.NodeTransformer):
-    """Takes out what cannot change behaviour: docstrings and imports made for type checkers only."""
+    """A transformer that removes what cannot change behaviour: docstrings and imports for type checkers."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)

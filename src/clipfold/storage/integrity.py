@@ -1,7 +1,7 @@
-"""Which results are not whole. Standard library only: a run looks at all of them before it plans.
+"""Find truncated outputs. Standard library only: every run checks all results before it plans.
 
-Results are written under another name and renamed when they are complete, so that a killed job leaves none of these; a
-disk that failed, a quota that struck late or a copy that was interrupted does.
+Results are renamed into place only when complete, so a killed job leaves no truncated output. A failing disk, an
+exceeded quota or an interrupted transfer can.
 """
 
 import ast
@@ -21,11 +21,11 @@ ENDS = {
     ".html": (b"</html>\n", b"</html>"),
     ".tex": (b"\n",),
 }
-"""How a file of a kind ends."""
+"""Suffix -> the bytes that a complete file ends with."""
 
 
 def truncated_outputs(folder: Path) -> Iterator[Path]:
-    """Files below a folder that are cut short; links are not followed, and kinds without a sure sign not judged."""
+    """Yield the truncated files below a folder; links are not followed, and other file types are not checked."""
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)
@@ -38,7 +38,7 @@ def truncated_outputs(folder: Path) -> Iterator[Path]:
 
 
 def incomplete_lists(folder: Path) -> Iterator[Path]:
-    """Lists of files (JSON, kind -> paths) in a folder, all of them whole, that name a file which is not there."""
+    """Yield the lists of files (JSON, kind -> paths) in a folder that name a missing file; all must be valid JSON."""
     for path in sorted(folder.glob("*.json")):
         files: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
         if not all(map(os.path.exists, chain.from_iterable(files.values()))):
@@ -46,7 +46,7 @@ def incomplete_lists(folder: Path) -> Iterator[Path]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file has all that its kind says it has."""
+    """Check that a file is not truncated, by the header or the end that its type requires."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -54,19 +54,19 @@ def is_whole(path: Path) -> bool:
                 return size == _array_bytes(file.read(1024))
             if path.suffix == ".safetensors":
                 return size == _tensors_bytes(file.read(8), path)
-            if path.suffix == ".skops":  # a ZIP archive, which has its directory at its end
+            if path.suffix == ".skops":  # a ZIP archive ends with its directory
                 file.seek(max(0, size - 22))
                 return file.read(4) == b"PK\x05\x06"
             file.seek(max(0, size - 16))
             return file.read().endswith(ENDS[path.suffix])
-    except FileNotFoundError:  # replaced while we look
+    except FileNotFoundError:  # replaced during the check
         return True
     except (ValueError, SyntaxError, KeyError, struct.error):
         return False
 
 
 def _array_bytes(start: bytes) -> int:
-    """Size that the header of an `.npy` file, version 1, gives."""
+    """Compute the file size from the header of an `.npy` file, version 1."""
     (length,) = struct.unpack_from("<H", start, 8)
     header = ast.literal_eval(start[10 : 10 + length].decode("latin1"))
     shape: tuple[int, ...] = header["shape"]
@@ -74,7 +74,7 @@ def _array_bytes(start: bytes) -> int:
 
 
 def _tensors_bytes(start: bytes, path: Path) -> int:
-    """Size that the header of a `.safetensors` file gives."""
+    """Compute the file size from the header of a `.safetensors` file."""
     (length,) = struct.unpack("<Q", start)
     with open(path, "rb") as file:
         file.seek(8)

@@ -1,1 +1,1 @@
-"""Fitting one model on one fold."""
+"""Train one model on one fold."""

@@ -1,4 +1,4 @@
-"""Where batches come from: memory of the device where a part fits into it, files otherwise."""
+"""Deliver batches: from GPU memory if the split fits into it, otherwise from files."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,18 @@ from clipfold.storage.files import Array
 
 logger = logging.getLogger(__name__)
 
-Step = tuple[Array, Array]  # indices of videos, and the version of each
-_SHARE = 0.3  # of the device's free memory that stored clips may take
+Step = tuple[Array, Array]  # indices of the videos, and the version of each
+_SHARE = 0.3  # largest share of the GPU's free memory that stored clips may take
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step shows, on the device.
+    """The clips of one step, on the device.
 
     Args:
-        clips: as they are stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
-        boxes: where their content lies, int64 (batch, 4).
-        targets: class indices, int64 (batch,).
+        clips: Clips as stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
+        boxes: Their content boxes, int64 (batch, 4).
+        targets: Class indices, int64 (batch,).
     """
 
     clips: Tensor
@@ -35,22 +35,27 @@ class Batch:
 
 
 class BatchSource:
-    """The videos of one part of a fold.
+    """The videos of one split, in batches.
 
     Args:
-        clips: of all videos.
-        ids: of the part's videos.
-        targets: their classes, int64 (ids,).
-        device: where batches go.
-        workers: processes that read ahead for a graphics processor where the part does not fit into its memory.
-        copies: whether versions other than the video itself will be asked for.
+        clips: Clips of all videos.
+        ids: Ids of the videos in the split.
+        targets: Their class indices, int64 (ids,).
+        device: Device to deliver batches to.
+        workers: Processes that read ahead for a GPU if the split does not fit into its memory.
+        augmented: Also serve the augmented copies.
+
+    Attributes:
+        versions: Number of versions of each video.
+        stored: All versions on the GPU, if they fit.
+        kind: `device` or `files`: where batches come from.
     """
 
     def __init__(
-        self, clips: Clips, ids: Sequence[str], targets: Array, device: torch.device, workers: int, copies: bool
+        self, clips: Clips, ids: Sequence[str], targets: Array, device: torch.device, workers: int, augmented: bool
     ) -> None:
         self.ids, self.targets, self.device = list(ids), targets, device
-        self.versions = [clips.versions(i) if copies else 1 for i in ids]
+        self.versions = [clips.versions(i) if augmented else 1 for i in ids]
         self._reader = _Reader(clips, self.ids, targets)
         self.stored: Tensor | None = None
         self._first = np.concatenate([[0], np.cumsum(self.versions)])
@@ -74,7 +79,7 @@ class BatchSource:
         self.kind = "device" if self.stored is not None else "files"
 
     def batches(self, steps: Sequence[Step]) -> Iterator[Batch]:
-        """Give the batch of each step, in order."""
+        """Yield the batch of each step, in order."""
         if self.stored is not None:
             for videos, versions in steps:
                 rows = torch.from_numpy(self._first[videos] + versions).to(self.device, non_blocking=True)
@@ -82,14 +87,14 @@ class BatchSource:
                 yield Batch(self.stored[rows], self._boxes[chosen], self._targets[chosen])
         elif self._loader is not None:
             self._steps[:] = steps
-            for parts in self._loader:
-                yield Batch(*(part.to(self.device, non_blocking=True) for part in parts))
-        else:  # the system's cache of files is the host's memory already: reading ahead would only take its cores
+            for arrays in self._loader:
+                yield Batch(*(array.to(self.device, non_blocking=True) for array in arrays))
+        else:  # files are in the page cache: reading ahead would only take cores away from training
             for step in steps:
-                yield Batch(*(torch.from_numpy(part).to(self.device) for part in self._reader[step]))
+                yield Batch(*(torch.from_numpy(array).to(self.device) for array in self._reader[step]))
 
     def _load(self, clips: Clips) -> Tensor:
-        """All versions of all videos, video by video."""
+        """Load all versions of all videos, video by video."""
         dtype = torch.from_numpy(np.empty(0, clips.dtype)).dtype
         stored = torch.empty((int(self._first[-1]), *clips.shape), dtype=dtype, device=self.device)
         for row, video, versions in zip(self._first, self.ids, self.versions, strict=False):
@@ -98,7 +103,7 @@ class BatchSource:
 
 
 class _Reader(Dataset[Any]):
-    """Reads steps from the files; also what worker processes get."""
+    """Reads the clips of a step from files; worker processes get a copy of it."""
 
     def __init__(self, clips: Clips, ids: list[str], targets: Array) -> None:
         self._clips, self._ids, self._targets = clips, ids, targets

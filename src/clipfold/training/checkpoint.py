@@ -1,4 +1,4 @@
-"""A fit's state on disk, so that a killed job goes on where it was."""
+"""The state of a fit on disk, so that a killed job resumes where it was."""
 
 import hashlib
 import json
@@ -15,35 +15,44 @@ logger = logging.getLogger(__name__)
 
 
 def key_of(facts: object, files: Iterable[PathLike]) -> str:
-    """Name what a fit depends on: its settings and the files it reads, by size and time of modification."""
+    """Hash everything that a fit depends on: its settings, and the size and modification time of the files it reads."""
     stats = [(str(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns) for path in files]
     return hashlib.blake2b(json.dumps([facts, stats], sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write a state: tensors and plain values only; the one before stays until this one is whole."""
-    with replacing(path) as file:
-        torch.save(state, file)
+class Checkpoint:
+    """The checkpoint file of one fit.
 
+    Args:
+        path: The file.
+        key: Hash of what the fit depends on, see `key_of`; a file with another key is ignored.
+    """
 
-def load(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
-    """Read a state; None if there is none, it is of another fit (`key`), or it cannot be read."""
-    if not path.exists():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        found = state["key"]
-    except Exception as error:  # whatever a damaged file raises: the fit can begin anew
-        logger.warning("%s cannot be read (%s): starting anew", path, error)
-        return None
-    if found != key:
-        logger.warning("%s is of other settings or data: starting anew", path)
-        return None
-    return state
+    def __init__(self, path: PathLike, key: str) -> None:
+        self._path, self._key = Path(path), key
 
+    def save(self, state: dict[str, Any]) -> None:
+        """Write a state of tensors and plain values; the previous one stays until the new one is complete."""
+        with replacing(self._path) as file:
+            torch.save({"key": self._key, **state}, file)
 
-def remove(path: Path) -> None:
-    """Remove the state of a fit that is done, and its folder if nothing else is in it."""
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Read the state; None if the file is missing, unreadable or has another key."""
+        if not self._path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self._path, map_location=device, weights_only=True)
+            found = state["key"]
+        except Exception as error:  # a damaged file may raise anything, and the fit can start over
+            logger.warning("%s cannot be read (%s): starting over", self._path, error)
+            return None
+        if found != self._key:
+            logger.warning("%s belongs to other settings or data: starting over", self._path)
+            return None
+        return state
+
+    def remove(self) -> None:
+        """Remove the file after the fit is complete, and its folder if that is empty."""
+        self._path.unlink(missing_ok=True)
+        if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
+            self._path.parent.rmdir()

@@ -1,4 +1,4 @@
-"""The processes that train one network together, one per graphics processor; usually there is one."""
+"""The processes that train one network together, one per GPU; usually there is one."""
 
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process's place among all.
+    """This process among those that train together.
 
-    Gradients are added up once per step, after all its micro-batches, and only when each process has said that it had
-    memory enough: with the overlapping reduction of `DistributedDataParallel`, one that ran out of memory in its
-    backward pass would leave the others waiting for ever.
+    Gradients are summed once per step, after all its micro-batches, and only if no process ran out of memory: with the
+    overlapping reduction of `DistributedDataParallel`, a process that ran out of memory in its backward pass would
+    leave the others waiting forever.
+
+    Args:
+        rank: Number of this process.
+        world: Number of processes.
     """
 
     rank: int = 0
@@ -24,15 +28,15 @@ class Processes:
 
     @property
     def share(self) -> slice:
-        """Which of a step's clips are this process's."""
+        """Select this process's clips from those of a step."""
         return slice(self.rank, None, self.world)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Tell whether the flag is set in any process."""
         return bool(self.all_reduce_max(int(flag)))
 
     def all_reduce_max(self, value: int) -> int:
-        """The largest of all processes' values."""
+        """Return the largest value of all processes."""
         if self.world == 1:
             return value
         votes = torch.tensor(value, device=self._device())
@@ -40,7 +44,7 @@ class Processes:
         return int(votes.item())
 
     def broadcast(self, value: float) -> float:
-        """The value of the first process."""
+        """Return the value of the first process."""
         if self.world == 1:
             return value
         shared = torch.tensor(value, dtype=torch.float64, device=self._device())
@@ -48,14 +52,14 @@ class Processes:
         return float(shared.item())
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
-        """Sum over all processes."""
+        """Sum a tensor over all processes."""
         if self.world > 1:
             value = value.clone()
             dist.all_reduce(value)
         return value
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Add up the gradients of all processes; a process without a clip in the step has none to add."""
+        """Sum the gradients of all processes; one without a clip in the step adds none."""
         if self.world == 1:
             return
         for parameter in parameters:
@@ -69,8 +73,8 @@ class Processes:
             parameter.grad.copy_(flat[first : first + parameter.numel()].view_as(parameter))
             first += parameter.numel()
 
-    def same_buffers(self, network: nn.Module) -> None:
-        """Give all processes the first one's running statistics."""
+    def broadcast_buffers(self, network: nn.Module) -> None:
+        """Copy the running statistics of the first process to all others."""
         if self.world > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, 0)
@@ -81,7 +85,7 @@ class Processes:
 
 @contextmanager
 def joined() -> Any:
-    """Join the processes that `torchrun` started, if it did."""
+    """Join the other processes if `torchrun` started several."""
     if not dist.is_torchelastic_launched():
         yield Processes()
         return

@@ -1,7 +1,5 @@
-"""What every fit needs of its fold, and leaves behind."""
+"""Read the fold of a fit; write its predictions and its record."""
 
-import resource
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from clipfold.models.record import FORMAT, Input, versions
 from clipfold.storage.files import Array, PathLike, read_table, write_json, write_table
+from clipfold.storage.memory import peak_memory_mb
+from clipfold.training.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,9 @@ class Fold:
     """The videos of one fold, by split.
 
     Args:
-        number: of the fold.
-        classes: all class names, sorted; the order of the probabilities.
-        table: `id`, `label`, `split` and `target`, the class's index; sorted by id.
+        number: Number of the fold.
+        classes: All class names, sorted; the order of the probabilities.
+        table: `id`, `label`, `split` and `target` (the class index), sorted by id.
     """
 
     number: int
@@ -37,7 +38,7 @@ class Fold:
 
 
 def read_fold(splits: PathLike, number: int) -> Fold:
-    """Read one fold from the table of all."""
+    """Read one fold from the table of all folds."""
     table = read_table(splits).to_pandas()
     classes = sorted(table.label.unique())
     table = table.loc[table.fold == number, ["id", "label", "split"]].sort_values("id", ignore_index=True)
@@ -45,29 +46,50 @@ def read_fold(splits: PathLike, number: int) -> Fold:
 
 
 def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Array]) -> None:
-    """Write predictions on the validation and the test part.
+    """Write the predictions for the validation and test videos.
 
     Args:
-        path: table of `id`, `label`, `split` and `p_<class>`.
-        fold: whose videos were predicted.
-        probabilities: split -> array of (videos, classes), in the order of `fold.ids(split)`; rows sum to 1.
+        path: Table to write: `id`, `label`, `split` and `p_<class>`.
+        fold: The fold that was predicted.
+        probabilities: Split -> float (videos, classes), in the order of `fold.ids(split)`; rows sum to 1.
 
     Raises:
-        ValueError: not one finite row per video.
+        ValueError: There is not one row of finite values per video.
     """
-    parts = []
+    tables = []
     for split, values in probabilities.items():
         rows = fold.table.loc[fold.table.split == split, ["id", "label", "split"]]
         if values.shape != (len(rows), len(fold.classes)) or not np.isfinite(values).all():
-            raise ValueError(f"{split}: {len(rows)} videos need as many finite rows, got an array of {values.shape}")
+            raise ValueError(f"{split}: expected {len(rows)} rows of finite values, got an array of {values.shape}")
         columns = {f"p_{name}": values[:, i].astype(np.float64) for i, name in enumerate(fold.classes)}
-        parts.append(rows.assign(**columns))
-    write_table(path, pa.Table.from_pandas(pd.concat(parts), preserve_index=False).replace_schema_metadata(None))
+        tables.append(rows.assign(**columns))
+    write_table(path, pa.Table.from_pandas(pd.concat(tables), preserve_index=False).replace_schema_metadata(None))
 
 
-def write_record(path: PathLike, fold: Fold, settings: Mapping[str, Any], **facts: Any) -> None:
-    """Write `fit.json`: what was fitted on what, and how it went; `peak_mb` is the memory of this process."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-    facts = {"peak_mb": round(peak, 1)} | facts
-    parts = {f"{split}_videos": len(fold.ids(split)) for split in ("train", "val", "test")}
-    write_json(path, {"fold": fold.number, "classes": fold.classes, **parts, "settings": dict(settings), **facts})
+def write_record(task: Task, fold: Fold, kind: Input, **facts: Any) -> None:
+    """Write `fit.json`: how the fit went, and all that is needed to use the model again (`clipfold.models.load`).
+
+    Args:
+        task: The fit.
+        fold: The fold it was fitted on.
+        kind: Kind of data that the model reads.
+        facts: What else to record; `peak_mb` (default: the peak of this process) is its memory in MB.
+    """
+    write_json(
+        task.outputs["record"],
+        {
+            "format": FORMAT,
+            "architecture": task.module,
+            "input": kind,
+            "fold": fold.number,
+            "classes": fold.classes,
+            **{f"{split}_videos": len(fold.ids(split)) for split in ("train", "val", "test")},
+            "settings": dict(task.settings),
+            "seed": task.seed,
+            "stored_size": task.stored_size,
+            "views": {name: dict(options) for name, options in task.views.items()},
+            "versions": versions(),
+            "peak_mb": round(peak_memory_mb(), 1),
+            **facts,
+        },
+    )

@@ -1,16 +1,16 @@
-"""What a fit needs of memory: how large a micro-batch fits, who owns what, and the peak by stage."""
+"""Measure the memory of a fit: the largest micro-batch that fits, tensors by kind, and the peak of each stage."""
 
-import resource
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from clipfold.storage.memory import peak_memory_mb
+
 
 def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
-    """The largest micro-batch that fits, by doubling, then bisection; 0 if not even one clip does.
+    """Find the largest micro-batch that fits, by doubling, then bisection; 0 if a single clip does not.
 
     >>> largest_that_fits(lambda n: n <= 11, most=32)
     11
@@ -26,16 +26,15 @@ def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
 
 
 class Peaks:
-    """Peak memory at the end of each stage, in MB: of the host since the start, of the device within the stage."""
+    """Peak memory at the end of each stage in MB: of the host since the start, of the GPU within the stage."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self.stages: dict[str, dict[str, float]] = {}
 
     def note(self, stage: str) -> None:
-        """End a stage."""
-        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-        self.stages[stage] = {"host_mb": round(host, 1)}
+        """Record the peak at the end of a stage."""
+        self.stages[stage] = {"host_mb": round(peak_memory_mb(), 1)}
         if self._device.type == "cuda":
             self.stages[stage]["device_mb"] = round(torch.cuda.max_memory_allocated(self._device) / 1024**2, 1)
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -44,7 +43,7 @@ class Peaks:
 def owners(
     network: nn.Module, optimizer: torch.optim.Optimizer, others: dict[str, Iterable[Tensor]]
 ) -> dict[str, float]:
-    """Memory of tensors by what they are, in MB, largest first."""
+    """Measure the memory of tensors by kind, in MB, largest first."""
     parameters = list(network.parameters())
     state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, Tensor)]
     found: dict[str, Iterable[Tensor]] = {
@@ -59,7 +58,7 @@ def owners(
 
 
 def activations(network: nn.Module, forward: Callable[[], Any], most: int = 10) -> dict[str, float]:
-    """Outputs of the modules that give the most in one forward pass, in MB by the module's name, largest first."""
+    """Measure the outputs of modules in one forward pass, in MB by module name: the `most` largest, largest first."""
     sizes: dict[str, float] = {}
     hooks = []
     for name, module in network.named_modules():

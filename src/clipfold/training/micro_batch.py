@@ -1,4 +1,4 @@
-"""How many clips go through the network at once."""
+"""Choose how many clips go through the network at once."""
 
 import copy
 import logging
@@ -23,24 +23,24 @@ _ON_CPU = 8
 
 
 def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, classes: int) -> int:
-    """Take `batch_size`; where it is `auto`, the most clips of one step that the device has memory for.
+    """Choose `batch_size`; if it is `auto`, the most clips of one step that fit into GPU memory.
 
-    Each size is tried with a real step on a copy of the network. A host that runs out of memory kills the job instead
-    of saying so: on a CPU, 8 are taken.
+    Each size is tried with a real step on a clone of the network. On a CPU the choice is 8, because a host that runs
+    out of memory kills the job without an error to catch.
     """
     if settings["batch_size"] != "auto":
         return int(settings["batch_size"])
     most = int(min(settings["accumulate"], len(train.ids)))
     if train.device.type == "cpu":
-        logger.warning("batch_size auto needs a graphics processor: %d clips at once", min(_ON_CPU, most))
+        logger.warning("batch_size auto needs a GPU: using %d clips at once", min(_ON_CPU, most))
         return min(_ON_CPU, most)
     found = largest_that_fits(lambda clips: fits(network, settings, train, classes, clips), most)
     logger.info("batch_size auto: %d clips at once", max(1, found))
-    return max(1, found)  # that not even one fits is said, with the remedy, by the first step
+    return max(1, found)  # if a single clip does not fit, the first step raises an error with a remedy
 
 
 def fits(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, classes: int, clips: int) -> bool:
-    """Whether a step with so many clips at once has memory enough."""
+    """Try whether a step with this many clips at once fits into memory."""
     try:
         trial = copy.deepcopy(network).train()
         optimizer = make_optimizer(trial, settings, train.device)

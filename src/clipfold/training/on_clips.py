@@ -1,4 +1,4 @@
-"""Training a network on clips, or its temporal part on embeddings of their frames."""
+"""Train a network on clips, or its temporal part on embeddings of their frames."""
 
 import importlib
 import json
@@ -24,12 +24,13 @@ from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.storage.files import replacing
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.job import keep_freed_memory
-from clipfold.training import checkpoint
 from clipfold.training.batches import BatchSource
+from clipfold.training.checkpoint import Checkpoint, key_of
 from clipfold.training.distributed import joined
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
+from clipfold.training.plan import TrainingPlan
 from clipfold.training.predict import predict
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
@@ -42,36 +43,36 @@ logger = logging.getLogger(__name__)
 def fit(task: Task) -> None:
     """Train one model on one fold.
 
-    The epoch with the lowest validation loss is kept, and the test part predicted once, with that one, at the end. A
-    fit that was killed goes on from its last checkpoint, and on a CPU comes to the same bits as one that was not.
+    The epoch with the lowest validation loss is kept; the test videos are predicted once, with that epoch, at the end.
+    A fit that was killed resumes from its last checkpoint; on a CPU its results are the same bits as without the kill.
 
     Args:
-        task: its module's `build(settings, classes)` gives a `ClipNetwork`; its data are `clips`, `index`, `augmented`,
-            `augmented_index`, at the model's size. Instead of clips they may hold embeddings, for which
-            `temporal(settings, width, classes)` of the module is trained.
+        task: Its module's `build(settings, classes)` returns a `ClipNetwork`; its data are `clips`, `index`,
+            `augmented`, `augmented_index`, at the model's size. If they hold embeddings instead of clips, the module's
+            `temporal(settings, width, classes)` is trained.
 
     Raises:
-        NotFiniteError: the loss is no longer finite.
-        RuntimeError: a single clip does not fit into memory.
-        SystemExit: a signal asked to stop; run again to go on.
+        NotFiniteError: The loss is no longer finite.
+        RuntimeError: A single clip does not fit into memory.
+        SystemExit: A signal asked to stop; run again to resume.
     """
-    several = min(task.gpus, torch.cuda.device_count())
-    if several > 1:
-        launch(task, several)
+    processes = min(task.gpus, torch.cuda.device_count())
+    if processes > 1:
+        launch(task, processes)
     else:
         fit_here(task)
 
 
 def launch(task: Task, processes: int) -> None:
-    """Fit in several processes that `torchrun` starts, one per graphics processor."""
-    task_file = Path(task.scratch) / "task.json"  # thousands of shards are too long for a command line
+    """Fit in several processes started by `torchrun`, one per GPU."""
+    task_file = Path(task.scratch) / "task.json"  # thousands of paths are too long for a command line
     with replacing(task_file) as file:
         file.write(json.dumps(asdict(task), default=str).encode())
     signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
     command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
     with listening() as stop:
         running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", task_file])
-        stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and end
+        stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and exit
         code = running.wait()
     if stop.signal is not None:
         raise SystemExit(128 + stop.signal)
@@ -80,34 +81,46 @@ def launch(task: Task, processes: int) -> None:
 
 
 def fit_here(task: Task) -> None:
-    """Fit in this process, which may be one of several; see `fit`."""
+    """Fit in this process, which may be one of several, see `fit`."""
     started = time.monotonic()
     settings = task.settings
     files = [task.splits, *(path for paths in task.data.values() for path in paths)]
-    code = fingerprint("clipfold.training.on_clips", task.module)  # that wrote the state: another may not understand it
-    key = checkpoint.key_of(
-        [task.module, settings, task.fold, task.seed, task.stored_size, code, torch.__version__], files
-    )
+    code = fingerprint("clipfold.training.on_clips", task.module)  # other code may not understand the checkpoint
+    key = key_of([task.module, settings, task.fold, task.seed, task.stored_size, code, torch.__version__], files)
     with listening() as stop, joined() as processes:
         device = choose_device(settings, task.threads, processes.rank)
         peaks = Peaks(device)
-        parts = read_fold(task.splits, task.fold)
+        fold = read_fold(task.splits, task.fold)
+        classes = len(fold.classes)
         clips = Clips(task.data, settings["frames"], task.stored_size, settings["size"])
-        source = partial(_source, clips, parts, device, settings["workers"])
+        source = partial(_source, clips, fold, device, settings["workers"])
         train, val = source("train"), source("val")
         peaks.note("reading")
         torch.manual_seed(task.seed)
-        network = _build(task.module, settings, clips, len(parts.classes))
+        network = _build(task.module, settings, clips, classes)
         if settings.get("freeze") and not settings["weights"]:
-            logger.warning("freeze keeps the backbone at random weights: name its weights, such as weights: pretrained")
+            logger.warning(
+                "freeze: true keeps the backbone at random weights: set weights, for example weights: pretrained"
+            )
         place(network, settings, device)
-        micro = choose_micro_batch(network, settings, train, len(parts.classes))
+        micro = choose_micro_batch(network, settings, train, classes)
         peaks.note("building")
         recorder = Recorder(settings, task.outputs["history"], task.scratch, val, device, first=processes.rank == 0)
-        state = Path(task.scratch, "checkpoint.pt")
-        trainer = Trainer(
-            network, settings, train, val, len(parts.classes), task.seed, micro, recorder, state, key, stop, processes
+        checkpoint = Checkpoint(Path(task.scratch, "checkpoint.pt"), key)
+        plan = TrainingPlan(
+            network=network,
+            settings=settings,
+            train=train,
+            val=val,
+            classes=classes,
+            seed=task.seed,
+            micro=micro,
+            recorder=recorder,
+            checkpoint=checkpoint,
+            stop=stop,
+            processes=processes,
         )
+        trainer = Trainer(plan)
         trainer.run()
         peaks.note("training")
         if processes.rank:
@@ -119,11 +132,12 @@ def fit_here(task: Task) -> None:
         with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))
         recorder.write(trainer.progress.history)
-        write_predictions(task.outputs["predictions"], parts, probabilities)
+        write_predictions(task.outputs["predictions"], fold, probabilities)
         write_record(
-            task.outputs["record"],
-            parts,
-            settings,
+            task,
+            fold,
+            "clips",
+            **_seen(task, clips),
             parameters=sum(p.numel() for p in network.parameters()),
             best_epoch=trainer.progress.best_epoch,
             device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
@@ -138,11 +152,11 @@ def fit_here(task: Task) -> None:
             memory=peaks.stages | (_detail(trainer, train) if settings["memory_detail"] else {}),
             seconds=time.monotonic() - started,
         )
-        checkpoint.remove(state)
+        checkpoint.remove()
 
 
-def _source(clips: Clips, parts: Fold, device: torch.device, workers: int, split: str) -> BatchSource:
-    return BatchSource(clips, parts.ids(split), parts.targets(split), device, workers, copies=split == "train")
+def _source(clips: Clips, fold: Fold, device: torch.device, workers: int, split: str) -> BatchSource:
+    return BatchSource(clips, fold.ids(split), fold.targets(split), device, workers, augmented=split == "train")
 
 
 def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int) -> ClipNetwork:
@@ -154,8 +168,17 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
     return network
 
 
+def _seen(task: Task, clips: Clips) -> dict[str, Any]:
+    """Record what the network was shown, so that it can be shown the same again."""
+    facts: dict[str, Any] = {"frames": task.settings["frames"], "embedded": clips.dtype != np.uint8}
+    if "encoder" in task.settings:  # imported by name: other networks do not depend on the code of encoders
+        embedding = importlib.import_module("clipfold.models.embed")
+        facts["encoder"] = embedding.describe_encoder(task.settings)
+    return facts
+
+
 def _detail(trainer: Trainer, train: BatchSource) -> dict[str, Any]:
-    """Who owns the memory: tensors by what they are, and the activations of one clip by module."""
+    """Measure memory in detail: tensors by kind, and the activations of one clip by module."""
     batch = next(iter(train.batches([(np.array([0]), np.array([0]))])))
     inputs = as_input(trainer.network, batch.clips)
     stored = [] if train.stored is None else [train.stored]

@@ -1,4 +1,4 @@
-"""An ensemble: a weighted mean of other models' probabilities, the weights fitted on the validation part alone."""
+"""Fit an ensemble: a weighted mean of other models' probabilities, with weights fitted on validation videos alone."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from clipfold.models.mixing import mix
 from clipfold.storage.files import Array, read_table, replacing, write_json
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
@@ -16,41 +17,40 @@ logger = logging.getLogger(__name__)
 
 
 def fit(task: Task) -> None:
-    """Fit the weights on one fold.
+    """Fit the weights on one fold. Nothing is random.
 
     Args:
-        task: its setting `members` names the other models; its data are `predictions`, their tables of the same fold,
-            in that order. The model is written as JSON, weight by member. Nothing is drawn.
+        task: Its setting `members` names the other models; its data are `predictions`, their tables of the same fold
+            in that order. The model is written as JSON: member -> weight.
     """
     started = time.monotonic()
-    parts = read_fold(task.splits, task.fold)
+    fold = read_fold(task.splits, task.fold)
     tables = [read_table(path).to_pandas() for path in task.data["predictions"]]
-    val, test = (np.stack([_probabilities(table, parts, split) for table in tables]) for split in ("val", "test"))
-    weights = fit_weights(val, parts.targets("val"))
+    val, test = (np.stack([_probabilities(table, fold, split) for table in tables]) for split in ("val", "test"))
+    weights = fit_weights(val, fold.targets("val"))
     by_member = dict(zip(task.settings["members"], map(float, weights), strict=True))
     write_json(task.outputs["model"], {"weights": by_member})
-    loss = log_loss(weights, val, parts.targets("val"))
+    loss = log_loss(weights, val, fold.targets("val"))
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    mixed = {split: np.tensordot(weights, values, 1) for split, values in (("val", val), ("test", test))}
-    write_predictions(task.outputs["predictions"], parts, mixed)
-    write_record(task.outputs["record"], parts, task.settings, weights=by_member, seconds=time.monotonic() - started)
+    write_predictions(task.outputs["predictions"], fold, {"val": mix(weights, val), "test": mix(weights, test)})
+    write_record(task, fold, "predictions", weights=by_member, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
 
 
 def fit_weights(probabilities: Array, targets: Array) -> Array:
-    """The weights, at least 0 and 1 in all, with which the mean has the lowest log-loss.
+    """Find the weights whose mean has the lowest log-loss.
 
-    The loss is convex in the weights (linear opinion pool, Stone 1961), so that the start does not matter. An equal
-    share of every member is mixed in as if the part had one more video per member: with few videos to choose by, the
-    best one of many by chance would otherwise take all.
+    The loss is convex in the weights (linear opinion pool, Stone 1961), so the starting point does not matter. Equal
+    weights are mixed in as if there were one more validation video per member: with few videos, the member that is
+    best by chance would otherwise get all the weight.
 
     Args:
         probabilities: float (members, videos, classes).
-        targets: class indices, int64 (videos,).
+        targets: Class indices, int64 (videos,).
 
     Returns:
-        float64 (members,).
+        float64 (members,), at least 0 and 1 in total.
     """
     members, videos = probabilities.shape[:2]
 
@@ -64,12 +64,12 @@ def fit_weights(probabilities: Array, targets: Array) -> Array:
 
 
 def log_loss(weights: Array, probabilities: Array, targets: Array) -> float:
-    """Mean log-loss of the weighted mean; arguments as in `fit_weights`."""
-    likelihood = np.tensordot(weights, probabilities, 1)[np.arange(len(targets)), targets]
+    """Compute the mean log-loss of the weighted mean; arguments as in `fit_weights`."""
+    likelihood = mix(weights, probabilities)[np.arange(len(targets)), targets]
     return float(-np.log(np.clip(likelihood, 1e-7, 1)).mean())
 
 
-def _probabilities(table: pd.DataFrame, parts: Fold, split: str) -> Array:
-    """A member's probabilities, float64 (videos, classes), in the order of `parts.ids(split)`."""
-    rows = table[table.split == split].set_index("id").loc[parts.ids(split)]
-    return rows[[f"p_{name}" for name in parts.classes]].to_numpy(np.float64)
+def _probabilities(table: pd.DataFrame, fold: Fold, split: str) -> Array:
+    """A member's probabilities, float64 (videos, classes), in the order of `fold.ids(split)`."""
+    rows = table[table.split == split].set_index("id").loc[fold.ids(split)]
+    return rows[[f"p_{name}" for name in fold.classes]].to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""Which parameters change, how, and how fast."""
+"""Set up the optimizer, learning rate schedule and freezing of the backbone."""
 
 import math
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from clipfold.models.network import ClipNetwork
 
 
 def make_optimizer(network: ClipNetwork, settings: Mapping[str, Any], device: torch.device) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum, fused into one kernel where PyTorch can.
+    """Build AdamW (Loshchilov & Hutter 2019) or SGD with Nesterov momentum, fused into one kernel if possible.
 
-    Biases and normalisation weights do not decay. The backbone's rate is `learning_rate` times `backbone_rate`.
+    Biases and normalisation weights do not decay. The backbone learns at `learning_rate` times `backbone_rate`.
     """
     backbone = network.backbone()
     inner = set() if backbone is None else {id(p) for p in backbone.parameters()}
@@ -37,10 +37,10 @@ def make_optimizer(network: ClipNetwork, settings: Mapping[str, Any], device: to
 
 
 def make_state(optimizer: torch.optim.Optimizer) -> None:
-    """Make what the optimizer keeps of each parameter that has a gradient, as long as it keeps nothing.
+    """Allocate the optimizer's state for each parameter with a gradient, if it has none yet.
 
-    In an update, memory that runs out between two groups of parameters would leave the first changed: it could not be
-    repeated.
+    If memory ran out during an update, between two groups of parameters, the first would have changed and the step
+    could not be repeated.
     """
     moments = ("exp_avg", "exp_avg_sq") if isinstance(optimizer, torch.optim.AdamW) else ("momentum_buffer",)
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -52,13 +52,13 @@ def make_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's rate to `factor` times its own."""
+    """Set the learning rate of each group to `factor` times its initial one."""
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
 
 def rate_factor(settings: Mapping[str, Any], step: int, steps: int) -> float:
-    """Factor of the learning rate at a step of `steps`, by `schedule`; for `plateau` only its warm-up."""
+    """Compute the factor of the learning rate at a step of `steps`, by `schedule`; for `plateau` only the warm-up."""
     warmup = round(float(settings["warmup"]) * steps)
     if settings["schedule"] == "cosine":
         return warmup_cosine(step, steps, warmup)
@@ -66,7 +66,7 @@ def rate_factor(settings: Mapping[str, Any], step: int, steps: int) -> float:
 
 
 def warmup_cosine(step: int, steps: int, warmup: int) -> float:
-    """Factor of the learning rate: linear to 1 over `warmup` steps, then a half cosine to 0 (Loshchilov & Hutter 2017).
+    """Rise linearly to 1 over `warmup` steps, then fall to 0 in a half cosine (Loshchilov & Hutter 2017).
 
     >>> [round(warmup_cosine(s, 10, 2), 2) for s in (0, 1, 2, 6, 10)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
@@ -77,7 +77,7 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
 
 
 def freeze(network: ClipNetwork, settings: Mapping[str, Any], epoch: int) -> None:
-    """Let the backbone learn or not, by `freeze` and `unfreeze_at`; a frozen one also keeps its running statistics."""
+    """Freeze or unfreeze the backbone by `freeze` and `unfreeze_at`; a frozen one also keeps its running statistics."""
     backbone = network.backbone()
     if backbone is not None:
         frozen = settings["freeze"] and not 0 < settings["unfreeze_at"] <= epoch

@@ -1,6 +1,6 @@
-"""Which videos each step shows, in which version.
+"""Choose the videos and versions that each step shows.
 
-Pure functions of the seed and the step: nothing has to be remembered to go on in the middle of an epoch.
+Pure functions of the seed and the step: resuming in the middle of an epoch needs no stored state.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ def epoch_order(
     """Draw the order of one epoch.
 
     Args:
-        targets: class of each video, int64 (videos,).
-        versions: how many versions there are of each, itself and its copies.
-        seed: of the fit.
-        epoch: number of the epoch.
-        balanced: draw as many of each class, with replacement, instead of each video once.
+        targets: Class index of each video, int64 (videos,).
+        versions: Number of versions of each video: itself and its augmented copies.
+        seed: Seed of the fit.
+        epoch: Number of the epoch.
+        balanced: Draw equally many videos of each class, with replacement, instead of each video once.
 
     Returns:
         Indices of the videos and the version of each, both int64 (videos,).
@@ -35,5 +35,5 @@ def epoch_order(
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed of all that is drawn within a step (dropout, augmentation), below 2**63."""
+    """Derive the seed for everything random within a step (dropout, augmentation), below 2**63."""
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))

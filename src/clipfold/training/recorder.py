@@ -1,4 +1,4 @@
-"""What a fit leaves behind while it runs: history, log lines, curves for TensorBoard, and what bounds its speed."""
+"""Record a fit while it runs: history, log, TensorBoard curves, and the bottleneck of its speed."""
 
 import logging
 import sys
@@ -18,19 +18,19 @@ from clipfold.training.batches import Batch, BatchSource
 
 logger = logging.getLogger(__name__)
 
-_EVERY = 30.0  # seconds between two lines in the log within a long epoch
+_EVERY = 30.0  # seconds between log lines within a long epoch
 
 
 class Recorder:
-    """Records of one fit; of several processes only the first keeps any.
+    """Records one fit; of several processes, only the first writes.
 
     Args:
-        settings: of the model: `tensorboard`, `profile`.
-        history: CSV file of a row per epoch, written anew after each.
-        folder: where TensorBoard's files and the profiler's trace go.
-        val: the validation part.
-        device: that computes.
-        first: whether this is the first process.
+        settings: `tensorboard` and `profile` of the model.
+        history: CSV file with a row per epoch, rewritten after each.
+        folder: Folder for TensorBoard's files and the profiler's trace.
+        val: Validation videos.
+        device: Device of the network.
+        first: True in the first process.
     """
 
     def __init__(
@@ -50,24 +50,24 @@ class Recorder:
         self._profile = settings["profile"] and first
         self._writer: Any = None
         if settings["tensorboard"] and first:
-            from torch.utils.tensorboard import SummaryWriter  # heavy, and only here
+            from torch.utils.tensorboard import SummaryWriter  # heavy, and needed only here
 
             self._writer = SummaryWriter(str(self._folder))
 
     def seconds(self) -> float:
-        """Since the beginning of the fit."""
+        """Return the seconds since the start of the fit."""
         return time.monotonic() - self._started
 
     def warn(self, message: str, *values: object) -> None:
-        """Say what went wrong and was mended."""
+        """Log a problem that was handled."""
         logger.warning(message, *values)
 
     def timed(self, batches: Iterator[Batch], steps: int, done: int) -> Iterator[Batch]:
-        """Pass batches on, with a bar on a terminal and lines in the log, and note what time goes where."""
+        """Pass batches on, show progress on a terminal and in the log, and measure where time goes."""
         bar = tqdm(
             total=steps, initial=done, unit="step", leave=False, disable=not (self._first and sys.stderr.isatty())
         )
-        said = time.monotonic()
+        logged = time.monotonic()
         with bar, self._profiler() as profiler:
             while True:
                 before = time.monotonic()
@@ -83,14 +83,14 @@ class Recorder:
                 bar.update()
                 if profiler is not None:
                     profiler.step()
-                if now - said > _EVERY:
-                    said = now
+                if now - logged > _EVERY:
+                    logged = now
                     logger.info("step %d of %d in this epoch, %.2f clips/s", done, steps, self._rate())
                     if self._device.type == "cuda":
-                        self._look_at_device()
+                        self._sample_utilisation()
 
     def epoch(self, history: Sequence[Mapping[str, float]], epochs: int, probabilities: Array) -> None:
-        """Record an epoch's end."""
+        """Record the end of an epoch."""
         if not self._first:
             return
         self.write(history)
@@ -106,12 +106,12 @@ class Recorder:
             self._writer.flush()
 
     def write(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Write the history, whole."""
+        """Write the whole history."""
         with replacing(self._history) as file:
             pd.DataFrame(history).to_csv(file, index=False)
 
     def close(self) -> dict[str, Any]:
-        """End the records; returns throughput and what bounds it."""
+        """Finish the records; returns the throughput and its bottleneck."""
         if self._writer is not None:
             self._writer.close()
         total = self._waited + self._worked
@@ -129,7 +129,7 @@ class Recorder:
         return self._clips / total if total else 0.0
 
     def _profiler(self) -> Any:
-        """A trace of three steps of the first epoch, for chrome://tracing or Perfetto."""
+        """Trace three steps of the first epoch, for chrome://tracing or Perfetto."""
         if not self._profile:
             return nullcontext()
         self._profile = False
@@ -140,23 +140,28 @@ class Recorder:
             on_trace_ready=lambda profiler: profiler.export_chrome_trace(trace),
         )
 
-    def _look_at_device(self) -> None:
+    def _sample_utilisation(self) -> None:
         try:
             self._use.append(torch.cuda.utilization(self._device))
-        except Exception as error:  # the driver's library or its Python package is not there: nothing hangs on it
-            logger.debug("utilisation of the device is not known: %s", error)
+        except Exception as error:  # optional: the driver's library or its Python package is missing
+            logger.debug("GPU utilisation is unavailable: %s", error)
 
     def _show_clips(self) -> None:
-        """A few clips of the validation part, their frames side by side."""
+        """Show a few validation clips as filmstrips."""
         some = np.arange(min(4, len(self._val.ids)))
         batch = next(iter(self._val.batches([(some, np.zeros_like(some))])))
         if batch.clips.dtype == torch.uint8:
-            strips = batch.clips.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
-            self._writer.add_image("clips", strips.cpu().numpy(), 0, dataformats="HWC")
+            filmstrips = batch.clips.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
+            self._writer.add_image("clips", filmstrips.cpu().numpy(), 0, dataformats="HWC")
 
 
 def verdict(waiting: float, utilisation: float | None, device: str) -> str:
-    """What bounds a step, in a line.
+    """Name the bottleneck of training, in one line.
+
+    Args:
+        waiting: Share of time spent waiting for batches, in [0, 1].
+        utilisation: GPU utilisation in percent, if known.
+        device: Type of the device, `cuda` or `cpu`.
 
     >>> verdict(0.4, 60.0, "cuda")
     'bound by reading: 40 % of the time is spent waiting for clips; raise workers, or use smaller clips'
@@ -165,5 +170,5 @@ def verdict(waiting: float, utilisation: float | None, device: str) -> str:
         remedy = "raise workers, or use smaller clips" if device == "cuda" else "put the results on a faster disk"
         return f"bound by reading: {100 * waiting:.0f} % of the time is spent waiting for clips; {remedy}"
     if utilisation is not None and utilisation < 80:
-        return f"bound by starting kernels: the device is busy {utilisation:.0f} % of the time; try compile"
+        return f"bound by launching kernels: the GPU is busy {utilisation:.0f} % of the time; try compile"
     return "bound by computing"

@@ -1,4 +1,4 @@
-"""Being asked to stop: by a cluster before it takes the machine away, or by a person."""
+"""Requests to stop, from a cluster that takes the machine away or from a person."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Whether a signal came, and which.
+    """The signal that asked to stop, if one came.
 
     Attributes:
-        signal: that came last.
-        pass_on: called when one comes.
+        signal: The last signal received; None at first.
+        pass_on: Called on every signal.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class StopRequest:
 
 @contextmanager
 def listening() -> Iterator[StopRequest]:
-    """Note SIGTERM and SIGUSR1 (SLURM's warning before a time limit or preemption) instead of dying of them."""
+    """Record SIGTERM and SIGUSR1 (SLURM's warning before a time limit or preemption) instead of dying from them."""
     request = StopRequest()
     before = {number: signal.signal(number, request) for number in SIGNALS}
     try:

@@ -1,7 +1,7 @@
-"""What a fit is asked to do, whatever kind of model it is."""
+"""The job of fitting one model on one fold, the same for every kind of model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from clipfold.storage.files import PathLike
@@ -9,20 +9,21 @@ from clipfold.storage.files import PathLike
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One model to be fitted on one fold.
+    """One model to fit on one fold.
 
     Args:
-        module: of the architecture.
-        settings: of the model.
-        data: files of all shards that it learns from, by what they are.
-        splits: table of the folds.
-        fold: which of them.
-        outputs: `model`, `history`, `predictions`, `record`: the files to write.
-        seed: of everything drawn: weights, order, changes.
-        threads: of the CPU.
-        scratch: folder for a network's checkpoint, TensorBoard's files and the profiler's trace.
-        stored_size: edge in pixels that clips were first stored at.
-        gpus: graphics processors that train a network together, each in a process of its own.
+        module: Module of the architecture.
+        settings: Settings of the model.
+        data: Kind of data -> files of all shards to learn from.
+        splits: Table of the folds.
+        fold: Number of the fold.
+        outputs: Files to write: `model`, `history`, `predictions`, `record`.
+        seed: Seed for everything random: initial weights, order, augmentation.
+        threads: CPU threads to use.
+        scratch: Folder for a network's checkpoint, TensorBoard's files and the profiler's trace.
+        stored_size: Edge in pixels of the clips as decoded (`decode.size`).
+        gpus: GPUs that train a network together, each in its own process.
+        views: View -> its options in `decode.views`, for the views that the data come from; recorded in `fit.json`.
     """
 
     module: str
@@ -36,3 +37,4 @@ class Task:
     scratch: PathLike
     stored_size: int
     gpus: int = 1
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

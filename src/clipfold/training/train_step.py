@@ -1,4 +1,4 @@
-"""One optimizer step on one batch, in as many micro-batches as memory asks for."""
+"""Make one optimizer step on one batch, in as many micro-batches as memory requires."""
 
 import gc
 import logging
@@ -21,17 +21,27 @@ logger = logging.getLogger(__name__)
 
 
 class TrainStep:
-    """Forward, backward and update; repeats a step that ran out of memory, the second time in halves.
+    """Forward, backward and update; repeats a step that ran out of memory, then with smaller micro-batches.
 
-    Everything random in a step comes from its seed, and statistics that a failed attempt moved are put back: a step
-    that succeeds at the second attempt comes to the same bits as if nothing had happened.
+    Everything random in a step comes from its seed, and running statistics that a failed attempt changed are restored:
+    a step that succeeds at the second attempt gives the same bits as at the first.
+
+    Args:
+        network: The network to train.
+        optimizer: Its optimizer.
+        loss: Loss on logits.
+        precision: Precision of the forward passes.
+        settings: `clip_norm`, and the augmentation on the device.
+        processes: The processes that train together.
+        device: Device of the network.
+        micro: Clips per forward pass at the start.
 
     Attributes:
-        micro: clips per forward pass.
-        total: sum of the losses of all clips since `reset`, on the device.
-        bad: the first step whose loss was not finite, -1 for none, on the device.
-        halved: (step, new micro-batch) of each time that memory ran out for good.
-        retried: steps that were repeated at the same size.
+        micro: Clips per forward pass.
+        total: Sum of the losses of all clips since `reset`, on the device.
+        bad: The first step whose loss was not finite, -1 for none, on the device.
+        halved: (step, new micro-batch) for each time that the micro-batch was halved.
+        retried: Steps that were repeated with the same micro-batch.
     """
 
     def __init__(
@@ -54,20 +64,20 @@ class TrainStep:
         self.reset()
 
     def reset(self, total: float = 0.0) -> None:
-        """Begin to add up anew."""
+        """Reset the running loss."""
         self.total = torch.tensor(total, dtype=torch.float64, device=self._device)
 
     def __call__(self, batch: Batch, clips: int, step: int, seed: int) -> None:
         """Make one step.
 
         Args:
-            batch: this process's part of the step.
-            clips: of the whole step, over all processes.
-            step: its number, for messages.
-            seed: of everything drawn in it.
+            batch: This process's clips of the step.
+            clips: Number of clips in the step, over all processes.
+            step: Number of the step, for messages.
+            seed: Seed for everything random in the step.
 
         Raises:
-            RuntimeError: a single clip does not fit into memory.
+            RuntimeError: A single clip does not fit into memory.
         """
         for kept, buffer in zip(self._kept, self._statistics, strict=True):
             kept.copy_(buffer)
@@ -82,12 +92,12 @@ class TrainStep:
                 self._halve(batch, step)
             else:
                 self.retried.append(step)
-                logger.warning("out of memory at step %d: memory emptied, the step is repeated", step)
+                logger.warning("out of memory at step %d: freed memory, repeating the step", step)
             retried = True
 
     def attempt(self, batch: Batch, clips: int, step: int, seed: int) -> bool:
-        """Make one step if there is memory enough; says whether. If not, only running statistics have moved."""
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` looks at every kind of device there is
+        """Try one step; False if memory ran out, in which case only running statistics have changed."""
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` visits every kind of device
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
         self._optimizer.zero_grad(set_to_none=True)
@@ -110,14 +120,14 @@ class TrainStep:
         return True
 
     def _losses(self, batch: Batch, seed: int) -> Iterator[Tensor]:
-        """Loss of each micro-batch, summed over its clips."""
+        """Yield the loss of each micro-batch, summed over its clips."""
         targets = self._loss.soft(batch.targets)
         augmented = transforms.wanted(self._settings) and batch.clips.dtype == torch.uint8
         drawn = transforms.draw(self._settings, len(targets), seed) if augmented else None
         for rows in torch.split(torch.arange(len(targets)), self.micro) if len(targets) else ():
-            if drawn is None:  # by a slice: nothing is copied, and no device waited for
-                part = slice(int(rows[0]), int(rows[-1]) + 1)
-                inputs, boxes, mixed = as_input(self._network, batch.clips[part]), batch.boxes[part], targets[part]
+            if drawn is None:  # a slice copies nothing and does not synchronise with the device
+                some = slice(int(rows[0]), int(rows[-1]) + 1)
+                inputs, boxes, mixed = as_input(self._network, batch.clips[some]), batch.boxes[some], targets[some]
             else:
                 inputs, boxes, mixed = self._augment(batch, targets, drawn, rows)
             with self._precision.autocast():
@@ -156,4 +166,8 @@ class TrainStep:
             )
         self.micro //= 2
         self.halved.append((step, self.micro))
-        logger.warning("out of memory at step %d: micro-batches of %d from here on, same batch size", step, self.micro)
+        logger.warning(
+            "out of memory at step %d: using micro-batches of %d from now on, with the same batch size",
+            step,
+            self.micro,
+        )

@@ -1,4 +1,4 @@
-"""The epochs of one fit: train, validate, keep the best, stop early; at any moment stopped and gone on with."""
+"""Train for epochs: validate, keep the best, stop early; interruptible and resumable at any step."""
 
 import copy
 import logging
@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -16,41 +15,37 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clipfold.models.device import Precision
 from clipfold.models.network import ClipNetwork
-from clipfold.training import checkpoint
-from clipfold.training.batches import BatchSource
-from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
 from clipfold.training.order import epoch_order, step_seed
+from clipfold.training.plan import TrainingPlan
 from clipfold.training.predict import predict
-from clipfold.training.recorder import Recorder
-from clipfold.training.signals import StopRequest
 from clipfold.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
-_LOOK = 20  # steps between two looks at whether the loss is finite: each waits for the device
-_ROLLBACKS = 5
+_CHECK_EVERY = 20  # steps between checks that the loss is finite: each synchronises with the device
+_MAX_ROLLBACKS = 5
 
 
 @dataclass
 class Progress:
-    """How far a fit is.
+    """The progress of a fit.
 
     Args:
-        epoch: the one that is being worked on, from 1.
-        done: steps done in it.
-        step: steps done in all.
-        loss: sum of the losses in this epoch so far.
-        scale: factor of the learning rate by `plateau` and `on_nan`.
-        rollbacks: how often the loss was not finite.
-        best_loss: lowest validation loss.
-        best_epoch: when that was.
-        stale: epochs since the validation loss last fell or the rate was last reduced.
-        micro: clips per forward pass.
-        retried: steps that ran out of memory and were repeated.
-        halved: steps that were repeated with a smaller micro-batch, and its size.
-        history: a row per epoch.
+        epoch: Current epoch, from 1.
+        done: Steps done in this epoch.
+        step: Steps done in total.
+        loss: Sum of the losses in this epoch so far.
+        scale: Factor of the learning rate set by `plateau` and `on_nan`.
+        rollbacks: Number of returns to a checkpoint because the loss was not finite.
+        best_loss: Lowest validation loss.
+        best_epoch: Epoch with the lowest validation loss.
+        stale: Epochs since the validation loss last fell or the rate was last reduced.
+        micro: Clips per forward pass.
+        retried: Steps that ran out of memory and were repeated.
+        halved: Steps that were repeated with a smaller micro-batch, and its size.
+        history: A row per epoch.
     """
 
     epoch: int = 1
@@ -69,70 +64,54 @@ class Progress:
 
 
 class NotFiniteError(FloatingPointError):
-    """The loss is no longer a number."""
+    """The loss is no longer finite."""
 
 
 class Trainer:
-    """Trains a network on one part and chooses by another.
+    """Trains a network on the training videos and keeps the epoch that is best on the validation videos.
 
-    Args:
-        network: on its device.
-        settings: of the model.
-        train: the part to learn from.
-        val: the part to choose by.
-        classes: number of classes.
-        seed: of the order and of everything drawn in steps.
-        micro: clips per forward pass, to begin with.
-        recorder: of what goes on.
-        state: where the checkpoint goes.
-        key: what the fit depends on; a checkpoint of another is not taken up.
-        stop: whether the job has been asked to end.
-        processes: that train together.
+    Attributes:
+        network: The network; after `run` with the best weights.
+        best: Weights and buffers of the best epoch.
+        progress: The progress of the fit.
     """
 
-    def __init__(
-        self,
-        network: ClipNetwork,
-        settings: Mapping[str, Any],
-        train: BatchSource,
-        val: BatchSource,
-        classes: int,
-        seed: int,
-        micro: int,
-        recorder: Recorder,
-        state: Path,
-        key: str,
-        stop: StopRequest,
-        processes: Processes,
-    ) -> None:
-        self.network, self._settings, self._train, self._val, self._seed = network, settings, train, val, seed
-        self._recorder, self._state, self._key, self._stop = recorder, state, key, stop
-        self._processes, self._device = processes, train.device
+    def __init__(self, plan: TrainingPlan) -> None:
+        settings, train = plan.settings, plan.train
+        self.network, self._settings, self._train, self._val, self._seed = (
+            plan.network,
+            settings,
+            train,
+            plan.val,
+            plan.seed,
+        )
+        self._recorder, self._checkpoint, self._stop = plan.recorder, plan.checkpoint, plan.stop
+        self._processes, self._device = plan.processes, train.device
         self.precision = Precision(settings["precision"], self._device)
-        self.optimizer = make_optimizer(network, settings, self._device)
-        loss = Loss(settings, train.targets, classes, self._device)
+        self.optimizer = make_optimizer(self.network, settings, self._device)
+        loss = Loss(settings, train.targets, plan.classes, self._device)
         self.train_step = TrainStep(
-            network, self.optimizer, loss, self.precision, settings, processes, self._device, micro
+            self.network, self.optimizer, loss, self.precision, settings, plan.processes, self._device, plan.micro
         )
         self._average = None
         if settings["ema"]:
             averaging = get_ema_multi_avg_fn(settings["ema"])  # type: ignore[no-untyped-call]
-            self._average = AveragedModel(network, multi_avg_fn=averaging, use_buffers=True)
+            self._average = AveragedModel(self.network, multi_avg_fn=averaging, use_buffers=True)
         self.best: dict[str, Tensor] = {}
-        self.progress = Progress(micro=micro)
+        self.progress = Progress(micro=plan.micro)
         self._effective = effective_batch(settings, len(train.ids))
         self._steps = math.ceil(len(train.ids) / self._effective)
         self._saved = time.monotonic()
-        self._videos = np.empty(0, np.int64)  # of the epoch, in its order
+        self._videos = np.empty(0, np.int64)  # of the current epoch, in its order
 
     def run(self) -> None:
-        """Train to the end, or to where the validation loss has not fallen for `patience` epochs.
+        """Train to the end, or until the validation loss has not fallen for `patience` epochs.
 
         Raises:
-            NotFiniteError: naming the step, its learning rate and its videos.
-            SystemExit: a signal asked to stop; the checkpoint is written.
+            NotFiniteError: The loss is not finite; names the step, its learning rate and its videos.
+            SystemExit: A signal asked to stop; the checkpoint is written.
         """
-        state = checkpoint.load(self._state, self._key, self._device)
+        state = self._checkpoint.load(self._device)
         if state is not None:
             self._restore(state)
             done = self.progress
@@ -141,9 +120,9 @@ class Trainer:
                 done.retried,
                 done.halved,
             )
-            logger.info("going on at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
+            logger.info("resuming at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
         elif self._settings["on_nan"] == "halve":
-            self._save()  # there must be something to go back to
+            self._save()  # a checkpoint to return to
         p = self.progress
         while p.epoch <= self._settings["epochs"] and p.epoch - 1 - p.best_epoch < self._settings["patience"]:
             try:
@@ -157,7 +136,7 @@ class Trainer:
             self.train_step.reset()
             if self._settings["checkpoint_epochs"] and (p.epoch - 1) % self._settings["checkpoint_epochs"] == 0:
                 self._save()
-            self._pause()
+            self._save_if_due()
         self.network.load_state_dict(self.best)
 
     def _epoch(self) -> None:
@@ -169,27 +148,27 @@ class Trainer:
             epoch=p.epoch,
             balanced=settings["sampler"] == "balanced",
         )
-        whole = [slice(i * self._effective, (i + 1) * self._effective) for i in range(p.done, self._steps)]
-        mine = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in whole]
+        steps = [slice(i * self._effective, (i + 1) * self._effective) for i in range(p.done, self._steps)]
+        own = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in steps]
         self.network.train()
         freeze(self.network, settings, p.epoch)
         self._videos = videos
-        batches = self._recorder.timed(self._train.batches(mine), self._steps, p.done)
-        for part, batch in zip(whole, batches, strict=True):
+        batches = self._recorder.timed(self._train.batches(own), self._steps, p.done)
+        for rows, batch in zip(steps, batches, strict=True):
             set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
-            clips = len(videos[part])
+            clips = len(videos[rows])
             self.train_step(batch, clips, p.step, step_seed(self._seed, p.step, self._processes.rank))
             if self._average is not None:
                 self._average.update_parameters(self.network)
             p.done, p.step, p.micro = p.done + 1, p.step + 1, self.train_step.micro
-            if p.done % _LOOK == 0:
+            if p.done % _CHECK_EVERY == 0:
                 self._check_finite()
-            self._pause()
+            self._save_if_due()
         self._check_finite(weights=True)
-        self._processes.same_buffers(self.network)
+        self._processes.broadcast_buffers(self.network)
 
     def _check_finite(self, weights: bool = False) -> None:
-        """Look at the losses; before weights are kept, at these too, which a gradient may have spoilt already."""
+        """Check the losses and, before weights are kept, the weights, which an infinite gradient may have spoilt."""
         p = self.progress
         step = self._processes.all_reduce_max(int(self.train_step.bad.item()))
         if step < 0 and weights and self._processes.any(not _finite(self.network)):
@@ -201,20 +180,22 @@ class Trainer:
         rate = max(g["initial_lr"] for g in self.optimizer.param_groups) * p.scale
         rate *= rate_factor(self._settings, step, self._steps * self._settings["epochs"])
         raise NotFiniteError(
-            f"the loss of step {step} (epoch {p.epoch}), or what it made of the weights, is not finite at a learning "
+            f"the loss of step {step} (epoch {p.epoch}) or the weights after it are not finite at a learning "
             f"rate of {rate:.3g}: use a lower learning_rate, clip_norm, or on_nan: halve; its videos were "
             f"{', '.join(map(repr, ids))}"
         )
 
     def _roll_back(self, error: NotFiniteError) -> None:
         before = self.progress
-        state = checkpoint.load(self._state, self._key, self._device) if self._settings["on_nan"] == "halve" else None
-        if state is None or before.rollbacks == _ROLLBACKS:
+        state = self._checkpoint.load(self._device) if self._settings["on_nan"] == "halve" else None
+        if state is None or before.rollbacks == _MAX_ROLLBACKS:
             raise error
         self._restore(state)
         self.progress.rollbacks, self.progress.scale = before.rollbacks + 1, before.scale / 2
         self.train_step.bad.fill_(-1)
-        self._recorder.warn("the loss was not finite: back at step %d with half the learning rate", self.progress.step)
+        self._recorder.warn(
+            "the loss was not finite: returning to step %d with half the learning rate", self.progress.step
+        )
 
     def _validate(self) -> None:
         p, settings = self.progress, self._settings
@@ -244,20 +225,21 @@ class Trainer:
         if settings["schedule"] == "plateau" and p.stale >= settings["plateau_patience"]:
             p.scale, p.stale = p.scale * 0.1, 0
             logger.info(
-                "validation loss has not fallen for %d epochs: a tenth of the rate", settings["plateau_patience"]
+                "validation loss has not fallen for %d epochs: learning rate divided by 10",
+                settings["plateau_patience"],
             )
 
-    def _pause(self) -> None:
-        """Save if it is time to; save and end if a signal asked for it."""
+    def _save_if_due(self) -> None:
+        """Save if it is time; save and exit if a signal asked to stop."""
         minutes = self._settings["checkpoint_minutes"]
         due = bool(minutes) and time.monotonic() - self._saved > 60 * minutes
-        wish = self._processes.all_reduce_max(2 if self._stop.signal is not None else int(due))
-        if wish:
+        request = self._processes.all_reduce_max(2 if self._stop.signal is not None else int(due))
+        if request:
             self._check_finite(weights=True)
             self._save()
-        if wish == 2:
+        if request == 2:
             number = self._stop.signal or 15
-            logger.warning("asked to stop by signal %d at step %d: run again to go on", number, self.progress.step)
+            logger.warning("asked to stop by signal %d at step %d: run again to resume", number, self.progress.step)
             raise SystemExit(128 + number)
 
     def _save(self) -> None:
@@ -267,10 +249,8 @@ class Trainer:
         self._saved = time.monotonic()
         if self._processes.rank:
             return
-        checkpoint.save(
-            self._state,
+        self._checkpoint.save(
             {
-                "key": self._key,
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "scaler": self.precision.scaler.state_dict(),
@@ -292,11 +272,12 @@ class Trainer:
 
 
 def _finite(network: ClipNetwork) -> bool:
+    """Tell whether all weights and buffers are finite."""
     values = [v for v in network.state_dict().values() if v.is_floating_point()]
     return bool(torch.stack([v.isfinite().all() for v in values]).all())
 
 
 def effective_batch(settings: Mapping[str, Any], videos: int) -> int:
-    """Clips per optimizer step: `batch_size` times `accumulate`; where the former is `auto`, the latter alone."""
+    """Compute the clips per optimizer step: `batch_size` times `accumulate`, or just `accumulate` if it is `auto`."""
     size = 1 if settings["batch_size"] == "auto" else settings["batch_size"]
     return min(int(size * settings["accumulate"]), videos)

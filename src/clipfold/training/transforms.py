@@ -1,4 +1,4 @@
-"""Augmentation on the device, drawn anew in each step, beside the stored copies that all models share."""
+"""Augmentation on the device, drawn anew in each step, in addition to the stored augmented copies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What happens to each clip of one step.
+    """The random parameters for the clips of one step.
 
     Args:
-        flip: whether it is mirrored, bool (batch,).
-        scale: share of the content's edges that its crop keeps, float (batch,).
-        centre: where the crop lies in the content, float (batch, 2), x and y in [-1, 1].
-        gain: factor of each colour, float (batch, 3).
-        partner: with which clip of the step it is mixed, int64 (batch,).
-        share: its own share of the mixture, float (batch,).
+        flip: Mirror the clip, bool (batch,).
+        scale: Share of the content's width and height that the crop keeps, float (batch,).
+        centre: Centre of the crop within the content, float (batch, 2), x and y in [-1, 1].
+        gain: Factor of each colour channel, float (batch, 3).
+        partner: Index of the clip in the step to mix with, int64 (batch,).
+        share: The clip's own share of the mixture, float (batch,).
     """
 
     flip: Tensor
@@ -31,7 +31,7 @@ class Drawn:
 
 
 def draw(settings: Mapping[str, Any], clips: int, seed: int) -> Drawn:
-    """Draw for a whole step on the CPU: the same on any device and for any size of micro-batch."""
+    """Draw the parameters of a whole step on the CPU: the same on any device and for any micro-batch size."""
     random = torch.Generator().manual_seed(seed)
     flip = torch.rand(clips, generator=random) < settings["flip"]
     scale = 1 - torch.rand(clips, generator=random) * (1 - settings["crop"])
@@ -46,21 +46,21 @@ def draw(settings: Mapping[str, Any], clips: int, seed: int) -> Drawn:
 
 
 def wanted(settings: Mapping[str, Any]) -> bool:
-    """Whether any change is asked for."""
+    """Tell whether the settings ask for any augmentation on the device."""
     return bool(settings["flip"] or settings["crop"] < 1 or settings["jitter"] or settings["mixup"])
 
 
 def change(clips: Tensor, boxes: Tensor, drawn: Drawn, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Flip, crop and recolour.
+    """Flip, crop and recolour clips.
 
     Args:
         clips: float (batch, 3, frames, size, size) in [0, 1].
-        boxes: of their content, int64 (batch, 4).
-        drawn: for the whole step.
-        rows: which of the step's clips these are.
+        boxes: Their content boxes, int64 (batch, 4).
+        drawn: Parameters of the whole step.
+        rows: Indices of these clips in the step, int64 (batch,).
 
     Returns:
-        The changed clips and their boxes. A crop is of the content and fills its box; around it all stays black.
+        The changed clips and their boxes. A crop of the content fills its box; the padding stays black.
     """
     size = clips.shape[-1]
     flip = drawn.flip[rows].to(clips.device)
@@ -73,7 +73,7 @@ def change(clips: Tensor, boxes: Tensor, drawn: Drawn, rows: Tensor) -> tuple[Te
 
 
 def _crop(clips: Tensor, boxes: Tensor, scale: Tensor, centre: Tensor) -> Tensor:
-    """Stretch a part of the content over the whole of it."""
+    """Stretch a region of the content over the whole content box."""
     size = clips.shape[-1]
     first, extent = boxes[:, :2].flip(1), boxes[:, 2:].flip(1)  # x, y
     shift = ((2 * first + extent) / size - 1) * (1 - scale)[:, None] + centre * extent / size

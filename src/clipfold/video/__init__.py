@@ -1,1 +1,1 @@
-"""Probing and decoding: the only folder that knows PyAV."""
+"""Probing and decoding: the only package that imports PyAV, apart from the demo."""

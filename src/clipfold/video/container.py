@@ -1,4 +1,4 @@
-"""Opening files that may be hostile."""
+"""Open video files that may be hostile."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from av.video.stream import VideoStream
 
 from clipfold.video.status import Status
 
-# Formats that hold their own data, sound and single images among them so that they are told apart from rubbish.
-# Not among them: playlists and scripts, which name other files to open.
+# Formats that hold their own data. Sound and single images are included, so that they get a precise status.
+# Playlists and scripts are left out, because they name other files to open.
 _FORMATS = (
     "3g2,3gp,amv,apng,asf,av1,avi,cavsvideo,dv,evc,f4v,flv,gif,h261,h263,h264,hevc,ivf,m4v,matroska,mj2,mjpeg,mov,mp4,mpeg,"
     "mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,vc1,vvc,webm,wtv,yuv4mpegpipe,aac,aiff,flac,m4a,mp3,wav,bmp_pipe,jpeg_pipe,"
@@ -27,11 +27,11 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.,-]*:")
 
 
 class Unusable(Exception):
-    """A video that cannot be used, with the typed reason.
+    """A video that cannot be used.
 
     Args:
-        status: the kind.
-        reason: a sentence for people, with the values at hand.
+        status: the kind of failure.
+        reason: a sentence for people, with the values found.
     """
 
     def __init__(self, status: Status, reason: str) -> None:
@@ -40,46 +40,51 @@ class Unusable(Exception):
         self.reason = reason
 
     def facts(self) -> dict[str, str]:
-        """For a table's row."""
+        """Return the columns `status` and `reason` of a table row."""
         return {"status": self.status, "reason": self.reason}
 
 
 def check_unchanged(path: str, size_bytes: int | None, mtime_ns: int | None) -> None:
-    """Make sure that a file is the one that was looked at before; None: it was not to be had, and nothing is said.
+    """Check that a file is still the one that was read before.
+
+    Args:
+        path: the file.
+        size_bytes: its size when it was read.
+        mtime_ns: its modification time when it was read; None if unknown, which skips the check.
 
     Raises:
-        RuntimeError: it is another now.
+        RuntimeError: the file was replaced.
     """
     file = Path(path)
-    if mtime_ns is not None and not (file.is_file() and _signs(file) == (size_bytes, mtime_ns)):
+    if mtime_ns is not None and not (file.is_file() and _identity(file) == (size_bytes, mtime_ns)):
         raise RuntimeError(f"{path} was replaced while it was read: touch it and run again")
 
 
-def _signs(file: Path) -> tuple[int, int]:
+def _identity(file: Path) -> tuple[int, int]:
     stat = file.stat()
     return stat.st_size, stat.st_mtime_ns
 
 
 @contextmanager
 def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a local file and choose its video stream; nothing but the file itself is ever opened.
+    """Open a local file and choose its video stream; no other file is ever opened.
 
-    Python opens the file, so that no name is read as an address; the formats are limited to containers that hold their
-    own data; a demuxer that asks for another file is refused.
+    Python opens the file, so FFmpeg never interprets its name as a URL. Only containers that hold their own data are
+    allowed, and a demuxer that asks for another file is refused.
 
     Args:
-        path: of a regular file.
-        max_pixels: the decoder refuses larger frames before it allocates them.
-        analyse: let FFmpeg decode the stream's first frames before the caller does, as it does by default. It finds out
-            how far frames are reordered where the stream does not say so; the cost is that of a tenth of a short clip.
+        path: a regular file.
+        max_pixels: most pixels of a frame; the decoder refuses larger frames before it allocates them.
+        analyse: let FFmpeg decode the first frames on opening, as it does by default. This finds out how far frames are
+            reordered where the stream does not say so, and takes as long as decoding a tenth of a short clip.
 
     Raises:
-        Unusable: with the reason why.
+        Unusable: the file cannot be opened or has no usable video stream.
     """
     _check_file(path)
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
     if not analyse:
-        options["skip_frame"] = "all"  # heeded while opening only
+        options["skip_frame"] = "all"  # only applies while opening
     with open(path, "rb", buffering=0) as file:
         try:
             container = av.open(
@@ -97,13 +102,13 @@ def _check_file(path: str) -> None:
     try:
         if not file.exists():
             if _URL.match(path) or _URL.match(file.name):
-                raise Unusable(Status.REFUSED, "an address, not a file: only local files are opened")
+                raise Unusable(Status.REFUSED, "a URL, not a file: only local files are opened")
             raise Unusable(Status.MISSING, "no such file")
         if not file.is_file():
             raise Unusable(Status.UNREADABLE if file.is_dir() else Status.REFUSED, "not a regular file")
         if file.stat().st_size == 0:
             raise Unusable(Status.EMPTY, "0 bytes")
-    except (OSError, ValueError) as error:  # a loop of links, a name too long, no permission
+    except (OSError, ValueError) as error:  # a link loop, a name that is too long, no permission
         raise Unusable(Status.UNREADABLE, str(error)) from None
 
 
@@ -118,7 +123,7 @@ def _why_not_opened(head: bytes, error: Exception) -> Unusable:
 
 
 def describe(error: Exception) -> str:
-    """FFmpeg's own words, without the path that PyAV adds."""
+    """Return FFmpeg's error text, without the path that PyAV adds."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -131,8 +136,8 @@ def _choose_stream(container: InputContainer) -> VideoStream:
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
     if stream.codec_context is None:
-        raise Unusable(Status.UNSUPPORTED_CODEC, "no decoder for its video stream")
-    stream.codec_context.thread_count = 1  # parallel over videos instead, which scales and keeps memory flat
+        raise Unusable(Status.UNSUPPORTED_CODEC, "no decoder for the video stream")
+    stream.codec_context.thread_count = 1  # run videos in parallel instead: this scales and keeps memory flat
     stream.codec_context.skip_frame = "DEFAULT"
     for other in container.streams:
         if other is not stream and other.type != "audio":

@@ -1,4 +1,4 @@
-"""One decoding pass over a video that serves all views."""
+"""Decode a video once, for all views."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from clipfold.storage.files import Array
 
 
-MAX_PIXELS = 8192 * 8192  # of a frame, should a stream change its size on the way
+MAX_PIXELS = 8192 * 8192  # per frame, in case a stream changes its size on the way
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What probing found out about a video's frames; enough to plan the decoding.
+    """The probed facts of a video that are needed to plan its decoding.
 
     Args:
-        id: of the video.
-        path: of the file.
-        pts: presentation timestamp of each packet, in the order of the file, in units of `time_base`; None for a
-            packet that is not shown.
-        keyframes: positions in `pts` of the packets at which decoding can begin.
+        id: the video's id.
+        path: the video file.
+        pts: presentation timestamp of each packet in file order, in units of `time_base`; None for a packet that is
+            not shown.
+        keyframes: positions in `pts` of the packets where decoding can begin.
         time_base: seconds per unit of `pts`.
-        rate: frames per second, for a file without usable timestamps.
+        rate: frames per second, used if the timestamps are unusable.
         aspect: width of one pixel over its height; None if unknown, which means square.
-        max_pixels: larger frames are refused.
+        max_pixels: most pixels of a frame; larger frames are refused.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Stream:
 
     @classmethod
     def of(cls, probed: Mapping[str, Any]) -> Stream:
-        """From a row of the table that probing writes."""
+        """Build the stream from a row of the table that probing writes."""
         aspect = probed["sample_aspect"]
         return cls(
             id=probed["id"],
@@ -66,11 +66,11 @@ class Stream:
             time_base=Fraction(probed["time_base"]),
             rate=probed["fps"],
             aspect=Fraction(aspect) if aspect else None,
-            max_pixels=max(MAX_PIXELS, probed["coded_width"] * probed["coded_height"]),  # a size that probing let pass
+            max_pixels=max(MAX_PIXELS, probed["coded_width"] * probed["coded_height"]),  # a size that probing accepted
         )
 
     def order(self) -> dict[int, int] | None:
-        """Timestamp -> index of its frame in the order of display; None if timestamps are missing or occur twice."""
+        """Map each timestamp to its frame index in display order; None if timestamps are missing or duplicated."""
         shown = sorted(pts for pts in self.pts if pts is not None)
         usable = len(shown) > 0 and len(set(shown)) == len(shown)
         return {pts: i for i, pts in enumerate(shown)} if usable else None
@@ -78,11 +78,12 @@ class Stream:
 
 @dataclass(slots=True)
 class Decoded:
-    """What is kept of a video.
+    """The views of one video.
 
     Args:
-        arrays: name of the view -> `uint8` array of the view's shape.
-        facts: for the index: status and reason, frames decoded, warning; per view the frames taken and the content box.
+        arrays: view name -> `uint8` array of the view's shape.
+        facts: columns of the index: status, reason, frames decoded and warning; per view the frames taken, their times
+            and the content box.
     """
 
     arrays: dict[str, Array]
@@ -90,24 +91,24 @@ class Decoded:
 
 
 def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
-    """Decode a video once and keep what the views want; exactly the frames that decoding everything would give.
+    """Decode a video once and keep what the views want: exactly the frames that a full decode would give.
 
-    Memory: one frame and the views' arrays, however long the video.
+    Memory use is one frame plus the views' arrays, whatever the length of the video.
 
-    A file whose timestamps are unusable, or that does not show all the frames its packets promise, is decoded whole and
-    its frames are counted; `facts["warning"]` says so. Where the decoder reports errors, `facts["status"]` is `corrupt`
-    and the arrays hold what it gave.
+    If the timestamps are unusable, or if some packets yield no frame, the whole file is decoded and its frames are
+    counted; `facts["warning"]` says so. If the decoder reports errors, `facts["status"]` is `corrupt` and the arrays
+    hold what it returned.
 
     Raises:
-        Unusable: `corrupt` if no frame can be decoded, `truncated` if wanted frames never come, `unsupported_codec` if
-            FFmpeg has no conversion of its pixels, or whatever opening it gives.
+        Unusable: `corrupt` if no frame can be decoded, `truncated` if wanted frames are missing, `unsupported_codec` if
+            FFmpeg cannot convert the pixel format, or any status that opening the file gives.
     """
     order = stream.order()
     if order is None:
-        return _decode_counted(stream, views, "timestamps are missing or occur twice; frames were counted instead")
+        return _decode_counted(stream, views, "timestamps are missing or duplicated; frames were counted instead")
     timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
-    # Some files call a frame a keyframe that needs others, and some decoders lose frames if they are not told how
-    # far those are reordered. Either shows; then all is decoded from the start, with the stream analysed first.
+    # Some files mark frames as keyframes that depend on others, and some decoders lose frames if they do not know how
+    # far frames are reordered. Both show up as errors; then the video is decoded from the start, analysed first.
     for keyframes, analyse in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
         packets = [
             Packet(None if pts is None else order[pts], keyframe=i in keyframes) for i, pts in enumerate(stream.pts)
@@ -118,7 +119,7 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
             break
     if not keeper.missing:
         return keeper.result(counts, "")
-    lost = f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames are never shown"
+    lost = f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames were not decoded"
     return _decode_counted(stream, views, f"{lost}; frames were counted instead")
 
 
@@ -127,7 +128,7 @@ def _by_timestamp(keeper: _Keeper, order: Mapping[int, int]) -> Callable[[VideoF
 
 
 def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> Decoded:
-    """Decode everything twice: to count the frames, and to keep those that are wanted."""
+    """Decode everything twice: first count the frames, then keep the wanted ones."""
     times: list[float | None] = []
     _run(stream, None, lambda frame, _: times.append(frame.time), analyse=True)
     if not times:
@@ -135,7 +136,9 @@ def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> 
     keeper = _Keeper(views, Timeline(stream.id, _ascending(times, stream.rate), ()), stream.aspect)
     counts = _run(stream, None, keeper.offer, analyse=True)
     if keeper.missing:
-        raise Unusable(Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded again")
+        raise Unusable(
+            Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded a second time"
+        )
     return keeper.result(counts, warning)
 
 
@@ -144,7 +147,7 @@ def _shown(stream: Stream, order: Mapping[int, int]) -> list[int]:
 
 
 def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
-    """The times themselves if they ascend, else those of a steady clock."""
+    """Return the times if they ascend, else those of a steady clock."""
     known = [time for time in times if time is not None]
     if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
         return known
@@ -152,7 +155,7 @@ def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
 
 
 class _Keeper:
-    """Collects what the views want from frames that pass by."""
+    """Collector of the frames that the views want."""
 
     def __init__(self, views: Mapping[str, View], timeline: Timeline, aspect: Fraction | None) -> None:
         self._views = views
@@ -172,7 +175,7 @@ class _Keeper:
         self.missing = set(self.wanted)
 
     def offer(self, frame: VideoFrame, index: int) -> None:
-        """Keep what is wanted of the frame with this index in the order of display."""
+        """Keep what the views want of the frame with this index in display order."""
         if index not in self.missing:
             return
         self.missing.discard(index)
@@ -192,7 +195,7 @@ class _Keeper:
             facts["status"] = Status.CORRUPT
             facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
         for name, indices in self._indices.items():
-            facts[f"{name}_frames"] = np.array(indices, np.int32)  # thousands of lists would show in a job's memory
+            facts[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
             facts[f"{name}_times"] = np.array([self._times[i] for i in indices])
             facts[f"{name}_box"] = self._boxes[name]
         return Decoded(self._arrays, facts)
@@ -213,7 +216,7 @@ class _Counts:
 def _run(
     stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFrame, int], object], *, analyse: bool
 ) -> _Counts:
-    """Decode the packets as planned (all of them without a plan) and hand on each frame with its ordinal."""
+    """Decode the packets as planned (all, if there is no plan) and pass each frame with its number to `keep`."""
     counts = _Counts()
 
     def receive(packet: av.Packet[VideoStream] | None) -> None:
@@ -234,15 +237,15 @@ def _run(
 
     with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
         context = video.codec_context
-        context.open()  # some decoders heed `skip_frame` when they are opened, and never again
+        context.open()  # some decoders read `skip_frame` only when they are opened
         for position, packet in enumerate(_packets(container, video, counts)):
             if packet.is_corrupt:
-                counts.damaged += 1  # also where streams are joined, hence no error
+                counts.damaged += 1  # also marked where streams were joined, so this is no error
             if steps is not None:
                 if position >= len(steps):
                     break
                 if packet.pts != stream.pts[position] and not packet.is_discard:
-                    raise Unusable(Status.UNREADABLE, "the file was changed after it was probed; run again")
+                    raise Unusable(Status.UNREADABLE, "the file changed after it was probed; run again")
                 step = steps[position]
                 if step is Step.DROP:
                     continue
@@ -256,10 +259,10 @@ def _run(
 
 
 def _packets(container: InputContainer, video: VideoStream, counts: _Counts) -> Iterator[av.Packet[VideoStream]]:
-    """The stream's packets up to where the file ends or cannot be read on."""
+    """Yield the stream's packets until the file ends or cannot be read any further."""
     try:
         for packet in container.demux(video):
-            if packet.size == 0 and packet.pts is None:  # the demuxer's sign that the file has ended
+            if packet.size == 0 and packet.pts is None:  # marks the end of the file
                 return
             yield packet
     except (av.error.FFmpegError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""Decoding the videos of one shard, once each."""
+"""Decode the videos of one shard, each of them once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clipfold.video.status import DECODABLE, Status
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
 
-if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import DecodeSettings
 
 
@@ -32,20 +32,20 @@ _PROBED = (
 def decode_shard(
     metadata: PathLike, arrays: Mapping[str, PathLike], index: PathLike, settings: DecodeSettings, workers: int
 ) -> None:
-    """Decode the videos of a shard that frames can be had of, once each, and write every view.
+    """Decode each decodable video of a shard once and write every view.
 
-    Truncated, damaged and very short ones are among them: whether they are used is decided by the splits.
+    Truncated, damaged and very short videos are decoded too: the splits decide whether they are used.
 
     Args:
-        metadata: table that `probe_shard` wrote.
-        arrays: name of the view -> its array, `uint8` of (decoded videos, *shape of the view).
-        index: table of `index_schema`, a row per row of `metadata`; `row` is the row in the arrays, null for a video
-            without frames.
-        settings: the views.
-        workers: processes.
+        metadata: input table, written by `probe_shard`.
+        arrays: view name -> output array, `uint8` (decoded videos, *shape of the view).
+        index: output table of `index_schema`, one row per row of `metadata`; `row` is the row in the arrays, null for a
+            video without frames.
+        settings: views and time limit.
+        workers: processes to use.
 
     Raises:
-        RuntimeError: a video was replaced since it was probed.
+        RuntimeError: a video was replaced after it was probed.
     """
     views = build_views(settings.views, settings.size)
     table = read_table(metadata, _PROBED)
@@ -61,7 +61,7 @@ def decode_shard(
             timeout_s=settings.timeout_s,
             what="decode",
         )
-        # Nothing is collected on the way: a job takes the same memory for ten videos and for ten thousand.
+        # Rows are streamed: a job takes the same memory for ten videos and for ten thousand.
         rows = (_facts(video, next(results)[1] if _decodable(video) else None, writers) for video in _rows(table))
         write_table(index, reported("decoded", rows), index_schema(views))
 
@@ -76,7 +76,7 @@ def _decodable(video: Video) -> bool:
 
 
 def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[str, ArrayWriter]) -> dict[str, Any]:
-    """The video's row of the index; what was kept of it goes to the arrays."""
+    """Append the video's views to the arrays and return its row of the index."""
     facts: dict[str, Any] = {}
     if decoded is not None:
         check_unchanged(video["path"], video["size_bytes"], video["mtime_ns"])
@@ -86,16 +86,16 @@ def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[st
         facts |= decoded.facts
     elif decoded is not None:
         facts |= decoded.facts()
-    if video["status"] != Status.OK:  # what probing found is the cause of whatever decoding finds
+    if video["status"] != Status.OK:  # a failure found by probing explains whatever decoding finds
         facts |= {"status": video["status"], "reason": video["reason"]}
     return {"id": video["id"]} | facts
 
 
 def index_schema(views: Mapping[str, View]) -> pa.Schema:
-    """Columns of a shard's index.
+    """Return the columns of a shard's index.
 
-    `decoded` counts the frames that went through the decoder. Per view V: `V_frames` are the indices of the frames
-    kept, `V_times` when they are shown (seconds), `V_box` where the picture lies in them (top, left, height, width).
+    `decoded` counts the frames that went through the decoder. For each view V, `V_frames` holds the indices of the kept
+    frames, `V_times` their presentation times in seconds, and `V_box` the content box (top, left, height, width).
     """
     columns = {
         "id": pa.string(),

@@ -1,4 +1,4 @@
-"""Where a picture lies in the square that it is letterboxed into: pure arithmetic. Standard library only."""
+"""Compute display sizes and letterboxes: pure arithmetic. Standard library only."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of pixels: rows `top` to `top + height`, columns `left` to `left + width`."""
+    """A rectangle of pixels: rows `top` to `top + height`, columns `left` to `left + width`, ends excluded."""
 
     top: int
     left: int
@@ -15,7 +15,7 @@ class Box:
 
 
 def quarter_turns(degrees: int) -> int:
-    """Quarter turns nearest to a rotation; 0 for a number that no angle is, as a damaged header may hold.
+    """Round a rotation to quarter turns; 0 beyond 360 degrees, as a damaged header may hold any number.
 
     >>> quarter_turns(-90), quarter_turns(180), quarter_turns(-(2**31))
     (-1, 2, 0)
@@ -24,16 +24,16 @@ def quarter_turns(degrees: int) -> int:
 
 
 def displayed(width: int, height: int, aspect: Fraction | None, rotation: int) -> tuple[int, int]:
-    """Size in square pixels in which a picture is meant to be seen.
+    """Compute the size in square pixels at which a picture is displayed.
 
     Args:
-        width: stored pixels across.
-        height: stored pixels down.
+        width: stored width in pixels.
+        height: stored height in pixels.
         aspect: width of one pixel over its height (sample aspect ratio); None or 0 if unknown, which means square.
-        rotation: degrees counter-clockwise that the picture is to be turned by, a multiple of 90.
+        rotation: counter-clockwise rotation in degrees, a multiple of 90.
 
     Returns:
-        Width and height, at least 1 each. The height is kept and the width stretched, as players do.
+        Width and height, at least 1 each. As in players, the width is stretched and the height kept.
 
     >>> displayed(720, 576, Fraction(16, 15), 0), displayed(640, 360, None, 90)
     ((768, 576), (360, 640))
@@ -43,7 +43,7 @@ def displayed(width: int, height: int, aspect: Fraction | None, rotation: int) -
 
 
 def letterbox(width: int, height: int, size: int) -> Box:
-    """The largest centred box of the picture's shape in a square of `size` pixels.
+    """Return the largest centred box with the picture's shape in a square of `size` pixels.
 
     >>> letterbox(640, 360, 112)
     Box(top=24, left=0, height=63, width=112)

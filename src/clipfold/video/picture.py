@@ -1,4 +1,4 @@
-"""One decoded frame, ready to be kept at any size."""
+"""Convert a decoded frame to the arrays that views keep."""
 
 import re
 from fractions import Fraction
@@ -15,10 +15,10 @@ _DEEP_LUMA_FIRST = re.compile(r"(yuva?4[0-4]{2}p|gray)(9|1[0-6])le")
 
 
 class Picture:
-    """A decoded frame and how it is meant to be seen.
+    """A decoded frame with its display geometry.
 
     Args:
-        frame: as the decoder gave it, stored pixels.
+        frame: the decoder's output, in stored pixels.
         aspect: width of one stored pixel over its height; None if unknown, which means square.
     """
 
@@ -29,27 +29,27 @@ class Picture:
 
     @property
     def width(self) -> int:
-        """Stored pixels across."""
+        """Stored width in pixels."""
         return self._frame.width
 
     @property
     def height(self) -> int:
-        """Stored pixels down."""
+        """Stored height in pixels."""
         return self._frame.height
 
     def box(self, size: int) -> Box:
-        """Where the picture, as displayed, lies in a square of `size` pixels."""
+        """Return the content box of the displayed picture in a square of `size` pixels."""
         return letterbox(*displayed(self.width, self.height, self._aspect, self._rotation), size)
 
     def letterboxed(self, size: int, pixels: str) -> Array:
-        """The picture as displayed, scaled by area averaging, on black.
+        """Return the displayed picture, resized by area averaging and padded with black.
 
         Args:
-            size: edge of the square.
-            pixels: `rgb24` or `gray`.
+            size: edge of the square in pixels.
+            pixels: pixel format, `rgb24` or `gray`.
 
         Returns:
-            `uint8` of (size, size, 3) or (size, size).
+            `uint8` (size, size, 3) or (size, size).
         """
         box = self.box(size)
         turns = self._rotation // 90
@@ -62,9 +62,9 @@ class Picture:
         return square
 
     def luma(self) -> Array:
-        """Brightness in stored pixels, `uint8` of (height, width): the plane itself, of more than 8 bits the first 8.
+        """Return the luma plane in stored pixels, `uint8` (height, width), reduced to 8 bits per pixel.
 
-        Its scale is that of the file, for one stretched to the full range has other noise: it would tell formats apart.
+        The value range stays that of the file: stretching it would change the noise, which would tell formats apart.
         """
         name = self._frame.format.name
         deep = _DEEP_LUMA_FIRST.fullmatch(name)

@@ -1,9 +1,9 @@
-"""What to do with each packet of a video, decided before any is decoded: pure. Standard library only.
+"""Plan the decoding of each packet before any is decoded. Pure; standard library only.
 
-Nothing is approximate here: the wanted frames come out exactly as from decoding everything. What is left out is
+The plan is exact: the wanted frames come out as from a full decode. It leaves out
 
-1. a frame that nobody wants and no other frame refers to,
-2. everything from the last wanted frame up to the keyframe before the next one,
+1. each frame that nobody wants and no other frame refers to,
+2. everything between a wanted frame and the keyframe before the next wanted one,
 3. everything after the last wanted frame.
 """
 
@@ -14,21 +14,21 @@ from enum import Enum
 
 
 class Step(Enum):
-    """What to do with a packet."""
+    """The action for a packet."""
 
     DECODE = "decode"
     REFERENCE = "decode, unless no other frame refers to it"
-    DROP = "leave out"
-    RESTART = "finish what came before, then decode with an empty decoder"
+    DROP = "skip"
+    RESTART = "flush the decoder, then decode"
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A packet of the video stream, as far as planning is concerned.
+    """A packet of the video stream, reduced to what planning needs.
 
     Args:
-        frame: index of its frame in the order of display; None if it is not shown (cut away by an edit list).
-        keyframe: decoding can begin here.
+        frame: index of its frame in display order; None if it is not shown (hidden by an edit list).
+        keyframe: True if decoding can begin here.
     """
 
     frame: int | None
@@ -36,14 +36,14 @@ class Packet:
 
 
 def plan(packets: Sequence[Packet], wanted: Collection[int]) -> list[Step]:
-    """Choose the cheapest exact way to the wanted frames.
+    """Plan the cheapest exact decoding of the wanted frames.
 
     Args:
-        packets: in the order of the file, which is that of decoding.
-        wanted: indices of frames in the order of display.
+        packets: all packets in file order, which is the decoding order.
+        wanted: indices of frames in display order.
 
     Returns:
-        A step per packet, up to the last one that is needed.
+        One step per packet, up to the last one needed.
 
     >>> gop = [Packet(0, True), Packet(2, False), Packet(1, False), Packet(3, True), Packet(4, False)]
     >>> [step.name for step in plan(gop, {4})]
@@ -58,7 +58,7 @@ def plan(packets: Sequence[Packet], wanted: Collection[int]) -> list[Step]:
         for i in range(first, last + 1):
             frame = packets[i].frame
             leading = shown_from is not None and frame is not None and frame < shown_from
-            if leading and first > 0:  # refers to what was left out before the keyframe, and nobody wants it
+            if leading and first > 0:  # unwanted, and refers to packets skipped before the keyframe
                 continue
             steps[i] = Step.DECODE if frame in wanted else Step.REFERENCE
         if first > 0:
@@ -69,14 +69,14 @@ def plan(packets: Sequence[Packet], wanted: Collection[int]) -> list[Step]:
 
 
 def _runs(packets: Sequence[Packet], wanted: Collection[int], starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Ranges of packets, first and last, that have to be decoded without a gap; sorted, apart from one another."""
+    """Return the ranges (first, last) of packets to decode without a gap, sorted and disjoint."""
     by_display = sorted((frame, start) for start in starts if (frame := packets[start].frame) is not None)
     shown = [frame for frame, _ in by_display]
     runs: list[tuple[int, int]] = []
     needed = []
     for i, packet in enumerate(packets):
         if packet.frame is not None and packet.frame in wanted:
-            # The keyframe shown last before the frame; a leading picture is stored behind a later keyframe.
+            # The last keyframe displayed before the frame. Leading pictures are stored after a later keyframe.
             before = bisect_right(shown, packet.frame) - 1
             start = by_display[before][1] if before >= 0 else 0
             needed.append((min(start, i), i))

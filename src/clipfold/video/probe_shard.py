@@ -1,4 +1,4 @@
-"""Probing the videos of one shard."""
+"""Probe the videos of one shard."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.status import Status
 from clipfold.video.workers import map_videos, reported
 
-if TYPE_CHECKING:  # the settings themselves are parameters of the job; the code that checks them changes nothing
+if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
 
 
 def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
-    """Probe videos and write a row for each, good or bad.
+    """Probe videos and write one row for each, usable or not.
 
     Args:
-        videos: rows of the manifest with `id`, `path`, `label` and `group` (None where there is none); `fetched` where
-            the file is a copy from storage, whose time says nothing, as it may be fetched again to be decoded.
+        videos: rows of the manifest with `id`, `path`, `label` and `group` (None if it has none). `fetched` marks a
+            file downloaded from remote storage; its modification time is ignored, since decoding may download it again.
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
-        settings: limits.
-        workers: processes.
+        settings: limits that a usable video must keep.
+        workers: processes to use.
 
     Raises:
-        RuntimeError: a video was replaced meanwhile.
+        RuntimeError: a video was replaced while it was being read.
     """
     work = partial(_probe, settings)
     results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
@@ -49,11 +49,11 @@ def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:
 
 
 def _storable(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts, unless the table cannot hold one of them: a damaged header must not take the shard down."""
+    """Return the facts, or `unreadable` if the table cannot hold them: a damaged header must not fail the shard."""
     try:
         pa.RecordBatch.from_pylist([facts], schema=SCHEMA)
     except (pa.ArrowException, OverflowError, ValueError) as error:
-        return {"status": Status.UNREADABLE, "reason": f"it claims what cannot be: {error}"}
+        return {"status": Status.UNREADABLE, "reason": f"the header holds impossible values: {error}"}
     return facts
 
 

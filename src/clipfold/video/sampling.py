@@ -1,4 +1,4 @@
-"""Which frames to take: pure index arithmetic on a video's timeline, nothing is decoded. Standard library only."""
+"""Choose the frames to take, by index arithmetic on a video's timeline. Pure; standard library only."""
 
 import random
 from bisect import bisect_left
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 def uniform(count: int, frames: int) -> list[int]:
-    """The middle frame of each of `frames` equal parts (as in Temporal Segment Networks, Wang et al. 2016).
+    """Take the middle frame of each of `frames` equal segments (Temporal Segment Networks, Wang et al. 2016).
 
     Args:
-        count: frames that the video has, at least 1.
-        frames: frames to take; where there are fewer, some are taken more than once.
+        count: number of frames of the video, at least 1.
+        frames: number of frames to take; if it exceeds `count`, some are taken more than once.
 
     Returns:
         `frames` ascending indices in [0, count).
@@ -22,7 +22,7 @@ def uniform(count: int, frames: int) -> list[int]:
 
 
 def dense(count: int, frames: int, stride: int) -> list[int]:
-    """Every `stride`-th frame around the middle of the video; frames beyond its ends repeat the last one.
+    """Take every `stride`-th frame around the middle of the video; beyond its end, repeat the last one.
 
     >>> dense(100, 4, 2), dense(3, 4, 1)
     ([46, 48, 50, 52], [0, 1, 2, 2])
@@ -31,7 +31,7 @@ def dense(count: int, frames: int, stride: int) -> list[int]:
 
 
 def random_start(count: int, frames: int, stride: int, seed: str) -> list[int]:
-    """Every `stride`-th frame from a start that is drawn from `seed`, the same one on any machine.
+    """Take every `stride`-th frame from a random start, drawn from `seed`: the same on any machine.
 
     >>> random_start(100, 4, 2, "0/a.mp4")
     [19, 21, 23, 25]
@@ -40,7 +40,7 @@ def random_start(count: int, frames: int, stride: int, seed: str) -> list[int]:
 
 
 def nearest_keyframes(count: int, frames: int, keyframes: Sequence[int]) -> list[int]:
-    """The uniform frames, each replaced by the keyframe nearest to it: approximate, but only keyframes get decoded.
+    """Take the keyframe nearest to each uniform frame: approximate, but only keyframes are decoded.
 
     Args:
         keyframes: ascending indices, at least one.
@@ -52,24 +52,25 @@ def nearest_keyframes(count: int, frames: int, keyframes: Sequence[int]) -> list
 
 
 def steady(times: Sequence[float], rate: float, frames: int) -> list[int]:
-    """At most `frames` frames, the first shown at or after each tick of a clock of `rate` ticks per second.
+    """Take the first frame shown at or after each tick of a clock, at most `frames` in all.
 
     Args:
         times: presentation times in seconds, ascending, at least one.
-        rate: ticks per second; where the video has fewer frames than that, each is taken once.
+        rate: ticks per second; if the video has fewer frames per second, each is taken once.
+        frames: most frames to take.
 
     Returns:
-        Ascending indices without repeats, from the first frame on.
+        Ascending indices without repeats, starting with 0.
 
     >>> steady([0.0, 0.1, 0.2, 0.3, 0.4], 5.0, 10), steady([0.0, 1.0, 2.0], 5.0, 2)
     ([0, 2, 4], [0, 1])
     """
-    early = 1e-6  # a frame that is due at the tick but for rounding is taken
+    early = 1e-6  # tolerance in seconds: rounding must not skip a frame that is due at the tick
     taken: list[int] = []
     tick, last = 0, int((times[-1] - times[0]) * rate + early)
     while tick <= last and len(taken) < frames:
         taken.append(bisect_left(times, times[0] + tick / rate - early))
-        # On to the first tick after the frame: a clock may jump by years, as when a recorder sets it.
+        # Jump to the first tick after the frame: timestamps may leap by years, as when a recorder sets its clock.
         tick = max(tick, int((times[taken[-1]] - times[0] + early) * rate)) + 1
     return taken
 

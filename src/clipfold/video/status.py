@@ -1,10 +1,10 @@
-"""What can be wrong with a video. Standard library only."""
+"""Statuses of a video. Standard library only."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """`ok`, or the reason why a video is quarantined."""
+    """The status of a video: `ok`, or the reason why it is quarantined."""
 
     OK = "ok"
     MISSING = "missing"
@@ -23,4 +23,4 @@ class Status(StrEnum):
 
 
 DECODABLE = frozenset({Status.OK, Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT})
-"""Of a video in one of these, frames may be had."""
+"""Statuses in which a video may still have frames that can be decoded."""

@@ -1,7 +1,7 @@
-"""Views: ways of keeping a video. Each is a small class here and an entry of `decode.views` in the config.
+"""Views of a video: the frames and pixels to keep. Each is a small class here and an entry of `decode.views`.
 
-A view says which frames it wants (`select`, from the timeline alone) and what it keeps of one (`take`). All views are
-served from the same decoding pass. A new one needs a class, its name in `VIEWS`, and nothing else.
+A view chooses frames (`select`, from the timeline alone) and what to keep of each (`take`). One decoding pass serves
+all views. A new view needs a class and its name in `VIEWS`, nothing else. Standard library only at import.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from clipfold.checks import require
 from clipfold.video import sampling
 from clipfold.video.geometry import Box
 
-if TYPE_CHECKING:  # the workflow checks views without loading numpy or PyAV
+if TYPE_CHECKING:  # the workflow checks views without importing numpy or PyAV
     from clipfold.storage.files import Array
     from clipfold.video.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What is known of a video before it is decoded.
+    """The frame times of a video, known before decoding.
 
     Args:
         id: the video's id, for seeded draws.
         times: presentation times of its frames in seconds, ascending.
-        keyframes: ascending indices of the frames that need no other.
+        keyframes: ascending indices of the frames that depend on no other.
     """
 
     id: str
@@ -35,20 +35,20 @@ class Timeline:
 
 
 class View(Protocol):
-    """A way of keeping a video."""
+    """A choice of frames and pixels to keep."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the kept array of one video, `uint8`; the first axis counts frames."""
+        """Shape of one video's `uint8` array; the first axis counts frames."""
 
     def select(self, timeline: Timeline) -> list[int]:
-        """Indices of the wanted frames, ascending, at most `shape[0]`; the rest of the array stays zero."""
+        """Return the ascending indices of the wanted frames, at most `shape[0]`; the rest of the array stays zero."""
 
     def take(self, picture: Picture) -> Array:
-        """What is kept of one frame, `uint8` of `shape[1:]`."""
+        """Return the kept pixels of one frame, `uint8` of `shape[1:]`."""
 
     def content(self, picture: Picture) -> Box:
-        """The part of a kept frame that shows the picture; the rest is padding."""
+        """Return the box of a kept frame that shows the picture; the rest is padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class _Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform(_Clip):
-    """Frames spread evenly over the whole video."""
+    """Frames spaced evenly over the whole video."""
 
     def select(self, timeline: Timeline) -> list[int]:
         return sampling.uniform(len(timeline.times), self.frames)
@@ -79,7 +79,7 @@ class Uniform(_Clip):
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(_Clip):
-    """Every `stride`-th frame around the middle."""
+    """Every `stride`-th frame around the middle of the video."""
 
     stride: int = 2
 
@@ -89,7 +89,7 @@ class Dense(_Clip):
 
 @dataclass(frozen=True, kw_only=True)
 class RandomStart(_Clip):
-    """Every `stride`-th frame from a start drawn from `seed` and the video's id."""
+    """Every `stride`-th frame from a random start, drawn from `seed` and the video's id."""
 
     stride: int = 2
     seed: int = 0
@@ -100,7 +100,7 @@ class RandomStart(_Clip):
 
 @dataclass(frozen=True, kw_only=True)
 class Keyframe(_Clip):
-    """The keyframes nearest to evenly spread frames: approximate and cheap."""
+    """The keyframes nearest to evenly spaced frames: approximate and cheap."""
 
     def select(self, timeline: Timeline) -> list[int]:
         keyframes = timeline.keyframes or range(len(timeline.times))
@@ -109,7 +109,7 @@ class Keyframe(_Clip):
 
 @dataclass(frozen=True, kw_only=True)
 class Luma:
-    """Brightness at a steady rate (frames per second), letterboxed into a small square: for motion."""
+    """Luma at a steady rate (frames per second), letterboxed into a small square: for motion."""
 
     frames: int
     size: int
@@ -131,7 +131,7 @@ class Luma:
 
 @dataclass(frozen=True, kw_only=True)
 class Crops:
-    """Brightness of a grid of crops in the source's own pixels: scaling would destroy noise and block edges."""
+    """Luma of a grid of crops at the source's own resolution: resizing would destroy noise and block edges."""
 
     frames: int
     size: int
@@ -170,21 +170,26 @@ VIEWS: Mapping[str, type[View]] = {
 
 
 def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, View]:
-    """Make the views of the config.
+    """Build the views of the config.
 
     Args:
-        views: `decode.views`: name -> `kind` and the options of that kind.
-        size: `decode.size`, for the kinds that are letterboxed clips and do not set their own.
+        views: `decode.views`: name -> `kind` and its options.
+        size: `decode.size`, the default size of letterboxed clips in pixels.
 
     Raises:
-        ValueError: an unknown kind, an unknown or missing option, one that is no positive number, or a view `clips`
-            that is not of RGB frames of `decode.size`.
+        ValueError: an unknown kind, an unknown or missing option, an option that is not a positive number, or a view
+            `clips` that does not hold RGB frames of `decode.size`.
     """
-    require("index" not in views, "decode.views", [*views], "call none of them index, as the table beside them is")
+    require(
+        "index" not in views,
+        "decode.views",
+        [*views],
+        "rename the view: index is the name of the table beside the views",
+    )
     built = {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
     if "clips" in built and built["clips"].shape[1:] != (size, size, 3):
         raise ValueError(
-            f"decode.views.clips is {views['clips']!r}: networks learn from it, so use one of uniform, dense, "
+            f"decode.views.clips is {views['clips']!r}: networks train on it, so use one of uniform, dense, "
             "random_start or keyframe, and set its size by decode.size"
         )
     return built

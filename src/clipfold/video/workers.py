@@ -1,4 +1,4 @@
-"""Work on many videos by processes, such that a video can hang or crash its decoder and harm no other."""
+"""Process many videos in parallel, so that one which hangs or crashes its decoder affects no other."""
 
 import logging
 import multiprocessing
@@ -19,7 +19,7 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 
 logger = logging.getLogger(__name__)
 
-_RENEWED_AFTER = 200  # videos that a worker takes before another takes its place: they grow by some KB with each
+_RENEWED_AFTER = 200  # videos per worker process before it is replaced: its memory grows by some KB with each
 
 
 def map_videos(
@@ -31,22 +31,22 @@ def map_videos(
     timeout_s: float,
     what: str,
 ) -> Iterator[tuple[Item, Result | Unusable]]:
-    """Call `function` on each item in other processes.
+    """Call `function` on each item in worker processes.
 
     Args:
-        function: a module's function (or a partial of one); raises `Unusable` for a video that cannot be used.
-        items: the work; taken as it is needed, so that neither it nor results pile up.
-        total: how many items there are.
-        workers: processes at a time.
-        timeout_s: seconds for one item; a process that takes longer is killed and the item is `timeout`.
-        what: what is done, for progress messages.
+        function: a module-level function, or a partial of one; raises `Unusable` for a video that cannot be used.
+        items: work items, read as needed, so that neither items nor results pile up.
+        total: number of items.
+        workers: processes to use.
+        timeout_s: seconds per item; a process that takes longer is killed and its item gets the status `timeout`.
+        what: name of the work, for progress messages.
 
     Yields:
-        Each item and its result, in the order of the items whatever the number of workers; in place of the result an
-        `Unusable` (`timeout` or `crashed` where the process did not survive).
+        Each item with its result, in the order of the items for any number of workers. Failed items have an `Unusable`
+        instead of a result: `timeout` or `crashed` if the process did not survive.
     """
     started = reported = time.monotonic()
-    # Forked workers have all modules already; spawned ones would import the caller's script again.
+    # Forked workers have all modules loaded; spawned ones would import the calling script again.
     fork = multiprocessing.get_context("fork")
     with ProcessPool(max_workers=workers, max_tasks=_RENEWED_AFTER, context=fork) as pool:
         waiting: deque[tuple[Item, ProcessFuture[Any]]] = deque()
@@ -68,13 +68,13 @@ def _outcome(future: ProcessFuture[Any], timeout_s: float) -> Any:
     except Unusable as unusable:
         return unusable
     except TimeoutError:
-        return Unusable(Status.TIMEOUT, f"not done after {timeout_s:g} s")
+        return Unusable(Status.TIMEOUT, f"not finished after {timeout_s:g} s")
     except ProcessExpired as expired:
         return Unusable(Status.CRASHED, f"the process ended with exit code {expired.exitcode}")
 
 
 def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:
-    """Hand rows on; log each video that is not usable or odd and, after the last, how many ended how."""
+    """Pass rows through; log each failure and warning and, at the end, the number of videos per status."""
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row["status"]] += 1

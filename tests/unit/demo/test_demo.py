@@ -1,4 +1,4 @@
-"""The demonstration's videos: the same each time, two of them broken, and no label in the containers."""
+"""Test the demo videos: reproducible, balanced, two of them broken."""
 
 import csv
 import io
@@ -44,7 +44,7 @@ def test_plan_has_one_broken_video_of_each_label_in_different_sources() -> None:
     assert len({video.group for video in broken}) == 2
 
 
-def test_plan_holds_what_trips_pipelines() -> None:
+def test_plan_holds_what_breaks_pipelines() -> None:
     videos = plan_videos(12)
     assert {video.take.codec for video in videos} == {"h264", "hevc", "mpeg4", "vp9", "av1"}
     assert {video.take.suffix for video in videos} == {".mp4", ".mkv", ".webm", ".avi"}
@@ -94,11 +94,11 @@ def test_other_seed_gives_other_videos(table: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sources", [1, 13])
 def test_sources_out_of_range_are_refused(tmp_path: Path, sources: int) -> None:
-    with pytest.raises(ValueError, match=f"2 to 12, not {sources}"):
+    with pytest.raises(ValueError, match=f"sources is {sources}: use 2 to 12"):
         make_demo(tmp_path, sources=sources)
 
 
-def test_turned_video_is_stored_lying_with_a_note_to_turn_it_back() -> None:
+def test_a_turned_video_is_stored_rotated_and_its_header_says_so() -> None:
     film = np.zeros((4, 80, 64, 3), np.uint8)
     film[:, :20] = 255  # a bright sky
     data = encode(film, Take("h264", ".mp4", Fraction(25), 4), bits_per_pixel=1, turns=1)

@@ -1,4 +1,4 @@
-"""Thresholds and temperatures against brute force, and reliability against scikit-learn."""
+"""Check thresholds and temperatures against brute force, and reliability against scikit-learn."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from clipfold.evaluation import calibration, intervals
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40))
 def test_no_threshold_is_better_than_the_chosen_one(videos):
@@ -29,11 +30,12 @@ def test_no_threshold_is_better_than_the_chosen_one(videos):
     assert 0 <= chosen <= 1
 
 
-def test_of_equally_good_thresholds_the_nearest_to_a_half_is_chosen():
+def test_among_equally_good_thresholds_the_nearest_to_a_half_is_chosen():
     positive, scores = np.array([True, False, True, False]), np.array([0.9, 0.1, 0.6, 0.3])
     assert calibration.choose_threshold(positive, scores) == pytest.approx(0.45)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.integers(2, 4), st.floats(0.3, 4))
 def test_temperature_has_the_lowest_log_loss(seed, classes, true):
@@ -52,14 +54,14 @@ def test_temperature_recovers_the_truth_and_stays_within_bounds():
     logits = random.normal(size=(50_000, 2))
     y = (random.random(50_000) < softmax(logits / 2, axis=1)[:, 1]).astype(int)
     assert calibration.fit_temperature(y, softmax(logits, axis=1)) == pytest.approx(2, rel=0.05)
-    certain = np.array([[0.6, 0.4], [0.4, 0.6]])  # all right: ever sharper would be ever better
+    certain = np.array([[0.6, 0.4], [0.4, 0.6]])  # all correct: sharper is always better
     assert calibration.fit_temperature(np.array([0, 1]), certain) == pytest.approx(0.1, rel=1e-3)
     assert calibration.fit_temperature(np.array([], int), certain[:0]) == 1
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000))
-def test_reliability_is_what_scikit_learn_says(seed):
+def test_reliability_agrees_with_scikit_learn(seed):
     random = np.random.default_rng(seed)
     real = random.random(80)
     y, groups = (random.random(80) < real).astype(int), np.arange(80) // 4

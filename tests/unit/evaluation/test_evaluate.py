@@ -1,4 +1,4 @@
-"""Evaluation of small made-up runs: pooling, its checks, the tables and figures."""
+"""Evaluate small made-up runs: pooling and its checks, tables and figures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ from clipfold.evaluation import figures, metrics
 from clipfold.evaluation.comparison import COMPARISON, PAIRS
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.measure import SCHEMA as METRICS
+from clipfold.evaluation.task import EvaluationTask
 from clipfold.splits.split import QUARANTINE, SCHEMA
 from clipfold.storage.files import read_table, write_table
 
@@ -28,7 +29,7 @@ def run(
     repeats: int = 1,
     extras: dict[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """Evaluate models of some skill in [0, 1] on 90 videos in 30 groups and 3 folds."""
+    """Evaluate models of given skill in [0, 1] on 90 videos in 30 groups and 3 folds; returns the outputs."""
     random = np.random.default_rng(0)
     names = ["fake", "real", "$odd$ <b>"][:classes]
     ids = [f"v{i:02}" for i in range(90)]
@@ -51,9 +52,9 @@ def run(
         table = values.assign(id=ids, label=labels)
         for fold in range(3 * repeats):
             split = {row["id"]: row["split"] for row in splits if row["fold"] == fold}
-            part = table.assign(split=table.id.map(split)).query("split != 'train'")
+            rows = table.assign(split=table.id.map(split)).query("split != 'train'")
             path = folder / model / f"fold-{fold}" / "predictions.parquet"
-            write_table(path, pa.Table.from_pandas(edit(model, fold, part), preserve_index=False))
+            write_table(path, pa.Table.from_pandas(edit(model, fold, rows), preserve_index=False))
             paths.setdefault(model, []).append(path)
     outputs = {name: folder / "out" / name for name in OUTPUTS}
     probed = [
@@ -62,20 +63,22 @@ def run(
         for i in range(90)
     ]
     evaluate(
-        paths,
-        folder / "splits.parquet",
-        folder / "quarantine.parquet",
-        **write_facts(folder, probed),
-        extras=extras or {},
-        outputs=outputs,
-        seed=1,
+        EvaluationTask(
+            predictions=paths,
+            splits=folder / "splits.parquet",
+            quarantine=folder / "quarantine.parquet",
+            **write_facts(folder, probed),
+            extras=extras or {},
+            outputs=outputs,
+            seed=1,
+        )
     )
     return outputs
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    """Drawing takes ten times as long as all else."""
+    """Skip drawing, which takes ten times as long as everything else."""
     monkeypatch.setattr(figures, "evaluation", lambda *_: {})
 
 
@@ -122,6 +125,7 @@ def test_tables(tmp_path, no_figures):
     assert apart["p_holm"] == pytest.approx(min(3 * apart["p_bootstrap"], 1), rel=0.5)
 
 
+@pytest.mark.slow
 def test_several_classes_are_ranked_by_balanced_accuracy(tmp_path):
     outputs = run(tmp_path, {"a": 0.3, "b": 0.4}, classes=3)
     rows = read_table(outputs["comparison"]).to_pylist()
@@ -133,7 +137,7 @@ def test_several_classes_are_ranked_by_balanced_accuracy(tmp_path):
 
 def test_repeats_are_scored_one_by_one_and_averaged(tmp_path, no_figures):
     once, twice = run(tmp_path / "once", {"a": 0.3, "b": 0.4}), run(tmp_path / "twice", {"a": 0.3, "b": 0.4}, repeats=2)
-    # The second repeat predicts the same: it may not change a value, nor make an interval narrower.
+    # The second repeat predicts the same: it must not change a value, nor make an interval narrower.
     for name in ("metrics", "comparison", "pairs", "calibration"):
         first, second = (read_table(outputs[name]).to_pandas() for outputs in (once, twice))
         if name == "metrics":
@@ -158,7 +162,7 @@ def test_the_mean_over_repeats_is_not_the_metric_of_all_predictions_together(tmp
     assert auc == pytest.approx(alone)
 
 
-def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
+def test_thresholds_and_temperatures_are_chosen_on_validation_only(tmp_path, no_figures):
     def other_test(_model: str, _fold: int, table: pd.DataFrame) -> pd.DataFrame:
         real = table.p_real.where(table.split == "val", 1 - table.p_real)
         return table.assign(p_real=real, p_fake=1 - real)
@@ -178,7 +182,7 @@ def test_what_is_chosen_is_chosen_on_validation_alone(tmp_path, no_figures):
     assert (chosen.temperature != different.temperature).all()
 
 
-def test_calibration_is_by_the_temperature_of_each_fold(tmp_path, no_figures):
+def test_calibration_uses_the_temperature_of_each_fold(tmp_path, no_figures):
     outputs = run(tmp_path, {"a": 0.4})
     rows = {row["metric"]: row for row in read_table(outputs["calibration"]).to_pylist()}
     table, choices = (read_table(outputs[name]).to_pandas() for name in ("predictions", "choices"))
@@ -198,7 +202,7 @@ def test_slices_of_all_kinds_of_facts(tmp_path, no_figures):
     extras = {"id": [f"v{i:02}" for i in range(90)], "site": site, "take": [str(i) for i in range(90)]}
     slices = read_table(run(tmp_path, {"a": 0.3, "b": 0.4}, extras=extras)["slices"]).to_pandas()
     mine = slices[slices.model == "a"]
-    # One codec and one frame rate are no slices, nor is an encoder that each video has its own of.
+    # A single codec or frame rate is no slice, nor is an encoder that is unique to each video.
     assert set(mine.fact) == {"size", "duration", "audio", "brightness", "site", "take"}
     assert mine[mine.fact == "size"].slice.tolist() == [
         "640\N{MULTIPLICATION SIGN}360",
@@ -223,13 +227,14 @@ def test_latex_is_escaped_and_complete(tmp_path, no_figures):
     assert per_class.rstrip().endswith("\\bottomrule\n\\end{tabular}")
 
 
+@pytest.mark.slow
 def test_same_input_gives_same_bytes(tmp_path):
     first, second = (run(tmp_path / name, {"a": 0.3, "b": 0.4}) for name in "xy")
     for name, path in first.items():
         assert path.read_bytes() == second[name].read_bytes(), name
 
 
-def test_figures_take_the_colour_of_the_text_around_them_and_are_black_on_paper(tmp_path):
+def test_svg_takes_the_surrounding_text_colour_and_pdf_is_written(tmp_path):
     outputs = run(tmp_path, {"a": 0.3})
     for name in FIGURES:
         text = outputs[name].read_text()
@@ -255,11 +260,11 @@ def _swap(model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
     ("edit", "message"),
     [
         (_drop, "b: of 90 usable videos, 2 are missing"),
-        (_double, "b: of 90 usable videos, 0 are missing .* 1 are doubled"),
-        (_swap, "b: .* 0 are doubled, and 90 rows are not of their fold's test part"),
+        (_double, "b: of 90 usable videos, 0 are missing .* 1 are duplicated"),
+        (_swap, "b: .* 0 are duplicated; 90 rows are not in their fold's test split"),
     ],
 )
-def test_each_video_has_to_be_predicted_exactly_once(tmp_path, edit, message):
+def test_each_video_must_be_predicted_exactly_once(tmp_path, edit, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, {"a": 0.3, "b": 0.4}, edit=edit)
 
@@ -268,5 +273,7 @@ def test_a_quarantined_video_cannot_be_used(tmp_path, no_figures):
     outputs = run(tmp_path, {"a": 0.3})
     write_table(tmp_path / "bad.parquet", [dict.fromkeys(QUARANTINE.names, "") | {"id": "v07"}], QUARANTINE)
     paths = {"a": [tmp_path / "a" / f"fold-{fold}" / "predictions.parquet" for fold in range(3)]}
-    with pytest.raises(ValueError, match="1 videos are used and in quarantine, such as 'v07'"):
-        evaluate(paths, tmp_path / "splits.parquet", tmp_path / "bad.parquet", [], [], {}, outputs, seed=1)
+    files = {"splits": tmp_path / "splits.parquet", "quarantine": tmp_path / "bad.parquet"}
+    task = EvaluationTask(predictions=paths, **files, metadata=[], features=[], extras={}, outputs=outputs, seed=1)
+    with pytest.raises(ValueError, match="1 videos are both used and quarantined, such as 'v07'"):
+        evaluate(task)

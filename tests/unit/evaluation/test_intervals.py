@@ -1,4 +1,4 @@
-"""The vectorised metrics against scikit-learn on videos that are really repeated, and what intervals are for."""
+"""Check the vectorised metrics against scikit-learn on repeated videos, and the properties of intervals."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_resampled_metrics_are_those_of_the_repeated_videos(seed, classes, group
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=40))
-def test_ranking_with_ties_is_what_scikit_learn_says(videos):
+def test_ranking_with_ties_agrees_with_scikit_learn(videos):
     positive, scores = (np.array(column) for column in zip(*videos, strict=True))
     each = np.arange(len(videos))
     auc, precision, eer = intervals.ranking(positive, scores / 4, each, np.ones((1, len(videos)), int))
@@ -45,7 +45,7 @@ def test_ranking_with_ties_is_what_scikit_learn_says(videos):
         assert np.isnan([auc[0], precision[0], eer[0]]).all()
 
 
-def test_the_work_is_the_same_in_parts(monkeypatch):
+def test_working_in_blocks_changes_nothing(monkeypatch):
     random = np.random.default_rng(0)
     case = random.random(50) < 0.4, random.random(50), np.arange(50), intervals.draw(50, 1, 30)
     whole = intervals.ranking(*case)
@@ -53,7 +53,7 @@ def test_the_work_is_the_same_in_parts(monkeypatch):
     np.testing.assert_array_equal(whole, intervals.ranking(*case))
 
 
-def test_draws_are_of_whole_size_and_repeatable():
+def test_draws_are_complete_and_reproducible():
     counts = intervals.draw(7, seed=3, resamples=100)
     assert (counts.sum(axis=1) == 7).all()
     assert (counts == intervals.draw(7, seed=3, resamples=100)).all()
@@ -77,14 +77,14 @@ def test_interval_is_around_the_value_and_within_bounds(share, error, degrees, b
     assert value - 1e-12 <= high <= bounds[1]
 
 
-def test_a_perfect_result_is_no_certainty():
+def test_a_perfect_result_is_not_certain():
     low, high = intervals.interval(1.0, 0.0, 22)
     assert high == 1
     assert low == pytest.approx(beta.ppf(0.025, 23, 1))  # Clopper-Pearson, 23 of 23
     assert intervals.interval(0.0, 0.0, 22) == pytest.approx((0, 1 - low))
 
 
-def test_interval_of_the_calibration_error_is_corrected_for_the_gaps_that_chance_makes():
+def test_interval_of_the_calibration_error_is_corrected_for_chance():
     draws = np.tile([0.08, 0.12], 50)  # a mean of 0.1, where the value is 0.07
     width = t.ppf(0.975, 22) * intervals.standard_error(draws, 23)
     found = intervals.interval_of("ece", 0.07, draws, 23, 22, 2)
@@ -95,7 +95,7 @@ def test_interval_of_the_calibration_error_is_corrected_for_the_gaps_that_chance
     )
 
 
-def test_what_is_not_defined_has_no_interval():
+def test_undefined_values_have_no_interval():
     assert np.isnan(intervals.interval(np.nan, 0.1, 5)).all()
     assert np.isnan(intervals.interval(0.5, np.nan, 5)).all()
     assert np.isnan(intervals.difference(np.nan, 0.1, 5)).all()
@@ -109,7 +109,7 @@ def test_standard_error_of_a_mean_of_groups_is_the_textbooks():
     assert intervals.standard_error(means, 20) == pytest.approx(values.std(ddof=1) / np.sqrt(20), rel=0.02)
 
 
-def test_degrees_of_freedom_are_of_groups_of_equal_size_and_of_the_rarer_class():
+def test_degrees_of_freedom_follow_group_sizes_and_the_rarer_class():
     equal = np.repeat(np.arange(10), 4)
     assert intervals.degrees_of_freedom(np.zeros(40, int), equal) == pytest.approx(9)
     assert intervals.degrees_of_freedom(np.zeros(40, int), np.repeat([0, 1, 2], [38, 1, 1])) == pytest.approx(
@@ -129,7 +129,7 @@ def test_difference_is_students():
 
 
 def test_a_difference_that_no_draw_changes_is_not_certain():
-    """As between a perfect and a constant model on four groups: flipping their signs gives p = 2 / 2**4."""
+    """Compare a perfect with a constant model on four groups: flipping their signs gives p = 2 / 2**4."""
     low, high, p = intervals.difference(0.5, 0.0, 3)
     assert low < 0 < high <= 1
     assert p == pytest.approx(2 / 2**4)
@@ -140,7 +140,7 @@ def test_a_difference_that_no_draw_changes_is_not_certain():
 
 def test_few_large_groups_give_wider_intervals_than_many_small_ones():
     y = np.repeat([0, 1], 200)
-    right = np.tile(np.repeat([True, True, True, False], 10), 10)  # groups of 10 are right or wrong as one
+    right = np.tile(np.repeat([True, True, True, False], 10), 10)  # groups of 10 are right or wrong together
     p = np.eye(2)[np.where(right, y, 1 - y)]
     widths = []
     for groups in (np.arange(400), np.arange(400) // 10):
@@ -152,8 +152,9 @@ def test_few_large_groups_give_wider_intervals_than_many_small_ones():
     assert widths[1] > 2 * widths[0]
 
 
-def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say():
-    # 20 groups of about 5 videos that share an effect; the whole simulation is benchmarks/coverage.py.
+@pytest.mark.slow
+def test_intervals_of_few_groups_reach_their_nominal_coverage():
+    # 20 groups of about 5 videos that share an effect; benchmarks/coverage.py has the full simulation.
     def sample(random, number):
         groups = np.repeat(np.arange(number), random.integers(1, 10, number))
         y = random.integers(0, 2, len(groups))
@@ -171,5 +172,5 @@ def test_intervals_of_few_groups_hold_the_truth_as_often_as_they_say():
         for metric in held:
             low, high = intervals.interval(values[metric], intervals.standard_error(draws[metric], 20), degrees)
             held[metric] += low <= truth[metric] <= high
-    # 92 to 97 % is asked for; 250 trials may show 1 point more.
+    # The target is 92 to 97 %; 250 trials may deviate by 1 more point.
     assert all(0.92 * trials <= count <= 0.98 * trials for count in held.values()), held

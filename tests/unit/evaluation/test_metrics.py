@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn called directly, and what happens at the edges."""
+"""Check metrics against direct calls of scikit-learn, and edge cases."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from clipfold.evaluation import metrics
 
 
 def random_case(seed: int, classes: int, videos: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    """Targets with every class, and probabilities with ties."""
+    """Draw targets with every class, and probabilities with ties."""
     random = np.random.default_rng(seed)
     targets = np.r_[np.arange(classes), random.integers(0, classes, videos - classes)]
     probabilities = np.round(random.dirichlet(np.ones(classes), videos), 1) + 0.01
@@ -19,13 +19,13 @@ def random_case(seed: int, classes: int, videos: int = 60) -> tuple[np.ndarray, 
 
 
 def equal_error(positive: np.ndarray, scores: np.ndarray) -> float:
-    """By root-finding on the interpolated ROC curve, as is usual."""
+    """Compute the equal error rate by root finding on the interpolated ROC curve, as is usual."""
     false, true, _ = reference.roc_curve(positive, scores, drop_intermediate=False)
     return brentq(lambda x: 1 - x - np.interp(x, false, true), 0, 1, xtol=1e-12)
 
 
 def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
-    """Word by word after Guo et al. 2017, for two classes after Naeini et al. 2015."""
+    """Compute the calibration error literally as in Guo et al. 2017, for two classes as in Naeini et al. 2015."""
     binary = p.shape[1] == 2
     total = 0.0
     for k in range(15):
@@ -39,7 +39,7 @@ def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 1000), st.integers(2, 5), st.integers(0, 1000))
-def test_decisions_are_what_scikit_learn_says(seed, classes, other):
+def test_decisions_agree_with_scikit_learn(seed, classes, other):
     y, _ = random_case(seed, classes)
     predicted = np.random.default_rng(other).integers(0, classes, len(y))
     overall, each = metrics.decisions(y, predicted, classes)
@@ -51,7 +51,7 @@ def test_decisions_are_what_scikit_learn_says(seed, classes, other):
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 1000), st.integers(2, 5))
-def test_overall_is_what_scikit_learn_says(seed, classes):
+def test_overall_agrees_with_scikit_learn(seed, classes):
     y, p = random_case(seed, classes)
     found, predicted = metrics.overall(y, p), p.argmax(axis=1)
     assert found["accuracy"] == reference.accuracy_score(y, predicted)
@@ -72,7 +72,7 @@ def test_overall_is_what_scikit_learn_says(seed, classes):
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 1000), st.integers(2, 5))
-def test_per_class_is_what_scikit_learn_says(seed, classes):
+def test_per_class_agrees_with_scikit_learn(seed, classes):
     y, p = random_case(seed, classes)
     for c, found in enumerate(metrics.per_class(y, p)):
         positive, predicted = y == c, p.argmax(axis=1) == c
@@ -93,12 +93,12 @@ def test_equal_scores_count_half():
     assert metrics.overall(np.array([0, 1]), np.full((2, 2), 0.5))["roc_auc"] == 0.5
 
 
-def test_an_absent_class_leaves_what_needs_it_undefined():
+def test_metrics_that_need_an_absent_class_are_undefined():
     y, p = np.array([0, 0, 2]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
     found = metrics.overall(y, p)
     assert np.isnan(found["roc_auc"])
     assert np.isnan(found["average_precision"])
-    assert found["balanced_accuracy"] == 0.75  # over the two classes that are there
+    assert found["balanced_accuracy"] == 0.75  # over the two classes present
     absent = metrics.per_class(y, p)[1]
     assert absent.pop("support") == 0
     assert all(np.isnan(value) for value in absent.values())
@@ -117,7 +117,7 @@ def test_a_fold_of_a_single_class_raises_no_warning(recwarn):
     assert not recwarn
 
 
-def test_all_right_and_all_wrong_are_the_ends_of_the_scales():
+def test_perfect_and_all_wrong_predictions_reach_the_bounds():
     y = np.array([0, 0, 1, 1])
     right, wrong = metrics.overall(y, np.eye(2)[y]), metrics.overall(y, np.eye(2)[1 - y])
     assert [right[name] for name in ("mcc", "eer", "ece", "brier")] == [1, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""Tests against published values, textbook formulas and brute force; and how often they cry wolf."""
+"""Check the tests against published values, textbook formulas and brute force, and their false positive rates."""
 
 from itertools import product
 
@@ -43,7 +43,7 @@ def test_mcnemar_as_published():
 
 
 @given(st.integers(0, 30), st.integers(0, 30))
-def test_mcnemar_is_the_exact_test_less_half_of_what_was_seen(wins, losses):
+def test_mcnemar_is_the_exact_test_minus_half_the_observed_probability(wins, losses):
     first = np.array([True] * wins + [False] * losses + [True])
     second = np.array([False] * wins + [True] * losses + [True])
     found = significance.mcnemar(first, second)
@@ -82,7 +82,7 @@ def test_delong_of_equal_models_and_of_too_few_videos():
     assert np.isnan(significance.delong_p(np.array([0.5, 0.5]), covariance, 0, 1))
 
 
-def test_resampled_t_is_students_without_overlap_and_more_careful_with_it():
+def test_resampled_t_is_students_without_overlap_and_more_cautious_with_it():
     differences = np.array([0.05, 0.02, -0.01, 0.04, 0.03])
     assert significance.corrected_resampled_t(differences, 0) == pytest.approx(ttest_1samp(differences, 0).pvalue)
     # Nadeau & Bengio 2003: the variance is (1/J + n_test/n_train) times that of the differences.
@@ -93,7 +93,7 @@ def test_resampled_t_is_students_without_overlap_and_more_careful_with_it():
     assert significance.corrected_resampled_t(np.zeros(3), 1 / 4) == 1
 
 
-def test_sign_flip_is_the_share_of_all_sets_of_signs():
+def test_sign_flip_approximates_all_sets_of_signs():
     contributions = np.random.default_rng(0).normal(0.4, 1, (8, 3)).round(1)
     apart, above = significance.sign_flip(contributions, seed=1, flips=20_000)
     sums = np.array([np.array(signs) @ contributions for signs in product([-1, 1], repeat=8)])
@@ -107,8 +107,9 @@ def test_sign_flip_of_no_difference_finds_none():
     assert (apart, above) == (1, 1)
 
 
-def test_tests_that_know_of_groups_cry_wolf_no_more_often_than_they_say():
-    # Two models that are equally good, on 30 groups of about 5 videos, where either has groups that it errs on.
+@pytest.mark.slow
+def test_group_aware_tests_keep_their_false_positive_rate():
+    # Two equally good models on 30 groups of about 5 videos; the errors of each cluster in groups.
     random, trials = np.random.default_rng(0), 300
     found = dict.fromkeys(("bootstrap", "sign flip", "delong", "mcnemar"), 0)
     for each in range(trials):
@@ -136,5 +137,5 @@ def test_tests_that_know_of_groups_cry_wolf_no_more_often_than_they_say():
             found[name] += value < 0.05
     assert found["bootstrap"] <= 0.06 * trials, found
     assert found["sign flip"] <= 0.06 * trials, found
-    assert found["delong"] > 0.1 * trials, found  # which is why it does not decide
+    assert found["delong"] > 0.1 * trials, found  # the reason why it does not decide
     assert found["mcnemar"] > 0.1 * trials, found

@@ -1,4 +1,4 @@
-"""Slices: what makes one, that real trouble is found, and that chance is not taken for it."""
+"""Check how slices are cut, that weak ones are found, and that chance rarely makes one."""
 
 import tracemalloc
 
@@ -12,7 +12,7 @@ from clipfold.features import brightness
 
 
 def errors(random, groups, rate=0.2):
-    """Errors that videos of one group tend to share."""
+    """Draw errors that videos of one group tend to share."""
     shared, own = random.normal(size=groups.max() + 1)[groups], random.normal(size=len(groups))
     score = np.sqrt(0.4) * shared + np.sqrt(0.6) * own
     return (score > np.quantile(score, 1 - rate)).astype(float)
@@ -41,7 +41,7 @@ def test_numbers_of_many_values_are_cut_into_quarters_and_all_else_by_value():
     assert all(inside.sum() in (30, 60) for _, _, inside in found)
 
 
-def test_too_few_videos_or_groups_are_no_slice_and_unknown_facts_are_in_none():
+def test_small_slices_are_omitted_and_missing_facts_are_in_no_slice():
     groups = np.repeat(np.arange(30), 4)
     few_videos = np.where(np.arange(120) % 15 == 0, "rare", "usual")
     few_groups = np.where(groups < 2, "two places", "others")
@@ -57,7 +57,7 @@ def test_large_groups_are_slices():
     assert (row["fact"], row["slice"], row["videos"], row["groups"]) == ("group", "g000", 12, 1)
 
 
-def test_a_value_that_most_share_is_a_slice_of_its_own_among_numbers():
+def test_a_common_number_is_a_slice_of_its_own():
     groups, zero = np.arange(200), np.arange(200) < 160
     rows = compare((~zero).astype(float), groups, {"cuts": np.where(zero, 0.0, np.arange(200))})
     assert [row["slice"] for row in rows] == ["0", "160 to 169", "170 to 179", "180 to 189", "190 to 199"]
@@ -71,7 +71,7 @@ def test_infinite_numbers_count_as_missing():
     assert slices._numbers(pd.Series(["inf", "loud"])).tolist() == ["inf", "loud"]
 
 
-def test_a_text_of_its_own_for_each_video_takes_no_memory():
+def test_unique_texts_take_no_memory():
     groups = np.arange(8000)
     tracemalloc.start()
     assert compare(np.zeros(8000), groups, {"note": [f"n{i}" for i in groups]}) == []
@@ -102,18 +102,19 @@ def test_a_group_is_tested_by_fishers_exact_test():
     assert row["worse"]
 
 
-def test_no_slices_no_rows():
+def test_without_slices_there_are_no_rows():
     assert compare(np.zeros(5), np.arange(5), {}) == []
 
 
-def test_chance_is_rarely_taken_for_trouble(monkeypatch):
+@pytest.mark.slow
+def test_chance_rarely_makes_a_weak_slice(monkeypatch):
     monkeypatch.setattr(slices, "sign_flip", lambda scores, seed, flip=slices.sign_flip: flip(scores, seed, 499))
     random, named, single = np.random.default_rng(0), 0, []
     for each in range(150):
         groups = np.repeat(np.arange(30), random.integers(1, 9, 30))
         facts = {
             "site": np.array(["a", "b", "c"])[random.integers(0, 3, 30)][groups],
-            "light": random.normal(size=30)[groups],
+            "brightness": random.normal(size=30)[groups],
             "motion": random.normal(size=30)[groups] + random.normal(size=len(groups)),
         }
         rows = compare(errors(random, groups), groups, facts, each)

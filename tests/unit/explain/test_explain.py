@@ -1,4 +1,4 @@
-"""What models looked at: held to formulas, to each architecture, and to clips whose evidence lies at a known place."""
+"""Explanations: compared with formulas, for each architecture, and on clips whose evidence is at a known place."""
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,23 @@ from torch import nn
 
 from clipfold.explain import on_clips, on_features
 from clipfold.explain.attribution import attribute
+from clipfold.explain.task import ExplainTask
 from clipfold.models.catalog import plan_models
+from clipfold.models.clip_model import rebuild
+from clipfold.models.embed import describe_encoder
 from clipfold.models.inputs import as_input
 from clipfold.models.network import ClipNetwork, class_logits
+from clipfold.models.record import read_record
 from clipfold.storage.files import read_table, write_table
 from clipfold.training import on_features as fitting
 from clipfold.training.task import Task
 
+TASK = {"seed": 0, "threads": 1, "stored_size": SIZE, "errors": 2, "hits": 2}
 BOX = torch.tensor([8, 0, 16, 32])
+
+
+def task_of(**given):
+    return ExplainTask(**TASK | given)
 
 
 def random_clip(frames=4, size=32, seed=0):
@@ -75,6 +84,7 @@ def test_of_a_linear_network_each_pixel_gets_weight_times_difference():
     torch.testing.assert_close(attribute(Linear(weight), clip, BOX, target=0)[0], -places, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_attributions_add_up_to_the_rise_of_the_evidence(name, classes):
@@ -88,6 +98,7 @@ def test_attributions_add_up_to_the_rise_of_the_evidence(name, classes):
     assert places.sum().item() == pytest.approx(rise, rel=0.1, abs=0.02 * places.abs().sum().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["naive_cnn", "vit_gru"])
 def test_it_points_at_what_decides(name):
     """The pointing game (Zhang et al. 2018): how often the strongest place lies where the evidence is."""
@@ -117,7 +128,7 @@ def test_it_points_at_what_decides(name):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_graphics_processor_comes_to_the_same(name):
+def test_a_gpu_gives_the_same(name):
     network, clip = lively(name), random_clip()
     places, rise = attribute(network, clip, BOX, target=1)
     found, there = attribute(network.cuda(), clip.cuda(), BOX.cuda(), target=1)
@@ -131,22 +142,17 @@ def test_a_stored_network_is_explained_as_it_predicted(tmp_path, name):
     fit = fitted(data, tmp_path, name)
     arguments = plan(data, tmp_path, name)
     outputs, settings = arguments["outputs"], arguments["settings"]
-    network = on_clips.rebuild(arguments["module"], settings, 2, outputs["model"], seed=0)
+    assert not rebuild(read_record(outputs["record"]), outputs["model"]).training
     on_clips.explain(
-        settings=settings,
-        data=data["data"],
-        models=[outputs["model"]],
-        predictions=[outputs["predictions"]],
-        records=[outputs["record"]],
-        output=tmp_path / "explained.parquet",
-        seed=0,
-        threads=1,
-        module=arguments["module"],
-        stored_size=SIZE,
-        errors=2,
-        hits=2,
+        task_of(
+            settings=settings,
+            data=data["data"],
+            models=[outputs["model"]],
+            predictions=[outputs["predictions"]],
+            records=[outputs["record"]],
+            output=tmp_path / "explained.parquet",
+        )
     )
-    assert not network.training
     rows = read_table(tmp_path / "explained.parquet").to_pandas()
     tested = fit.predictions.query("split == 'test'").set_index("id")
     wrong = tested[["p_c0", "p_c1"]].to_numpy().argmax(axis=1) != (tested.label == "c1").to_numpy()
@@ -167,18 +173,16 @@ def test_a_video_that_repeats_tested_twice_is_explained_by_each_of_their_models(
     turned = first.assign(p_c0=first.p_c1, p_c1=first.p_c0)
     write_table(tmp_path / "turned.parquet", pa.Table.from_pandas(turned, preserve_index=False))
     on_clips.explain(
-        settings=arguments["settings"],
-        data=data["data"],
-        models=[outputs["model"]] * 2,
-        predictions=[outputs["predictions"], tmp_path / "turned.parquet"],
-        records=[outputs["record"]] * 2,
-        output=tmp_path / "explained.parquet",
-        seed=0,
-        threads=1,
-        module=arguments["module"],
-        stored_size=SIZE,
-        errors=99,
-        hits=99,
+        task_of(
+            settings=arguments["settings"],
+            data=data["data"],
+            models=[outputs["model"]] * 2,
+            predictions=[outputs["predictions"], tmp_path / "turned.parquet"],
+            records=[outputs["record"]] * 2,
+            output=tmp_path / "explained.parquet",
+            errors=99,
+            hits=99,
+        )
     )
     rows = read_table(tmp_path / "explained.parquet").to_pandas()
     twice = rows[rows.id.duplicated(keep=False)]
@@ -201,7 +205,9 @@ def test_an_encoder_that_was_embedded_once_is_made_again(tmp_path):
         "freeze": True,
     }
     (model,) = plan_models([entry], largest_size=224, most_frames=16)
-    again = on_clips.rebuild(model.module, model.settings, 2, tmp_path / "model.safetensors", seed=0)
+    record = {"architecture": model.module, "settings": model.settings, "classes": ["a", "b"], "seed": 0}
+    record |= {"embedded": True, "encoder": describe_encoder(model.settings)}
+    again = rebuild(record, tmp_path / "model.safetensors")
     torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)
 
 
@@ -236,14 +242,14 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
         )
         fitting.fit(task)
     on_features.explain(
-        settings=settings,
-        data={"features": [tmp_path / "features.parquet"]},
-        models=[tmp_path / str(fold) / "model.skops" for fold in (0, 1)],
-        predictions=[tmp_path / str(fold) / "p.parquet" for fold in (0, 1)],
-        records=[tmp_path / str(fold) / "fit.json" for fold in (0, 1)],
-        output=tmp_path / "explained.parquet",
-        seed=0,
-        threads=1,
+        task_of(
+            settings=settings,
+            data={"features": [tmp_path / "features.parquet"]},
+            models=[tmp_path / str(fold) / "model.skops" for fold in (0, 1)],
+            predictions=[tmp_path / str(fold) / "p.parquet" for fold in (0, 1)],
+            records=[tmp_path / str(fold) / "fit.json" for fold in (0, 1)],
+            output=tmp_path / "explained.parquet",
+        )
     )
     found = read_table(tmp_path / "explained.parquet").to_pandas()
     assert found.feature[0] == "noise.f2"

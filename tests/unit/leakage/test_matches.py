@@ -1,4 +1,4 @@
-"""Near duplicates of procedural films are found, unrelated films are not; the audit, its page and the gate."""
+"""Test the search for near duplicates, the audit, its page and the gate, on procedural films."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from clipfold.demo.encode import Take, decode, encode
-from clipfold.demo.near_duplicates import CHANGES, Copy
+from clipfold.demo.near_duplicates import CHANGES, Recording
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.audit import audit_folds
 from clipfold.leakage.check import check_leakage
-from clipfold.leakage.hashes import FRAMES, MIRROR, hash_pictures, sign
+from clipfold.leakage.hashes import FRAMES, MIRROR, hash_pictures, hash_video
 from clipfold.leakage.matches import SCHEMA, find_pairs
 from clipfold.leakage.page import write_page
 from clipfold.splits.split import SCHEMA as ASSIGNED
@@ -25,25 +25,25 @@ from clipfold.video.sampling import uniform
 SOURCES = 12
 
 
-def decoded(copy):
-    """What decoding keeps of a film once it is encoded: evenly spread frames in a square of 112 pixels."""
-    take = Take("h264", ".mp4", Fraction(copy.fps).limit_denominator(1000), len(copy.frames))
-    frames = decode(encode(copy.frames, take, bits_per_pixel=copy.bits_per_pixel))
+def decoded(recording):
+    """Encode a film and return what decoding keeps: evenly spaced frames in a square of 112 pixels."""
+    take = Take("h264", ".mp4", Fraction(recording.fps).limit_denominator(1000), len(recording.frames))
+    frames = decode(encode(recording.frames, take, bits_per_pixel=recording.bits_per_pixel))
     box = letterbox(frames.shape[2], frames.shape[1], 112)
     kept = frames[uniform(len(frames), FRAMES)]
     return np.stack([cv2.resize(f, (box.width, box.height), interpolation=cv2.INTER_AREA) for f in kept])
 
 
 @pytest.fixture(scope="module")
-def copies():
-    """Source, change and signature of films, half of a still camera, and of their copies; and the pairs found."""
+def recordings():
+    """Source and change of films, half of them by a still camera, and of their near duplicates; the pairs found."""
     films = []
     for source in range(SOURCES):
         rng = np.random.default_rng(source)
         scene = draw_scene(rng)
         if source % 2:
             scene = replace(scene, pan=0, zoom=0, shake=0)
-        original = Copy(film(scene, rng, frames=50, size=(160, 120), fps=25), 25.0)
+        original = Recording(film(scene, rng, frames=50, size=(160, 120), fps=25), 25.0)
         films.append((source, "original", original))
         films += [(source, name, change(original, rng)) for name, change in CHANGES.items()]
         if source % 2:
@@ -51,13 +51,14 @@ def copies():
                 (source, name, replace(original, frames=original.frames[part]))
                 for name, part in (("begin", slice(23)), ("end", slice(27, 50)))
             ]
-    signed = [sign(decoded(copy)) for _, _, copy in films]
-    pairs = find_pairs(np.stack([hashes for hashes, _ in signed]), lambda row: signed[row][1])
+    hashed = [hash_video(decoded(copy)) for _, _, copy in films]
+    pairs = find_pairs(np.stack([hashes for hashes, _ in hashed]), lambda row: hashed[row][1])
     return [(source, name) for source, name, _ in films], pairs
 
 
-def test_copies_and_cuts_are_found_whatever_was_done_to_them(copies):
-    films, pairs = copies
+@pytest.mark.slow
+def test_near_duplicates_and_cuts_are_found_whatever_the_change(recordings):
+    films, pairs = recordings
     found = {(films[p["x"]], films[p["y"]]): p["change"] for p in pairs}
     found |= {(b, a): change for (a, b), change in found.items()}
     by_change = defaultdict(list)
@@ -70,19 +71,19 @@ def test_copies_and_cuts_are_found_whatever_was_done_to_them(copies):
     assert {c.split()[0] for c in by_change["mirrored"] if c} == {"mirrored"}
     assert by_change["mirrored"].count("mirrored copy") >= SOURCES - 2
     assert by_change["cropped"].count("cropped copy") >= SOURCES - 2
-    # Two ends of a recording of a still camera have no frame in common, but the background.
+    # The two ends of a film by a still camera share no frame, only the background.
     ends = [found.get(((source, "begin"), (source, "end"))) for source in range(1, SOURCES, 2)]
     assert sum(end is not None for end in ends) >= len(ends) - 1
 
 
-def test_hardly_any_unrelated_films_are_taken_for_the_same(copies):
-    films, pairs = copies
+def test_hardly_any_unrelated_films_are_taken_for_the_same(recordings):
+    films, pairs = recordings
     unrelated = sum(a[0] != b[0] for i, a in enumerate(films) for b in films[:i])
     false = [pair for pair in pairs if films[pair["x"]][0] != films[pair["y"]][0]]
     assert len(false) <= 0.01 * unrelated
 
 
-def test_black_bars_neither_hide_a_copy_nor_make_one():
+def test_black_bars_neither_hide_a_near_duplicate_nor_make_one():
     def barred(frames):
         return np.pad(frames, ((0, 0), (0, 0), (24, 24), (0, 0)))
 
@@ -90,15 +91,15 @@ def test_black_bars_neither_hide_a_copy_nor_make_one():
     for source in range(4):
         rng = np.random.default_rng(100 + source)
         films.append(film(replace(draw_scene(rng), pan=0, zoom=0), rng, frames=16, size=(64, 96), fps=12))
-    signed = [sign(f) for f in [*films, *map(barred, films)]]
-    pairs = find_pairs(np.stack([hashes for hashes, _ in signed]), lambda row: signed[row][1])
+    hashed = [hash_video(f) for f in [*films, *map(barred, films)]]
+    pairs = find_pairs(np.stack([hashes for hashes, _ in hashed]), lambda row: hashed[row][1])
     assert {tuple(sorted((p["x"], p["y"]))) for p in pairs} == {(i, i + 4) for i in range(4)}
 
 
 def test_empty_pictures_are_like_nothing():
     black, grey = (np.full((FRAMES, 40, 60, 3), level, np.uint8) for level in (0, 128))
-    signed = [sign(frames) for frames in (black, black, grey, grey)]
-    assert find_pairs(np.stack([hashes for hashes, _ in signed]), lambda row: signed[row][1]) == []
+    hashed = [hash_video(frames) for frames in (black, black, grey, grey)]
+    assert find_pairs(np.stack([hashes for hashes, _ in hashed]), lambda row: hashed[row][1]) == []
 
 
 def test_the_hash_of_a_mirrored_picture_is_known_from_its_own():
@@ -108,10 +109,10 @@ def test_the_hash_of_a_mirrored_picture_is_known_from_its_own():
 
 def test_threads_and_blocks_change_nothing():
     random = np.random.default_rng(0)
-    signed = [sign(random.integers(0, 256, (4, 30, 40, 3), dtype=np.uint8)) for _ in range(70)]
-    signed += [signed[i] for i in range(0, 70, 3)]
-    hashes = np.stack([each for each, _ in signed])
-    one, two = (find_pairs(hashes, lambda row: signed[row][1], threads) for threads in (1, 2))
+    hashed = [hash_video(random.integers(0, 256, (4, 30, 40, 3), dtype=np.uint8)) for _ in range(70)]
+    hashed += [hashed[i] for i in range(0, 70, 3)]
+    hashes = np.stack([each for each, _ in hashed])
+    one, two = (find_pairs(hashes, lambda row: hashed[row][1], threads) for threads in (1, 2))
     assert one == two
     assert {(p["x"], p["y"]) for p in one} >= {(3 * i, 70 + i) for i in range(24)}
 
@@ -151,7 +152,7 @@ def test_nothing_leaks_where_pairs_stay_in_one_group():
     assert (facts["manifest"], facts["usable"], facts["quarantined"], facts["tested"]) == (5, 4, 1, 3)
 
 
-def test_a_pair_of_two_groups_in_two_parts_leaks_unless_allowed():
+def test_a_pair_of_two_groups_in_two_splits_leaks_unless_allowed():
     found = [pair("v1", "v2", 0.85), pair("v1", "v4", 0.95, "mirrored copy"), pair("v1", "unused")]
     facts = audited(found)
     assert facts["stops"] == ["near_duplicates"]
@@ -165,7 +166,7 @@ def test_a_pair_of_two_groups_in_two_parts_leaks_unless_allowed():
     assert audited(found, allowed=["groups"])["stops"] == ["near_duplicates"]
 
 
-def test_torn_groups_and_copies_leak_and_random_folds_allow_all():
+def test_torn_groups_and_duplicates_leak_and_random_folds_allow_all():
     rows = [row("v1", "g", 0, "test"), row("v2", "g", 0, "train"), row("v3", "i", 0, "val"), row("v4", "k", 0, "train")]
     facts = audited(rows=rows, digest={"v3": "v4"})
     assert facts["stops"] == ["groups", "duplicates"]
@@ -177,7 +178,7 @@ def test_torn_groups_and_copies_leak_and_random_folds_allow_all():
 
 @pytest.fixture
 def written(tmp_path):
-    """Files of a small run whose videos' names would be markup."""
+    """Write the files of a small run whose video names look like markup."""
     names = ["<script>alert(1)</script>.mp4", "b&b.mp4", "c.mp4"]
     rows = [row(n, f"<b>{n}", 0, split) for n, split in zip(names, ("test", "train", "val"), strict=True)]
     found = [pair(names[0], names[1]), pair(names[1], names[2], 0.8, "background")]
@@ -204,12 +205,12 @@ def test_the_page_shows_pairs_side_by_side_and_escapes_names(written):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;.mp4" in page
     assert "&lt;b&gt;b&amp;b.mp4" in page
     assert "The folds leak: nothing is trained" in page
-    assert "Of the pairs that show the same, 50&nbsp;% lie within one such group" in page
+    assert "Of the near-duplicate pairs, 50&nbsp;% lie within one such group" in page
 
 
 def test_the_gate_stops_leaking_folds_and_says_what_to_do(written):
     arguments = written / "folds.parquet", written / "audit.json", "audit.html", written / "splits.parquet"
-    with pytest.raises(ValueError, match="the folds leak, so that nothing is trained: 2 near duplicates") as error:
+    with pytest.raises(ValueError, match="the folds leak, so nothing is trained: 2 near duplicates") as error:
         check_leakage(*arguments)
     for part in (
         "'b&b.mp4' and 'c.mp4' (background, 0.80)",

@@ -82,11 +82,14 @@ def test_a_stray_quote_swallows_no_rows(tmp_path, text):
         ([["path", "label", "label"], ["a", "x", "y"]], "has more than one column 'label': rename or remove one"),
         (
             [["path", "label", "id", "group"], ["a", "x", "9", ""], ["b", "x", "1", "9"]],
-            "row 2: it has no group, and its id '9' is the group of other rows: fill the cell in",
+            "row 2 has no group, and its id '9' is the group of other rows: fill in the cell",
         ),
-        ([["file", "label"], ["a", "x"]], "no column 'path' for path, only file, label: add it, or say in the config"),
-        ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill the cell in"),
-        ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is that of row 2 too"),
+        (
+            [["file", "label"], ["a", "x"]],
+            "no column 'path' for path, only file, label: add it, or give its name in the config",
+        ),
+        ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill in the cell"),
+        ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is also the id of row 2"),
         ([["path", "label"], ["a", "x", "extra"]], "row 2: more cells than the header has"),
     ],
 )
@@ -119,7 +122,10 @@ def test_manifest_is_looked_for_in_the_folders_in_turn(tmp_path):
     ("rows", "message"),
     [
         ([("1", "x", "1"), ("2", "x", "2")], "label is 'x' in every row"),
-        ([(str(i), "xy"[i % 2], str(i % 3)) for i in range(12)], "splits.folds is 5, but there are only 3 groups"),
+        (
+            [(str(i), "xy"[i % 2], str(i % 3)) for i in range(12)],
+            "splits.folds is 5: use at most 3, the number of groups",
+        ),
         ([(str(i), "x", str(i)) for i in range(9)] + [("y", "y", "y")], r"label 'y' is in 1 group\(s\) only \(y\)"),
     ],
 )
@@ -195,7 +201,7 @@ def test_the_number_of_folds_follows_from_the_scheme():
     rows = [Video(f"v{i}", f"v{i}", "ab"[i % 2], f"g{i % 7}") for i in range(28)]
     counts = {s: count_folds(rows, s, 3, 2) for s in ("grouped", "stable", "random", "leave_one_group_out", "column")}
     assert counts == {"grouped": 6, "stable": 6, "random": 6, "leave_one_group_out": 14, "column": 1}
-    with pytest.raises(ValueError, match=r"splits.folds is 8, but there are only 7 groups"):
+    with pytest.raises(ValueError, match=r"splits.folds is 8: use at most 7, the number of groups"):
         count_folds(rows, "grouped", 8, 1)
     assert count_folds(rows, "random", 8, 1) == 8
     with pytest.raises(ValueError, match="it needs a column group in the manifest"):

@@ -20,6 +20,7 @@ def test_no_network_is_left_out():
     assert set(NETWORKS) == {name for name, known in ARCHITECTURES.items() if known.input == "clips"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_learns_eight_random_clips_by_heart(name):
     frames, size = (4, 32) if name == "mvit_v2_s" else (2, 16)
@@ -57,6 +58,7 @@ def test_clips_of_a_batch_do_not_see_each_other(name):
     torch.testing.assert_close(alone, together[1:2], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_stages_are_called_once_each_in_their_order_and_checkpoints_change_no_gradient(name):
     network = build(name, dropout=0.2)
@@ -90,6 +92,7 @@ def test_the_backbone_is_part_of_the_network_and_leaves_the_last_layer_out(name)
         assert last.weight not in set(backbone.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3d_18", "mvit_v2_s", "swin3d_t", "variable_ar_cnn", "cnn_lstm"])
 @pytest.mark.parametrize(("frames", "size"), [(1, 16), (5, 50)])
 def test_takes_any_number_of_frames_and_any_size(name, frames, size):
@@ -97,6 +100,7 @@ def test_takes_any_number_of_frames_and_any_size(name, frames, size):
     assert network(*inputs(network, 2, frames, size)).shape == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_weight_is_trained(name):
     network = build(name, classes=3)

@@ -74,6 +74,7 @@ def test_attention_has_to_fit_the_width():
         vit_transformer.build(SETTINGS | FRAMES[vit_transformer] | {"heads": 5}, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "head", "published"),
     [
@@ -102,6 +103,7 @@ def test_encoders_have_the_published_parameters_but_for_the_classifier(name, siz
     assert made.eval()(torch.zeros(2, 3, size, size)).shape == (2, made.width)
 
 
+@pytest.mark.slow
 @named(VIDEO)
 def test_video_networks_have_the_published_parameters_and_colours(module):
     published = VIDEO[module][2]
@@ -111,6 +113,7 @@ def test_video_networks_have_the_published_parameters_and_colours(module):
     assert network.std == tuple(published.transforms().std)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "make", "last"),
     [
@@ -176,6 +179,7 @@ def test_vits_load_files_of_other_names_with_positions_interpolated_to_the_size(
         assert torch.equal(value, theirs.state_dict()[key])
 
 
+@pytest.mark.slow
 @named(VIDEO)
 def test_video_networks_load_torchvision_weights_and_give_what_torchvision_gives(module, tmp_path):
     make, last, _ = VIDEO[module]
@@ -190,6 +194,7 @@ def test_video_networks_load_torchvision_weights_and_give_what_torchvision_gives
         torch.testing.assert_close(ours.backbone()(clips()), theirs(clips()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frames", "size"), [(16, 112), (5, 50), (1, 16), (16, 224)])
 def test_no_forward_of_mvit_has_to_interpolate(frames, size, monkeypatch):
     network = mvit_v2_s.build(SETTINGS | {"frames": frames, "size": size}, 2).eval()

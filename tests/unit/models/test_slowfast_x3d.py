@@ -11,7 +11,7 @@ from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.network import class_logits
 
 MODULES = {"slowfast": slowfast, "x3d": x3d}
-VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].choices["variant"]]
+VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].declared["variant"].choices]
 SMALL = [("slowfast", "small"), ("x3d", "m")]
 
 
@@ -51,6 +51,7 @@ def peer():
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "variant", "file", "frames", "size"),
     [
@@ -91,6 +92,7 @@ def test_the_small_slowfast_has_no_published_weights():
         build("slowfast", "small", weights="pretrained")
 
 
+@pytest.mark.slow
 # PyTorchVideo's model zoo; for X3D's operations that of PySlowFast, which counts as its paper does.
 @pytest.mark.parametrize(
     ("name", "variant", "frames", "size", "millions", "billions"),
@@ -135,6 +137,7 @@ def gradients(network, clips):
     return [p.grad.clone() for p in network.parameters()], sum(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), SMALL)
 def test_activations_of_stages_can_be_computed_again(name, variant):
     network = randomised(build(name, variant, dropout=0.0))
@@ -147,6 +150,7 @@ def test_activations_of_stages_can_be_computed_again(name, variant):
     assert kept_by_checkpoints < 0.5 * kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "variant"), SMALL)
 def test_eight_random_clips_are_learned_by_heart(name, variant):
     torch.manual_seed(0)

@@ -56,10 +56,10 @@ def test_published_weights_come_from_the_cache(cache):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere.pth", URL, True), "weights is 'nowhere.pth': name a file that is there"),
+        (("nowhere.pth", URL, True), "weights is 'nowhere.pth': name an existing file"),
         (("pretrained", None, True), "none are published for this variant"),
-        (("pretrained", URL, False), f"hub/checkpoints/NET.pth is not there: put {URL} there, or set download: true"),
-        (("pretrained", URL, True), f"{URL} was not fetched .*: put it to .*hub/checkpoints/NET.pth"),
+        (("pretrained", URL, False), f"hub/checkpoints/NET.pth does not exist: put {URL} there, or set download: true"),
+        (("pretrained", URL, True), f"{URL} could not be downloaded .*: save it as .*hub/checkpoints/NET.pth"),
     ],
 )
 def test_a_missing_file_is_an_error_that_says_where_to_put_which(arguments, message):
@@ -130,7 +130,7 @@ def test_counts_of_batches_may_be_missing(tmp_path):
         ({"body.1.running_var": None}, "it lacks body.1.running_var"),
         ({"body.7.weight": torch.zeros(1)}, "it has unknown body.7.weight"),
         ({f"x{i}": torch.zeros(1) for i in range(9)}, "it has unknown x0, x1, x2 and 6 more"),
-        ({"body.0.weight": torch.zeros(5, 1)}, "it has in another shape body.0.weight"),
+        ({"body.0.weight": torch.zeros(5, 1)}, "it has another shape for body.0.weight"),
         ({"body.0.weight": 1.0}, "holds more than tensors"),
     ],
 )
@@ -157,5 +157,5 @@ def test_no_code_in_a_file_runs(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
 def test_a_damaged_file_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(100))
-    with pytest.raises(ValueError, match="it is damaged, or holds"):
+    with pytest.raises(ValueError, match="it is corrupt, or holds"):
         load_weights(network(), tmp_path / name)

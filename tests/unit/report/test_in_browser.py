@@ -1,4 +1,4 @@
-"""The report as a reader meets it: in a real browser, with a mouse, a keyboard, a phone and a printer."""
+"""Use the report in a real browser, with a mouse, a keyboard, a phone screen and a printer."""
 
 import json
 
@@ -37,8 +37,8 @@ COLUMN = "[...document.querySelectorAll('#models tbody tr')].map((row) => row.ce
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     run = write_run(tmp_path_factory.mktemp("run"))
-    write_report(**run)
-    return run["output"]
+    write_report(run)
+    return run.output
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def browser(running, path):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_opens_without_errors_and_asks_for_nothing(running, path, dark):
+def test_it_opens_without_errors_and_requests_nothing(running, path, dark):
     running.open(path, dark=dark)
     running.run("document.querySelectorAll('details').forEach((part) => { part.open = true })")
     running.run("scrollTo(0, document.body.scrollHeight)")
@@ -65,8 +65,8 @@ def test_it_opens_without_errors_and_asks_for_nothing(running, path, dark):
     assert (lightness < 60) is dark
 
 
-def test_the_probe_of_the_network_works(browser):
-    """Were the page to ask for something, the tests would see it, and the browser would refuse."""
+def test_a_network_request_would_be_noticed(browser):
+    """A request by the page would be refused by the browser and noticed by the tests."""
     browser.run("document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/pixel' }))")
     browser.run("new Promise((done) => setTimeout(done, 300))")
     assert any("Content Security Policy" in problem for problem in browser.problems)
@@ -82,7 +82,7 @@ def test_a_click_on_a_column_sorts_by_it(browser):
     assert browser.run(f"{head}.getAttribute('aria-sort')") == "ascending"
 
 
-def test_the_keyboard_reaches_and_works_everything(browser):
+def test_the_keyboard_reaches_and_operates_everything(browser):
     browser.press("Tab")
     assert browser.run("document.activeElement.textContent") == "Skip to the comparison"
     browser.press("Enter")
@@ -110,7 +110,7 @@ def test_words_filter_a_table(browser):
     assert browser.run("document.querySelector('#comparison output').value") == "1 of 4"
 
 
-def test_every_video_can_be_found_sorted_and_turned_to(browser):
+def test_every_video_can_be_found_and_sorted(browser):
     ids = "[...document.querySelectorAll('#videos-table tbody th')].map((head) => head.textContent)"
     first = browser.run(ids)
     assert len(first) == 50
@@ -133,7 +133,7 @@ def test_the_gallery_shows_the_errors_of_one_model(browser):
     cards = browser.run(f"{shown}.map((card) => card.dataset.models)")
     assert 0 < len(cards) <= 6
     assert all("svm" in json.loads(models) for models in cards)
-    state = "document.querySelector('.strip img').getAnimations()[0].playState"
+    state = "document.querySelector('.filmstrip img').getAnimations()[0].playState"
     assert browser.run(state) == "running"
     browser.run("document.querySelector('button.play').click()")
     assert browser.run(state) == "paused"
@@ -151,8 +151,8 @@ def test_nothing_is_wider_than_a_phone(running, path, width):
     assert running.problems == []
 
 
-def test_what_is_said_is_legible(browser):
-    """Contrast of text is at least 4.5, as WCAG 2.2 asks for (AA)."""
+def test_text_has_enough_contrast(browser):
+    """The contrast of text is at least 4.5, as required by WCAG 2.2 (AA)."""
     assert browser.run(CONTRAST)[0] >= 4.5
     browser.run("document.getElementById('theme').click()")
     assert browser.run(CONTRAST)[0] >= 4.5
@@ -167,4 +167,4 @@ def test_it_prints(browser, tmp_path):
         "!document.querySelector('nav').checkVisibility() && !document.querySelector('#videos-table').checkVisibility()"
     )
     assert browser.run(hidden)
-    assert browser.run("document.querySelector('.strip img').getAnimations().length") == 0
+    assert browser.run("document.querySelector('.filmstrip img').getAnimations().length") == 0

@@ -1,11 +1,11 @@
-"""The report of a small made-up run: what it says, and that it is safe and self-contained."""
+"""Write the report of a small made-up run: its text is right, safe and self-contained."""
 
 import html
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import pytest
 from helpers.made_up_run import NASTY, write_run
 
 from clipfold.report import dataset
+from clipfold.report.task import ReportTask
 from clipfold.report.usage import stages
 from clipfold.report.write import write_report
 from clipfold.storage.files import read_table, write_json, write_table
@@ -21,25 +22,38 @@ from clipfold.video.probe import SCHEMA as PROBED
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> dict[str, Any]:
+def run(tmp_path_factory) -> ReportTask:
     return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
 def page(run) -> str:
-    write_report(**run)
-    return run["output"].read_text()
+    write_report(run)
+    return run.output.read_text()
 
 
 def text_of(page: str) -> str:
-    """What a reader sees: no tags, single spaces."""
+    """Extract the text that a reader sees: no tags, single spaces."""
     body = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
     body = re.sub(r"</(td|th|dt|dd|p|li)>", " ", body)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", body)))
 
 
+@pytest.fixture
+def text_with(run, tmp_path):
+    """Write the report with changes to the audit, and to other inputs; returns its text."""
+
+    def write(audit, **changes):
+        write_json(tmp_path / "audit.json", json.loads(run.audit.read_text()) | audit)
+        output = tmp_path / "index.html"
+        write_report(replace(run, audit=tmp_path / "audit.json", output=output, **changes))
+        return text_of(output.read_text())
+
+    return write
+
+
 class _Checker(HTMLParser):
-    """Collects ids and addresses, and notes tags that are not closed in order."""
+    """Collect ids and addresses, and tags that are not closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +79,7 @@ class _Checker(HTMLParser):
             self.wrong.append(tag)
 
 
-def test_page_is_well_formed_and_asks_the_network_for_nothing(page):
+def test_page_is_well_formed_and_self_contained(page):
     checker = _Checker()
     checker.feed(page)
     assert not checker.wrong
@@ -76,46 +90,44 @@ def test_page_is_well_formed_and_asks_the_network_for_nothing(page):
     assert not re.findall(r"@import|url\((?!#)", page)
 
 
-def test_names_from_outside_are_text(page):
+def test_outside_names_are_escaped(page):
     assert NASTY not in page
     assert "<script>alert" not in page
     assert NASTY in text_of(page)
 
 
 def test_first_screen(page, run):
-    best = read_table(run["evaluation"]["comparison"]).to_pylist()[0]
+    best = read_table(run.evaluation["comparison"]).to_pylist()[0]
     text = text_of(page)
     assert f"{best['model']} leads a tie: ROC-AUC {best['value']:.3f}" in text
     assert "Tied with it: svm, logistic_regression." in text
     assert f"interval {best['low']:.3f} to {best['high']:.3f}" in text
-    assert "120 rows in the manifest = 118 predicted by every model + 2 quarantined. Nothing was lost." in text
+    assert "120 rows in the manifest = 118 predicted by every model + 2 quarantined. No video is missing." in text
     assert "leaks found none" in text
 
 
-def test_a_lost_video_is_shown_in_red(run, tmp_path):
-    metadata = read_table(run["metadata"]).to_pylist()
+def test_a_missing_video_is_shown_in_red(run, tmp_path):
+    metadata = read_table(run.metadata).to_pylist()
     write_table(tmp_path / "metadata.parquet", [*metadata, metadata[0] | {"id": "lost.mp4"}], PROBED)
-    write_report(**run | {"metadata": [tmp_path / "metadata.parquet"], "output": tmp_path / "index.html"})
+    write_report(replace(run, metadata=[tmp_path / "metadata.parquet"], output=tmp_path / "index.html"))
     page = (tmp_path / "index.html").read_text()
     assert '<p class="account bad"' in page
     assert "121 rows in the manifest ≠ 118 predicted by every model + 2 quarantined." in text_of(page)
-    assert "Lost: lost.mp4." in text_of(page)
+    assert "Missing: lost.mp4." in text_of(page)
 
 
-def test_leaks_and_conflicts_are_named(run, tmp_path):
+def test_leaks_and_conflicts_are_named(text_with):
     leak = {"fold": 1, "value": "recording 3", "splits": ["test", "train"]}
-    audit = json.loads(run["audit"].read_text()) | {"groups_across_splits": [leak], "leaks": 1}
-    audit |= {"duplicates": [["a.mp4", "b.mp4"]], "conflicting_labels": [["a.mp4", "b.mp4"]]}
-    write_json(tmp_path / "audit.json", audit)
-    write_report(**run | {"audit": tmp_path / "audit.json", "output": tmp_path / "index.html"})
-    text = text_of((tmp_path / "index.html").read_text())
+    same = {"duplicates": [["a.mp4", "b.mp4"]], "conflicting_labels": [["a.mp4", "b.mp4"]]}
+    text = text_with({"groups_across_splits": [leak], "leaks": 1} | same)
     assert "1 leak found." in text
+    assert "the scores are optimistic" in text
     assert "recording 3 test, train" in text
-    assert "Identical files carry different labels" in text
+    assert "Identical files have different labels" in text
 
 
-def test_shortcuts_and_allowed_leaks_are_on_the_first_screen(run, tmp_path):
-    rows = read_table(run["evaluation"]["comparison"]).to_pylist()
+def test_shortcuts_and_allowed_leaks_are_on_the_first_screen(run, tmp_path, text_with):
+    rows = read_table(run.evaluation["comparison"]).to_pylist()
     beaten = {"shortcut": False, "better_shortcut": "shortcut_container", "over_shortcut": 0.25}
     beaten |= {"over_shortcut_low": 0.125, "over_shortcut_high": 0.375}
     baseline = {"shortcut": True, "better_shortcut": "", "tied": False} | dict.fromkeys(
@@ -123,14 +135,9 @@ def test_shortcuts_and_allowed_leaks_are_on_the_first_screen(run, tmp_path):
     )
     rows = [row | (beaten if i < 3 else baseline) for i, row in enumerate(rows)]
     write_table(tmp_path / "comparison.parquet", pa.Table.from_pylist(rows))
-    audit = json.loads(run["audit"].read_text()) | {"mark": "random folds: 61 of 118 test videos leak", "leaks": 61}
-    write_json(tmp_path / "audit.json", audit)
-    evaluation = run["evaluation"] | {"comparison": tmp_path / "comparison.parquet"}
-    write_report(
-        **run | {"evaluation": evaluation, "audit": tmp_path / "audit.json", "output": tmp_path / "index.html"}
-    )
-    text = text_of((tmp_path / "index.html").read_text())
-    assert "over the shortcut shortcut_container +0.250 [+0.125, +0.375]" in text
+    audit = {"mark": "random folds: 61 of 118 test videos leak", "leaks": 61}
+    text = text_with(audit, evaluation=run.evaluation | {"comparison": tmp_path / "comparison.parquet"})
+    assert "above the shortcut shortcut_container +0.250 [+0.125, +0.375]" in text
     assert "Leaks were allowed: random folds: 61 of 118 test videos leak." in text
     assert "tied with the best 2 of 2 other models" in text
 
@@ -139,46 +146,43 @@ def test_what_models_looked_at(page, run):
     text = text_of(page)
     assert "✗ no_fight 0.90 is fight" in text
     assert "motion.f0 +0.500 ± 0.100" in text
-    assert "3 further features matter less." in text
+    assert "3 further features are less important." in text
     assert page.count("Evidence in ") == 20
 
 
-def test_pairs_that_show_the_same_and_proposed_groups_are_named(run, tmp_path):
+def test_near_duplicates_and_proposed_groups_are_named(text_with):
     pair = {"first": "a.mp4", "second": "<b>.mp4", "change": "mirrored copy", "score": 0.987, "folds": [0, 2]}
     pair |= {"groups": ["x", "y"], "labels": ["fight", "no_fight"]}
     near = {"pairs": 12, "across_groups": 3, "other_labels": 1, "across_splits": [pair]}
     groups = {"source": "proposed", "count": 9, "joined": 40, "by_name": 30, "by_picture": 15, "pattern": "camera-N"}
     groups |= {"pairs_within": 0.75, "by_chance": 0.125}
-    audit = json.loads(run["audit"].read_text()) | {"near_duplicates": near, "groups": groups, "leaks": 1}
-    write_json(tmp_path / "audit.json", audit)
-    write_report(**run | {"audit": tmp_path / "audit.json", "output": tmp_path / "index.html"})
-    text = text_of((tmp_path / "index.html").read_text())
-    assert "12 pairs of videos show the same" in text
+    text = text_with({"near_duplicates": near, "groups": groups, "leaks": 1})
+    assert "12 pairs of near duplicates were found" in text
     assert "a.mp4 <b>.mp4 mirrored copy 0.987 fight, no_fight x, y 0, 2" in text
-    assert "Groups were proposed, for the manifest names none: 40 videos" in text
-    assert "75 % lie within one pattern" in text
+    assert "Groups were proposed, because the manifest has none: 40 videos" in text
+    assert "75 % share one name pattern" in text
 
 
 def test_same_input_gives_same_bytes(page, run, tmp_path):
-    write_report(**run | {"output": tmp_path / "again.html"})
+    write_report(replace(run, output=tmp_path / "again.html"))
     assert (tmp_path / "again.html").read_text() == page
 
 
 def test_one_model_several_classes_and_nothing_measured(tmp_path):
-    arguments = write_run(tmp_path, names=("run", "walk", "$jump$ <i>"), models=1)
-    shutil.rmtree(arguments["benchmarks"])
-    write_report(**arguments)
-    page = arguments["output"].read_text()
+    task = write_run(tmp_path, names=("run", "walk", "$jump$ <i>"), models=1)
+    shutil.rmtree(task.benchmarks)
+    write_report(task)
+    page = task.output.read_text()
     text = text_of(page)
     assert "logistic_regression reaches Balanced accuracy" in text
-    assert "It is the only model of this run." in text
-    assert "No model of this run was trained over several epochs." in text
+    assert "It is the only model in this run." in text
+    assert "No model in this run was trained over several epochs." in text
     assert "Nothing was measured." in text
     assert "<i>" not in page.replace('<i style="', "").replace("</i>", "")
 
 
 def test_stages_are_added_up(run):
-    rows = {row["stage"]: row for row in stages(run["benchmarks"], {"decode": 36.0})}
+    rows = {row["stage"]: row for row in stages(run.benchmarks, {"decode": 36.0})}
     assert list(rows) == ["decode", "splits"]
     decode = {"stage": "decode", "jobs": 2, "seconds": 100.5, "cpu_seconds": 180.0, "memory_mb": 300.0}
     assert rows["decode"] == decode | {"energy_wh": pytest.approx((180 * 10 + 36 * 300) / 3600)}
@@ -186,7 +190,7 @@ def test_stages_are_added_up(run):
     assert np.isnan(rows["splits"]["memory_mb"])
 
 
-def test_accounting_wants_every_model_and_no_strangers():
+def test_accounting_requires_every_model_and_rejects_unknown_ids():
     predictions = pd.DataFrame({"id": ["a", "b", "a"], "model": ["m", "m", "n"]})
     found = dataset.account(pd.Series(["a", "b", "c", "d"]), predictions, pd.Series(["c", "x"]), pd.Series(["d"]))
     assert not found["adds_up"]

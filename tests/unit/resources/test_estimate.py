@@ -1,4 +1,4 @@
-"""Requests follow what was seen; a forecast adds up."""
+"""Estimates follow recorded usage; a forecast adds up."""
 
 import json
 
@@ -28,9 +28,25 @@ def test_the_largest_recorded_peak_is_asked_for_with_a_margin():
     assert (needs.memory_mb, needs.runtime) == (5400, 50)  # 4000 * 1.25 + 400; 20 * 2 + 10
 
 
-@pytest.mark.parametrize("changed", [{"size": 64}, {"frames": 8}, {"batch_size": 2}, {"variant": "s"}])
-def test_a_record_of_another_size_frames_or_batch_says_nothing(changed):
-    assert estimate(model(**changed), [record(model().settings)], 100) == model().needs
+SHAPING = [
+    ("x3d", {"size": 64, "frames": 8, "batch_size": 2, "variant": "s", "ema": 0.9, "optimizer": "sgd", "freeze": True}),
+    ("cnn_lstm", {"hidden": 1024, "layers": 3, "encoder": "vgg19", "precision": "bf16", "checkpointing": True}),
+    ("vit_transformer", {"depth": 12, "heads": 6, "flip": 0.5}),
+    ("naive_cnn", {"width": 128, "accumulate": 4}),
+    ("feature_mlp", {"hidden": [4096], "features": ["frame"]}),
+    ("gradient_boosting", {"max_leaf_nodes": 500, "max_iter": 5000}),
+]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "value"), [(name, *change) for name, changes in SHAPING for change in changes.items()]
+)
+def test_a_record_with_another_setting_that_shapes_memory_is_ignored(architecture, key, value):
+    like = model(architecture=architecture)
+    changed = model(architecture=architecture, **{key: value})
+    small = record(like.settings, peak_mb=960.0)
+    assert estimate(like, [small], 100).memory_mb == 1600
+    assert estimate(changed, [small], 100) == changed.needs
 
 
 def test_more_videos_and_epochs_ask_for_more_time_not_memory():

@@ -1,4 +1,4 @@
-"""Every scheme of dealing: whole groups, everyone tested once, and how much moves when a video is added."""
+"""Test every split scheme: whole groups, each video tested once, little movement when a video is added."""
 
 import logging
 from collections import defaultdict
@@ -17,7 +17,7 @@ VIDEOS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=
 
 
 def many(count, groups, seed=0):
-    """Labels, a third of them `a`, and groups of unequal size."""
+    """Draw labels, a third of them `a`, and groups of unequal size."""
     random = np.random.default_rng(seed)
     sizes = random.dirichlet(np.full(groups, 2.0))
     labels = ["ab"[int(draw > 0.3)] for draw in random.random(count)]
@@ -30,7 +30,7 @@ def test_no_group_is_torn_and_every_video_is_tested_once(videos, seed, scheme):
     try:
         folds = assign(labels, groups, SplitSettings(scheme=scheme, folds=3), seed)
     except ValueError:
-        return  # a class or the groups are too few
+        return  # too few groups, or too few of one class
     for splits in folds:
         parts = defaultdict(set)
         for group, split in zip(groups, splits, strict=True):
@@ -49,7 +49,7 @@ def test_grouped_folds_are_those_of_scikit_learn():
         assert np.flatnonzero(np.array(splits) == "test").tolist() == test.tolist()
 
 
-def test_repeats_deal_anew_and_the_first_stays():
+def test_repeats_differ_and_the_first_stays():
     labels, groups = many(120, 30)
     once, thrice = (assign(labels, groups, SplitSettings(folds=3, repeats=n), 5) for n in (1, 3))
     assert thrice[:3] == once
@@ -75,7 +75,7 @@ def test_random_folds_tear_groups_and_test_everyone_once():
     assert len(torn) > len(set(groups)) / 2
 
 
-def test_a_given_split_is_kept_and_its_validation_part_made_where_there_is_none():
+def test_a_given_split_is_kept_and_gets_a_val_split_if_it_has_none():
     labels, groups = many(80, 20)
     given = ["test" if int(group[1:]) < 5 else "train" for group in groups]
     (splits,) = assign(labels, groups, SplitSettings(scheme="column"), 0, given)
@@ -89,18 +89,18 @@ def test_a_given_split_is_kept_and_its_validation_part_made_where_there_is_none(
 
 
 @pytest.mark.parametrize(("videos", "groups", "most"), [(120, 23, 0.1), (500, 500, 0.02), (2000, 300, 0.02)])
-def test_an_added_video_moves_few_others_to_another_test_part_under_the_stable_scheme(videos, groups, most):
+def test_an_added_video_moves_few_others_to_another_test_split_under_the_stable_scheme(videos, groups, most):
     labels, own = many(videos, groups)
     settings = SplitSettings(scheme="stable")
-    tested, any_role = [], []
+    tested, any_split = [], []
     for seed in range(6):
         before = np.array(assign(labels, own, settings, seed))
         for joined in (own[0], "a group of its own"):
             after = np.array(assign([*labels, "a"], [*own, joined], settings, seed))[:, :-1]
             tested.append(((before == "test") != (after == "test")).any(axis=0).mean())
-            any_role.append((before != after).any(axis=0).mean())
+            any_split.append((before != after).any(axis=0).mean())
     assert np.mean(tested) < most
-    assert np.mean(any_role) < 0.25  # in any of the five folds, from training to validation say
+    assert np.mean(any_split) < 0.25  # in any of the five folds, for instance from train to val
 
 
 def test_stable_folds_are_as_balanced_as_scikit_learns():
@@ -131,28 +131,26 @@ def test_a_class_of_two_keeps_one_to_train_with():
 
 
 @pytest.mark.parametrize("scheme", ["grouped", "stable", "random"])
-def test_a_class_too_small_for_every_fold_is_said(scheme, caplog):
+def test_a_class_too_small_for_every_fold_is_logged(scheme, caplog):
     labels, groups = ["a"] * 30 + ["rare"] * 3, [f"g{i}" for i in range(33)]
     with caplog.at_level(logging.WARNING):
         folds = assign(labels, groups, SplitSettings(scheme=scheme), 0)
     without = [str(f) for f, splits in enumerate(folds) if "test" not in splits[30:]]
     assert len(without) >= 2
-    assert (
-        f"class 'rare' is too small for every fold: there is none of it in the test part of fold {', '.join(without)}"
-        in (caplog.text)
-    )
+    expected = f"class 'rare' is too small for every fold: the test split of fold {', '.join(without)} has none of it"
+    assert expected in caplog.text
     assert all("train" in splits[30:] for splits in folds)
 
 
-def test_no_class_as_large_as_the_number_of_folds_is_dealt_without_strata(caplog):
+def test_classes_smaller_than_the_number_of_folds_are_assigned_without_strata(caplog):
     labels, groups = list("aaabbbccc"), [f"g{i}" for i in range(9)]
     with caplog.at_level(logging.WARNING):
         folds = assign(labels, groups, SplitSettings(folds=4), 0)
-    assert "no class has 4 videos, one for each part: parts are dealt by group alone" in caplog.text
+    assert "no class has 4 videos, one per part: parts are assigned by group alone" in caplog.text
     assert all(splits.count("test") == 1 for splits in zip(*folds, strict=True))
 
 
-def test_a_class_in_one_group_cannot_be_dealt():
+def test_a_class_in_one_group_cannot_be_assigned():
     labels, groups = ["a"] * 12 + ["b"] * 4, [f"g{i}" for i in range(12)] + ["one"] * 4
-    with pytest.raises(ValueError, match=r"fold \d has no 'b' to train with: the class is in too few groups"):
+    with pytest.raises(ValueError, match=r"fold \d has no 'b' in train: the class has too few groups"):
         assign(labels, groups, SplitSettings(folds=3), 0)

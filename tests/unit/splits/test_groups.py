@@ -1,4 +1,4 @@
-"""What stays together: copies, groups of the manifest, and proposals where it gives none."""
+"""Test the groups: duplicates, groups of the manifest, proposed groups."""
 
 import pytest
 
@@ -9,33 +9,33 @@ def videos(*rows):
     return [{"id": i, "group": g or None, "digest": d or i} for i, g, d in rows]
 
 
-def test_copies_join_their_groups():
+def test_duplicates_merge_their_groups():
     rows = videos(("1", "d", "x"), ("2", "c", "x"), ("3", "b", ""), ("4", "a", "x"))
-    settled, facts = resolve_groups(rows, [], merge=False, least=9)
-    assert settled == ["a", "a", "b", "a"]
+    groups, facts = resolve_groups(rows, [], merge=False, least=9)
+    assert groups == ["a", "a", "b", "a"]
     assert facts["source"] == "manifest"
 
 
 def test_near_duplicates_join_videos_without_a_group_only_unless_asked_for_all():
     rows = videos(("1", "g", ""), ("2", "h", ""), ("3", "", ""), ("4", "", ""), ("5", "", ""))
     pairs = [("1", "2"), ("2", "3"), ("4", "5"), ("1", "not used")]
-    settled, facts = resolve_groups(rows, pairs, merge=False, least=9)
-    assert settled == ["g", "3", "3", "4", "4"]
+    groups, facts = resolve_groups(rows, pairs, merge=False, least=9)
+    assert groups == ["g", "3", "3", "4", "4"]
     assert (facts["source"], facts["count"], facts["joined"], facts["by_picture"]) == ("both", 3, 3, 3)
     assert resolve_groups(rows, pairs, merge=True, least=9)[0] == ["3", "3", "3", "4", "4"]
 
 
 def test_an_id_that_looks_like_a_group_is_none():
     rows = videos(*((str(i), str(i % 3), "") for i in range(9)))
-    settled, facts = resolve_groups(rows, [("0", "1")], merge=False, least=2)
-    assert settled == [row["group"] for row in rows]
+    groups, facts = resolve_groups(rows, [("0", "1")], merge=False, least=2)
+    assert groups == [row["group"] for row in rows]
     assert facts["source"] == "manifest"
 
 
 def test_each_video_may_be_a_group_of_its_own_whatever_its_name():
     rows = videos(*((f"person{i // 2}_{i % 2}", f"person{i // 2}_{i % 2}", "") for i in range(20)))
-    settled, _ = resolve_groups(rows, [], merge=False, least=2)
-    assert settled == [row["id"] for row in rows]
+    groups, _ = resolve_groups(rows, [], merge=False, least=2)
+    assert groups == [row["id"] for row in rows]
 
 
 NAMES = {
@@ -50,7 +50,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("pattern", NAMES)
-def test_a_pattern_of_names_is_found_and_what_speaks_for_it(pattern):
+def test_a_naming_pattern_is_found_with_its_evidence(pattern):
     ids = NAMES[pattern]
     found, named, evidence = find_pattern(ids, [], least=5)
     assert found == pattern
@@ -67,7 +67,7 @@ def test_a_pattern_of_names_is_found_and_what_speaks_for_it(pattern):
 @pytest.mark.parametrize(
     "ids",
     [
-        [f"fight/fi{i:03}.mp4" for i in range(40)],  # numbered through, a folder per class
+        [f"fight/fi{i:03}.mp4" for i in range(40)],  # numbered throughout, a folder per class
         [f"{name}.mp4" for name in "abcdefghijkl"],
         [f"{i}/{i}.mp4" for i in range(20)],
     ],

@@ -1,4 +1,4 @@
-"""Who is used, who is not, and what the audit says of copies."""
+"""Test quarantine, duplicates in the audit, and classes without usable videos."""
 
 import pandas as pd
 import pyarrow as pa
@@ -11,7 +11,7 @@ from clipfold.leakage import matches
 from clipfold.leakage.audit import audit_folds
 from clipfold.settings import PolicySettings, SplitSettings
 from clipfold.splits.quarantine import apply_policy
-from clipfold.splits.split import split
+from clipfold.splits.split import SplitTask, split
 
 
 def video(id, *, status="ok", row=0, digest=None, label="a"):
@@ -23,7 +23,7 @@ def ids(videos):
     return [video["id"] for video in videos]
 
 
-def test_policy_decides_on_what_decodes():
+def test_policy_decides_on_videos_that_decode():
     videos = [video("b", status="truncated"), video("a"), video("c", status="missing", row=None)]
     used, rejected = apply_policy(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["a"], ["b", "c"])
@@ -53,7 +53,7 @@ def test_of_identical_files_the_first_is_used():
     assert ids(apply_policy(videos, PolicySettings(duplicate="use"))[0]) == ["a", "b", "c"]
 
 
-def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplog):
+def test_identical_files_with_different_labels_are_all_rejected_and_logged_as_error(caplog):
     videos = [video("a", digest="same"), video("b", digest="same", label="b"), video("c")]
     used, rejected = apply_policy(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["c"], ["a", "b"])
@@ -64,32 +64,43 @@ def test_identical_files_with_different_labels_are_all_out_and_said_loudly(caplo
 
 
 def assign(folder, videos, given=None):
-    """`split` on tables as probing and decoding write them."""
+    """Run `split` on tables like those that probing and decoding write."""
     facts = pd.DataFrame(videos).assign(path=lambda t: t.id, group=lambda t: t.id)
     pq.write_table(pa.Table.from_pandas(facts.assign(status="ok", reason="")), folder / "probed.parquet")
     pq.write_table(pa.Table.from_pandas(facts[["id", "row", "status", "reason"]]), folder / "index.parquet")
     pq.write_table(matches.SCHEMA.empty_table(), folder / "matches.parquet")
-    outputs = [folder / name for name in ("folds.parquet", "quarantine.parquet", "audit.json")]
-    settings = SplitSettings(folds=2, validation=0.34, scheme="column" if given else "grouped")
-    sources = [folder / "probed.parquet"], [folder / "index.parquet"], folder / "matches.parquet"
-    split(*sources, *outputs, settings, 1 if given else 2, given or {}, PolicySettings(), [], 0)
+    task = SplitTask(
+        metadata=[folder / "probed.parquet"],
+        indices=[folder / "index.parquet"],
+        matches=folder / "matches.parquet",
+        output=folder / "folds.parquet",
+        quarantine=folder / "quarantine.parquet",
+        audit=folder / "audit.json",
+        settings=SplitSettings(folds=2, validation=0.34, scheme="column" if given else "grouped"),
+        folds=1 if given else 2,
+        given=given or {},
+        policy=PolicySettings(),
+        allowed=[],
+        seed=0,
+    )
+    split(task)
 
 
-def test_a_class_of_which_nothing_is_usable_ends_the_run_and_says_why(tmp_path):
+def test_a_class_without_usable_videos_ends_the_run_with_the_reason(tmp_path):
     lost = [video(f"b{i}", status="missing" if i else "corrupt", label="b") for i in range(4)]
     used = [video(f"{label}{i}", label=label) for label in "ac" for i in range(6)]
-    expected = "no usable video of label 'b' is left; not used are 3 that are missing, 1 that are corrupt"
+    expected = "no usable video of label 'b' is left: 3 missing, 1 corrupt"
     with pytest.raises(ValueError, match=expected):
         assign(tmp_path, used + lost)
     assign(tmp_path, used)
 
 
-def test_a_class_that_is_left_to_train_with_but_not_to_test_with_ends_the_run(tmp_path):
+def test_a_class_without_usable_videos_in_test_ends_the_run(tmp_path):
     videos = [video(f"{label}{i}", label=label) for label in "ab" for i in range(6)]
     given = {v["id"]: "test" if v["id"][1] in "01" else "train" for v in videos}
     assign(tmp_path, videos, given)
     lost = [v | {"status": "missing"} if v["id"] in ("b0", "b1") else v for v in videos]
-    with pytest.raises(ValueError, match="no usable video of label 'b' is left to test with; not used are 2 that are"):
+    with pytest.raises(ValueError, match="no usable video of label 'b' is left in test: 2 missing"):
         assign(tmp_path, lost, given)
 
 

@@ -15,7 +15,7 @@ def test_an_array_comes_back_as_it_was_written(tmp_path_factory, rows, shape, dt
     with ArrayWriter(path, shape, dtype) as writer:
         assert [writer.append(value) for value in values] == list(range(rows))
     assert np.array_equal(open_array(path), values)
-    assert np.array_equal(np.load(path), values)  # any reader of .npy files reads it
+    assert np.array_equal(np.load(path), values)  # any reader of .npy files can read it
 
 
 def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
@@ -34,11 +34,11 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path):
     assert (tmp_path / "a.npy").read_text() == "before"
 
 
-def test_leftovers_of_a_killed_writer_are_removed_and_it_can_no_longer_take_the_place(tmp_path):
+def test_leftovers_of_a_killed_writer_are_removed_and_it_can_no_longer_replace_the_file(tmp_path):
     path = tmp_path / "a[1].bin"
     orphan = replacing(path)
     orphan.__enter__().write(b"old")
-    os.rename(next(tmp_path.glob(".a*part")), tmp_path / ".a[1].bin.1.part")  # as if of another process
+    os.rename(next(tmp_path.glob(".a*part")), tmp_path / ".a[1].bin.1.part")  # as if from another process
     with replacing(path) as file:
         file.write(b"new")
     with pytest.raises(FileNotFoundError):
@@ -47,7 +47,7 @@ def test_leftovers_of_a_killed_writer_are_removed_and_it_can_no_longer_take_the_
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_array_cut_short_is_an_error(tmp_path):
+def test_a_truncated_array_is_an_error(tmp_path):
     with ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
         writer.append(np.zeros(2, np.uint8))
     with open(tmp_path / "a.npy", "r+b") as file:

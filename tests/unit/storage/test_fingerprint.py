@@ -14,7 +14,7 @@ def package(tmp_path, monkeypatch):
 
 
 def after(package, file, old, new, *sources):
-    """Fingerprints before and after an edit."""
+    """Return the fingerprints before and after an edit."""
     for function in (fingerprint._parse, fingerprint._code, fingerprint._imports):
         function.cache_clear()
     before = fingerprint.fingerprint(*sources)
@@ -32,8 +32,8 @@ def test_an_edit_of_an_imported_module_counts(package):
 
 
 def test_comments_docstrings_and_layout_do_not_count(package):
-    old = '"""The middle frame'
-    before, now = after(package, "video/sampling.py", old, '"""A middle frame', "clipfold.video.decode_shard")
+    old = '"""Take the middle frame'
+    before, now = after(package, "video/sampling.py", old, '"""Take a middle frame', "clipfold.video.decode_shard")
     assert before == now
     before, now = after(package, "clips/resize.py", "import cv2\n", "import cv2  # OpenCV\n\n", "clipfold.clips.resize")
     assert before == now
@@ -60,5 +60,5 @@ def test_lazy_imports_count(package):
 
 
 def test_an_unknown_module_is_an_error():
-    with pytest.raises(FileNotFoundError, match=r"clipfold\.nothing is no module"):
+    with pytest.raises(FileNotFoundError, match=r"clipfold\.nothing is not a module"):
         fingerprint.fingerprint("clipfold.nothing")

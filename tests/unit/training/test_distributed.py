@@ -24,7 +24,8 @@ def signal_when(path, number):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def test_two_processes_asked_to_stop_go_on_later_and_come_to_the_weights_of_one(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(tmp_path, monkeypatch):
     data = write_data(tmp_path / "data")
     changes = {"dropout": 0.0, "batch_size": 4}  # of 9 clips: in an epoch's last step the second process has none
     changes |= {"epochs": 15, "patience": 15, "optimizer": "sgd", "learning_rate": 1e-3, "clip_norm": 0.0}

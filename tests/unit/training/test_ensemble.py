@@ -1,4 +1,4 @@
-"""The ensemble: weights from the validation part alone, and its entry in the config."""
+"""The ensemble: weights from the validation videos alone, and its entry in the config."""
 
 import numpy as np
 import pandas as pd

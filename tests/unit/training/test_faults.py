@@ -1,4 +1,4 @@
-"""Memory that runs out, and numbers that are none."""
+"""Memory that runs out, and losses that are not finite."""
 
 import numpy as np
 import pytest
@@ -55,6 +55,7 @@ def fail_at(network, steps, random):
     network.register_forward_hook(after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["naive_cnn", "vit_gru"])
 def test_out_of_memory_at_20_random_steps_changes_no_bit(architecture, data, tmp_path, monkeypatch):
     changes = {
@@ -86,6 +87,7 @@ def room_for(network, clips):
     network.register_forward_pre_hook(check)
 
 
+@pytest.mark.slow
 def test_memory_for_few_clips_halves_the_micro_batch_and_keeps_the_effective_one(data, tmp_path, monkeypatch):
     changes = {"dropout": 0.0, "batch_size": 8, "accumulate": 1, "flip": 0.5, "learning_rate": 1e-5}
     whole = fitted(data, tmp_path / "whole", "vit_gru", **changes)
@@ -244,7 +246,7 @@ def watched(call, seen):
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_halving_the_rate_goes_on_from_a_state_of_finite_weights(what, data, tmp_path, monkeypatch, caplog):
+def test_halving_the_rate_resumes_from_a_checkpoint_of_finite_weights(what, data, tmp_path, monkeypatch, caplog):
     with_network(monkeypatch, "naive_cnn", lambda net: spoil(net, 4, what))
     changes = {"on_nan": "halve", "schedule": "constant", "learning_rate": 0.01, "checkpoint_minutes": 1e-9}
     found = fitted(data, tmp_path, "naive_cnn", **changes)

@@ -1,4 +1,4 @@
-"""What only a graphics processor can show."""
+"""Tests that need a GPU."""
 
 import pytest
 import torch

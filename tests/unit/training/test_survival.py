@@ -16,6 +16,7 @@ from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_fit_comes_to_the_same_bits(tmp_path):
     command = [sys.executable, "-m", "helpers.kills", str(tmp_path), "3", "1"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
@@ -43,7 +44,7 @@ def whole(data, tmp_path_factory):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 @pytest.mark.parametrize("step", [1, 2, 5])  # within an epoch, at its end, at the end of the last one
-def test_a_signal_ends_a_fit_with_a_checkpoint_to_go_on_from(data, whole, number, step, tmp_path, monkeypatch, caplog):
+def test_a_signal_ends_a_fit_with_a_checkpoint_to_resume_from(data, whole, number, step, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     changes = CHANGES | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0}
     arguments = plan(data, tmp_path, "naive_cnn", **changes)
@@ -56,7 +57,7 @@ def test_a_signal_ends_a_fit_with_a_checkpoint_to_go_on_from(data, whole, number
     assert signal.getsignal(number) == before
     assert (tmp_path / "scratch/checkpoint.pt").exists()
     fit_here(Task(**arguments))
-    assert f"going on at epoch {1 + step // 3}, step {1 + step % 3} of 3" in caplog.text
+    assert f"resuming at epoch {1 + step // 3}, step {1 + step % 3} of 3" in caplog.text
     Fitted(arguments).assert_same(whole)
     assert not (tmp_path / "scratch").exists()
 
@@ -73,7 +74,7 @@ def stop_at(data, folder, monkeypatch, step, **changes):
     return arguments
 
 
-def test_a_damaged_checkpoint_or_one_of_other_settings_is_not_taken_up(data, whole, tmp_path, monkeypatch, caplog):
+def test_a_damaged_checkpoint_or_one_of_other_settings_is_ignored(data, whole, tmp_path, monkeypatch, caplog):
     arguments = stop_at(data, tmp_path, monkeypatch, 4)
     state = tmp_path / "scratch/checkpoint.pt"
     state.write_bytes(state.read_bytes()[:-1000])
@@ -82,11 +83,11 @@ def test_a_damaged_checkpoint_or_one_of_other_settings_is_not_taken_up(data, who
     Fitted(arguments).assert_same(whole)
     stop_at(data, tmp_path, monkeypatch, 4, learning_rate=0.1)
     fit_here(Task(**arguments))
-    assert "is of other settings or data: starting anew" in caplog.text
+    assert "belongs to other settings or data: starting over" in caplog.text
     Fitted(arguments).assert_same(whole)
 
 
-def test_a_checkpoint_of_other_code_or_data_is_not_taken_up(data, whole, tmp_path, monkeypatch, caplog):
+def test_a_checkpoint_of_other_code_or_data_is_ignored(data, whole, tmp_path, monkeypatch, caplog):
     arguments = stop_at(data, tmp_path, monkeypatch, 4)
     with monkeypatch.context() as patch:
         patch.setattr("clipfold.training.on_clips.fingerprint", lambda *modules: "edited")
@@ -95,7 +96,7 @@ def test_a_checkpoint_of_other_code_or_data_is_not_taken_up(data, whole, tmp_pat
     index = Path(data["data"]["index"][0])
     os.utime(index, (1, 1))
     fit_here(Task(**arguments))
-    assert caplog.text.count("is of other settings or data: starting anew") == 2
+    assert caplog.text.count("belongs to other settings or data: starting over") == 2
     Fitted(arguments).assert_same(whole)
 
 

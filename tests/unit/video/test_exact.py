@@ -1,4 +1,4 @@
-"""Decoded frames are those that decoding everything gives, bit for bit, and those that the ffmpeg program gives."""
+"""Test that decoded frames equal those of a full decode and those of the ffmpeg program, bit for bit."""
 
 import random
 import subprocess
@@ -10,7 +10,7 @@ import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.corpus import movie
+from helpers.corpus.movies import movie
 
 from clipfold.settings import ProbeSettings
 from clipfold.video.decode import Stream, decode_video
@@ -26,7 +26,7 @@ FRAMES = 50
 
 @dataclass(frozen=True)
 class Chosen:
-    """A view of given frames at their own size."""
+    """A view of the given frames at their own size."""
 
     indices: tuple[int, ...]
 
@@ -95,14 +95,14 @@ def probed(path: Path) -> dict:
 
 
 def everything(path: Path) -> list[np.ndarray]:
-    """All frames of a plain decode, in the order of display, which is the order in which they come out."""
+    """Return all frames of a full decode, in display order."""
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         video.codec_context.thread_count = 1
         return [Picture(frame, None).letterboxed(128, "rgb24") for frame in container.decode(video)]
 
 
-def test_frames_are_exactly_those_of_a_full_decode(film):
+def test_frames_equal_those_of_a_full_decode(film):
     facts = probed(film)
     truth = everything(film)
     assert facts["frames"] == len(truth)
@@ -123,7 +123,7 @@ def test_frames_are_exactly_those_of_a_full_decode(film):
             assert np.array_equal(frame, truth[index]), f"frame {index} of {indices}"
 
 
-def test_frames_that_nobody_needs_are_not_decoded(film):
+def test_unneeded_frames_are_not_decoded(film):
     decoded = decode_video(Stream.of(probed(film)), {"chosen": Chosen((0,))})
     assert film.suffix == ".h264" or decoded.facts["decoded"] <= 12
 
@@ -132,7 +132,7 @@ def test_frames_that_nobody_needs_are_not_decoded(film):
 
 
 def program(path: Path, filters: str) -> np.ndarray:
-    """Every frame as the ffmpeg program gives it, turned as the file asks for."""
+    """Return every frame from the ffmpeg program, rotated as the file says."""
     command = [FFMPEG, "-v", "error", "-i", str(path), "-vf", filters, "-fps_mode", "passthrough"]
     done = subprocess.run([*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], capture_output=True, check=True)
     return np.frombuffer(done.stdout, np.uint8)
@@ -167,19 +167,19 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_pictures_are_those_of_the_ffmpeg_program(tmp_path, name):
+def test_pictures_equal_those_of_the_ffmpeg_program(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(movie(path, **({"frames": 12, "size": SIZE} | PICTURES[name])))
     facts = probed(path)
     clip = decode_video(Stream.of(facts), {"clip": Uniform(frames=12, size=64)})
     top, left, height, width = clip.facts["clip_box"]
     ours = clip.arrays["clip"][:, top : top + height, left : left + width]
-    # The library takes it that chroma lies left and that fields are scaled apart; the program's filter has to be told.
+    # The library assumes that chroma lies left and resizes fields separately; the program's filter needs to be told.
     told = (":in_chroma_loc=left" if "420" in facts["pix_fmt"] and name != "alpha.webm" else "") + ":interl=-1"
     theirs = program(path, filters=f"scale={width}:{height}:flags=area{told}").reshape(-1, height, width, 3)
     assert len(theirs) == facts["frames"]
     difference = np.abs(ours.astype(int) - theirs[clip.facts["clip_frames"]])
-    if facts["rotation"]:  # the program turns first and scales then: rounding differs
+    if facts["rotation"]:  # the program rotates before it resizes: rounding differs
         assert difference.mean() < 4
         for turns in (1, 2, 3):
             turned = np.rot90(ours, turns, axes=(1, 2))

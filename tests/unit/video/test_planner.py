@@ -6,7 +6,7 @@ from clipfold.video.planner import Packet, Step, plan
 
 @st.composite
 def streams(draw):
-    """Packets of groups of pictures, in the order of decoding, some with pictures shown before their keyframe."""
+    """Draw packets of groups of pictures in decoding order, some with pictures displayed before their keyframe."""
     packets, base = [], 0
     for number in range(draw(st.integers(1, 5))):
         size = draw(st.integers(1, 8))

@@ -1,4 +1,4 @@
-"""A video can hang or crash its process and harms no other; the order and number of processes change nothing."""
+"""Test that a hang or crash costs one video only, and that the number of processes changes nothing."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import time
 
 import av
 import pytest
-from helpers.corpus import movie
+from helpers.corpus.movies import movie
 
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import open_array, read_table
@@ -48,7 +48,7 @@ def shard(paths, folder, workers):
 
 
 def uncoded(path, pix_fmt):
-    """A video of a few raw pictures, all zeros, in a pixel format."""
+    """Write a video of a few raw pictures, all zeros, in a pixel format."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("rawvideo", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
@@ -96,7 +96,7 @@ def test_a_fact_that_no_table_holds_costs_one_video(tmp_path, monkeypatch):
     for path in paths:
         path.write_bytes(movie(path))
 
-    def probe(path, settings):  # what a damaged header made of a rotation, once
+    def probe(path, settings):  # a rotation as once seen in a damaged header
         return probe_video(path, settings) | ({"rotation": -(2**31)} if path.endswith("1.mp4") else {})
 
     monkeypatch.setattr("clipfold.video.probe_shard.probe_video", probe)
@@ -114,7 +114,7 @@ def test_limits_on_frames_and_size_are_kept(tmp_path):
     assert probe_video(str(path), ProbeSettings(min_frames=25))["status"] == "too_short"
 
 
-def test_of_a_truncated_video_the_frames_before_the_cut_are_kept(tmp_path):
+def test_the_frames_before_the_cut_of_a_truncated_video_are_kept(tmp_path):
     path = tmp_path / "cut.mkv"
     whole = movie(path, frames=48)
     path.write_bytes(whole[: len(whole) * 2 // 3])

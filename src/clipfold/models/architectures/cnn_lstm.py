@@ -1,4 +1,4 @@
-"""A CNN on each frame, a bidirectional LSTM over them, attention over its states."""
+"""A CNN for each frame, then a bidirectional LSTM with attention over its states."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +11,16 @@ from clipfold.models.network import outputs
 
 
 class AttentiveLSTM(nn.Module):
-    """Layers of bidirectional LSTM (Hochreiter & Schmidhuber 1997), and a linear layer on a weighted mean of states.
+    """A bidirectional LSTM (Hochreiter & Schmidhuber 1997) and a linear layer on the weighted mean of its states.
 
-    The weights are additive attention's, softmax of v^T tanh(W state) over the frames (Bahdanau et al. 2015).
+    The weights are those of additive attention: softmax of v^T tanh(W state) over the frames (Bahdanau et al. 2015).
 
     Args:
-        width: of an embedding.
-        hidden: of a state, in each direction.
-        layers: number of them.
-        classes: number of classes.
-        dropout: probability, between layers and before the last one.
+        width: Width of an embedding.
+        hidden: Width of a state, in each direction.
+        layers: Number of LSTM layers.
+        classes: Number of classes.
+        dropout: Probability between layers and before the last one.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, classes: int, dropout: float) -> None:
@@ -38,10 +38,10 @@ class AttentiveLSTM(nn.Module):
 
 
 def temporal(settings: Mapping[str, Any], width: int, classes: int) -> AttentiveLSTM:
-    """Make the part that follows the encoder, for embeddings of `width`."""
+    """Build the module after the encoder, for embeddings of `width`."""
     return AttentiveLSTM(width, settings["hidden"], settings["layers"], classes, settings["dropout"])
 
 
 def build(settings: Mapping[str, Any], classes: int) -> FrameNetwork:
-    """Make the network."""
+    """Build the network."""
     return frame_network.build(settings, classes, temporal)

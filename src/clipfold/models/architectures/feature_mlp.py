@@ -1,4 +1,4 @@
-"""A multilayer perceptron on features, trained by L-BFGS (Liu & Nocedal 1989): no learning rate, no order of videos."""
+"""A multilayer perceptron on features, trained by L-BFGS (Liu & Nocedal 1989) without learning rate or batches."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -11,7 +11,7 @@ from clipfold.models.tabular import standardised
 
 
 class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no types
-    """As MLPClassifier, which has no class weights, with the same total weight for each class."""
+    """MLPClassifier with the same total weight for each class; scikit-learn's own has no class weights."""
 
     def fit(self, X: Any, y: Any) -> Self:
         super().fit(X, y, sample_weight=compute_sample_weight("balanced", y))
@@ -19,7 +19,7 @@ class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no t
 
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Make the classifier; `hidden` are the widths of its layers, `alpha` is the strength of L2 regularisation."""
+    """Build the classifier; `hidden` gives the width of each layer, `alpha` the strength of L2 regularisation."""
     kind = BalancedMLP if settings["class_weight"] else MLPClassifier
     hidden = tuple(settings["hidden"])
     return standardised(kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed))

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on binned features (Friedman 2001; Ke et al. 2017), which take missing values as they are."""
+"""Gradient-boosted trees on binned features (Friedman 2001; Ke et al. 2017); missing values need no imputation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from clipfold.storage.files import Array
 
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Make the classifier; settings are those of `sklearn.ensemble.HistGradientBoostingClassifier`."""
+    """Build the classifier; its settings are those of `sklearn.ensemble.HistGradientBoostingClassifier`."""
     names = ("learning_rate", "max_iter", "max_leaf_nodes", "min_samples_leaf", "l2_regularization", "class_weight")
     options = {name: settings[name] for name in names}
     known = ColumnTransformer([("known", "passthrough", columns_with_values)])
-    # Stopping early would hold out rows of the training part, whatever group they are of.
+    # Early stopping would hold out rows of the training split at random and tear groups apart.
     return make_pipeline(known, HistGradientBoostingClassifier(**options, early_stopping=False, random_state=seed))
 
 
 def columns_with_values(x: Array) -> Array:
-    """Which columns have a value in any row: there are no bins of the others, and scikit-learn stops at them."""
+    """Mark the columns with a value in any row: scikit-learn cannot bin the others, and fails."""
     return np.asarray((~np.isnan(x)).any(axis=0))

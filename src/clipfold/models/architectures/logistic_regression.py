@@ -1,4 +1,4 @@
-"""Logistic regression on features, L2-regularised."""
+"""Logistic regression on features, with L2 regularisation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from clipfold.models.tabular import standardised
 
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Make the classifier; `C` is the inverse strength of the regularisation."""
+    """Build the classifier; `C` is the inverse strength of the regularisation."""
     return standardised(
         LogisticRegression(C=settings["C"], class_weight=settings["class_weight"], max_iter=5000, random_state=seed)
     )

@@ -1,4 +1,4 @@
-"""MViTv2, small (Li et al. 2022), as in torchvision, for any number of frames and any size."""
+"""MViTv2-S (Li et al. 2022) from torchvision, for any number of frames and any size."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from clipfold.models.weights import find_weights, load_weights
 
 
 class MViTv2S(VideoNetwork):
-    """Takes clips of the frames and size that it was built for."""
+    """MViTv2-S; accepts only the number of frames and the size that it was built for."""
 
-    mean = (0.45, 0.45, 0.45)  # of Kinetics-400, as for the published weights
+    mean = (0.45, 0.45, 0.45)  # Kinetics-400, as for the published weights
     std = (0.225, 0.225, 0.225)
 
 
 def build(settings: Mapping[str, Any], classes: int) -> MViTv2S:
-    """Make the network, with random or Kinetics weights."""
+    """Build the network, with random or Kinetics weights."""
     encoder = mvit_v2_s()
     path = find_weights(settings["weights"], MViT_V2_S_Weights.DEFAULT.url, settings["download"])
     if path:
@@ -29,12 +29,15 @@ def build(settings: Mapping[str, Any], classes: int) -> MViTv2S:
 
 
 def _fit(network: MViT, frames: int, size: int) -> None:
-    """Make a network for 16 frames of 224 pixels one for others.
+    """Adapt a network for 16 frames of 224 pixels to other numbers.
 
-    torchvision interpolates the relative positions in each forward where they do not fit, which is slower and, on
-    graphics processors, not deterministic. Here it is done once.
+    torchvision interpolates relative positions of another size in every forward pass, which is slower and, on GPUs, not
+    deterministic. Here it is done once.
     """
-    frames, size = -(-frames // 2), -(-size // 4)  # tokens: the stride of the patches, rounded up as by their padding
+    frames, size = (
+        -(-frames // 2),
+        -(-size // 4),
+    )  # tokens: pixels over the patches' stride, rounded up because of their padding
     network.pos_encoding.temporal_size, network.pos_encoding.spatial_size = frames, (size, size)
     for block in network.blocks:
         attention = block.attn
@@ -47,6 +50,6 @@ def _fit(network: MViT, frames: int, size: int) -> None:
 
 
 def _resized(table: Tensor, length: int) -> nn.Parameter:
-    """A table of (length, channels), interpolated as torchvision does it."""
+    """Interpolate a table of (length, channels) as torchvision does."""
     rows = nn.functional.interpolate(table.detach().T[None], size=length, mode="linear")
     return nn.Parameter(rows[0].T.contiguous())

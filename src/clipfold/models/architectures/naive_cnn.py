@@ -1,4 +1,4 @@
-"""A plain 3-D CNN, trained from scratch: the baseline that every larger network has to beat."""
+"""A plain 3-D CNN, trained from scratch: the baseline for every larger network."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -13,9 +13,9 @@ class NaiveCNN(ClipNetwork):
     """Four blocks of 3x3x3 convolution, batch normalisation and ReLU (as in C3D, Tran et al. 2015, but far smaller).
 
     Args:
-        classes: number of classes.
-        width: channels of the first block; each block doubles them.
-        dropout: probability, before the last layer.
+        classes: Number of classes.
+        width: Channels of the first block; each block doubles them.
+        dropout: Probability before the last layer.
     """
 
     def __init__(self, classes: int, width: int, dropout: float) -> None:
@@ -40,5 +40,5 @@ def _block(width_in: int, width_out: int, stride: tuple[int, int, int]) -> nn.Se
 
 
 def build(settings: Mapping[str, Any], classes: int) -> NaiveCNN:
-    """Make the network, with random weights."""
+    """Build the network, with random weights."""
     return NaiveCNN(classes, settings["width"], settings["dropout"])

@@ -1,4 +1,4 @@
-"""R3D-18, a ResNet of 3-D convolutions (Tran et al. 2018), as in torchvision."""
+"""R3D-18, a ResNet of 3-D convolutions (Tran et al. 2018), from torchvision."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +11,14 @@ from clipfold.models.weights import find_weights, load_weights
 
 
 class R3D18(VideoNetwork):
-    """Takes any number of frames and any size."""
+    """R3D-18; accepts any number of frames and any size."""
 
-    mean = (0.43216, 0.394666, 0.37645)  # of Kinetics-400, as for the published weights
+    mean = (0.43216, 0.394666, 0.37645)  # Kinetics-400, as for the published weights
     std = (0.22803, 0.22145, 0.216989)
 
 
 def build(settings: Mapping[str, Any], classes: int) -> R3D18:
-    """Make the network, with random or Kinetics weights."""
+    """Build the network, with random or Kinetics weights."""
     encoder = r3d_18()
     path = find_weights(settings["weights"], R3D_18_Weights.DEFAULT.url, settings["download"])
     if path:

@@ -1,4 +1,4 @@
-"""SlowFast: a pathway that sees few frames with many channels, and one the reverse (Feichtenhofer et al. 2019)."""
+"""SlowFast: one pathway with few frames and many channels, one with the reverse (Feichtenhofer et al. 2019)."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -11,9 +11,14 @@ from clipfold.models.network import ClipNetwork
 from clipfold.models.residual import Residual, classifier, convolution, projection, published_name, sequence
 from clipfold.models.weights import find_weights, load_weights
 
-_ALPHA = 4  # frames of the fast pathway to one of the slow
-_BETA = 8  # channels of the slow pathway to one of the fast
-_TEMPORAL = (1, 1, 3, 3)  # frames that the first convolution of a block spans, by stage; 3 everywhere in the fast one
+_ALPHA = 4  # frames of the fast pathway per frame of the slow one
+_BETA = 8  # channels of the slow pathway per channel of the fast one
+_TEMPORAL = (
+    1,
+    1,
+    3,
+    3,
+)  # frames that a block's first convolution spans in the slow pathway, by stage; 3 in the fast one
 
 _PUBLISHED = (
     (".multipathway_blocks.0.", ".slow."),
@@ -25,7 +30,7 @@ _PUBLISHED = (
 
 
 class _Variant(NamedTuple):
-    """Channels of the slow pathway's stem, residual blocks of each stage, published weights."""
+    """A size of the network: channels of the slow stem, residual blocks per stage, published weights."""
 
     width: int
     depths: tuple[int, ...]
@@ -41,13 +46,13 @@ _VARIANTS = {
 
 
 class SlowFast(ClipNetwork):
-    """SlowFast of bottleneck blocks; takes any number of frames (its paper: 32 of every second one) and any size.
+    """SlowFast with bottleneck blocks; accepts any number of frames (the paper: 32, every second one) and any size.
 
     Args:
-        classes: number of classes.
-        width: channels of the slow pathway's stem; stages have 4, 8, 16 and 32 times as many.
-        depths: residual blocks of each stage.
-        dropout: probability, before the last layer.
+        classes: Number of classes.
+        width: Channels of the slow pathway's stem; the stages have 4, 8, 16 and 32 times as many.
+        depths: Residual blocks of each stage.
+        dropout: Probability before the last layer.
     """
 
     def __init__(self, classes: int, width: int, depths: tuple[int, ...], dropout: float) -> None:
@@ -76,7 +81,7 @@ class SlowFast(ClipNetwork):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips to logits, see `ClipNetwork`."""
-        # Frames 0, 4, 8, ...: those that the lateral connections' stride centres on, for any number of frames.
+        # Frames 0, 4, 8, ... are the centres of the lateral connections' strides, for any number of frames.
         pathways = self.blocks((clips[:, :, ::_ALPHA], clips))
         features = torch.cat([pathway.mean(dim=(2, 3, 4)) for pathway in pathways], dim=1)
         logits: Tensor = self.head(self.dropout(features))
@@ -84,7 +89,7 @@ class SlowFast(ClipNetwork):
 
 
 class _TwoPathways(nn.Module):
-    """A stage of both pathways; what the fast one then knows joins the slow one."""
+    """A stage of both pathways, followed by a lateral connection from the fast to the slow one."""
 
     def __init__(self, slow: nn.Sequential, fast: nn.Sequential, lateral: nn.Sequential | None) -> None:
         super().__init__()
@@ -107,20 +112,20 @@ def _stem(channels: int, frames: int) -> nn.Sequential:
 
 
 def _lateral(channels: int) -> nn.Sequential:
-    """From the fast pathway to the slow: `_ALPHA` times fewer frames, twice the channels."""
+    """Connect the fast pathway to the slow one: `_ALPHA` times fewer frames, twice the channels."""
     conv = nn.Conv3d(channels, 2 * channels, (7, 1, 1), stride=(_ALPHA, 1, 1), padding=(3, 0, 0), bias=False)
     return sequence(conv=conv, norm=nn.BatchNorm3d(2 * channels), act=nn.ReLU(inplace=True))
 
 
 def _stage(inputs: int, inner: int, depth: int, frames: int, stride: int) -> nn.Sequential:
-    """Residual blocks, the first of which changes size and channels."""
+    """Build residual blocks; the first changes size and channels."""
     channels = 4 * inner
     first = Residual(_branch(inputs, inner, frames, stride), projection(inputs, channels, stride))
     return nn.Sequential(first, *(Residual(_branch(channels, inner, frames, 1)) for _ in range(depth - 1)))
 
 
 def _branch(inputs: int, inner: int, frames: int, stride: int) -> nn.Sequential:
-    """A bottleneck, its first convolution over `frames`, its second over space."""
+    """Build a bottleneck; its first convolution spans `frames`, its second one space."""
     return sequence(
         conv_a=convolution(inputs, inner, (frames, 1, 1)),
         norm_a=nn.BatchNorm3d(inner),
@@ -134,7 +139,7 @@ def _branch(inputs: int, inner: int, frames: int, stride: int) -> nn.Sequential:
 
 
 def build(settings: Mapping[str, Any], classes: int) -> SlowFast:
-    """Make the network, with random or pre-trained weights."""
+    """Build the network, with random or pretrained weights."""
     variant = _VARIANTS[settings["variant"]]
     network = SlowFast(classes, variant.width, variant.depths, settings["dropout"])
     path = find_weights(settings["weights"], variant.url, settings["download"])

@@ -1,4 +1,4 @@
-"""A 3-D CNN of inception blocks for clips of any aspect ratio: the black around a clip's content changes no output."""
+"""A 3-D CNN of inception blocks for clips of any aspect ratio: padding does not change the output."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -10,16 +10,16 @@ from clipfold.models.network import ClipNetwork, outputs
 
 
 class VariableARCNN(ClipNetwork):
-    """Inception blocks (Szegedy et al. 2015, over time as well: Carreira & Zisserman 2017) that see only the content.
+    """Inception blocks (Szegedy et al. 2015; over time, Carreira & Zisserman 2017) that see only a clip's content.
 
-    Content is moved to the top left corner, so that strides fall on the same of its pixels wherever it was; all else is
-    kept at zero, which is what a convolution pads with and, after ReLU, what a maximum ignores. Statistics and means
-    are those of the content. So a clip has the logits that it would have if cut out, and batches mix aspect ratios.
+    Content is moved to the top left corner, so that strides fall on the same pixels wherever it was. The rest stays
+    zero: convolutions pad with zeros and, after ReLU, a maximum ignores them. Statistics and means cover the content
+    alone. A clip thus has the same logits as its cropped content, and a batch can mix aspect ratios.
 
     Args:
-        classes: number of classes.
-        width: channels of the stem; the three blocks put out 4, 8 and 16 times as many.
-        dropout: probability, before the last layer.
+        classes: Number of classes.
+        width: Channels of the stem; the three blocks return 4, 8 and 16 times as many.
+        dropout: Probability before the last layer.
     """
 
     takes_boxes: ClassVar[bool] = True
@@ -40,7 +40,7 @@ class VariableARCNN(ClipNetwork):
         yield from self.blocks
 
     def forward(self, clips: Tensor, boxes: Tensor) -> Tensor:
-        """Map clips and where their content is to logits, see `ClipNetwork`."""
+        """Map clips and the boxes of their content to logits, see `ClipNetwork`."""
         x, content = to_corner(clips, boxes)
         content = content[..., ::2, ::2]
         x = self.stem(x, content)
@@ -56,11 +56,11 @@ def to_corner(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Move each clip's content to the top left corner, with zeros around it.
 
     Args:
-        clips: float (batch, channels, frames, height, width).
-        boxes: int64 (batch, 4): top, left, height, width of the contents.
+        clips: Float (batch, channels, frames, height, width).
+        boxes: Int64 (batch, 4): top, left, height and width of each content.
 
     Returns:
-        The moved clips, and float (batch, 1, 1, height, width): 1 on the content, 0 elsewhere.
+        The moved clips, and a mask, float (batch, 1, 1, height, width): 1 on the content, 0 elsewhere.
     """
     top, left, height, width = boxes[:, :, None].unbind(dim=1)
     rows, columns = (torch.arange(edge, device=clips.device) for edge in clips.shape[-2:])
@@ -71,7 +71,7 @@ def to_corner(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Inception(nn.Module):
-    """Four ways of looking at the same place, side by side, of `width` channels each."""
+    """Four parallel branches of `width` channels each."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Inception(nn.Module):
 
 
 class _Unit(nn.Module):
-    """Convolution, batch normalisation and ReLU; zero outside of the content."""
+    """Convolution, batch normalisation and ReLU; zero outside the content."""
 
     def __init__(
         self, inputs: int, width: int, kernel: tuple[int, int, int], stride: tuple[int, int, int] = (1, 1, 1)
@@ -109,17 +109,17 @@ class _Unit(nn.Module):
 
 
 class MaskedBatchNorm3d(nn.BatchNorm3d):
-    """Batch normalisation (Ioffe & Szegedy 2015) whose statistics are of the content alone."""
+    """Batch normalisation (Ioffe & Szegedy 2015) with statistics of the content alone."""
 
-    def forward(self, x: Tensor, content: Tensor) -> Tensor:  # type: ignore[override]  # takes a mask besides
+    def forward(self, x: Tensor, content: Tensor) -> Tensor:  # type: ignore[override]  # also takes a mask
         """Normalise.
 
         Args:
-            x: float (batch, channels, frames, height, width).
-            content: float (batch, 1, 1, height, width), 1 on the content, 0 elsewhere.
+            x: Float (batch, channels, frames, height, width).
+            content: Float (batch, 1, 1, height, width), 1 on the content, 0 elsewhere.
 
         Returns:
-            Of the shape of `x`, 0 outside of the content.
+            Float, shaped as `x`; 0 outside the content.
         """
         mean, variance = self.running_mean, self.running_var
         assert mean is not None
@@ -131,7 +131,7 @@ class MaskedBatchNorm3d(nn.BatchNorm3d):
         return ((x * _channels(scale) + _channels(shift)) * content).to(x.dtype)
 
     def _statistics(self, x: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel; the running ones move towards them."""
+        """Compute the mean and variance of each channel and update the running statistics."""
         count = content.sum() * x.shape[2]
         mean = (x * content).sum(dim=(0, 2, 3, 4)) / count
         variance = ((x - _channels(mean)) * content).square().sum(dim=(0, 2, 3, 4)) / count
@@ -147,5 +147,5 @@ def _channels(values: Tensor) -> Tensor:
 
 
 def build(settings: Mapping[str, Any], classes: int) -> VariableARCNN:
-    """Make the network, with random weights."""
+    """Build the network, with random weights."""
     return VariableARCNN(classes, settings["width"], settings["dropout"])

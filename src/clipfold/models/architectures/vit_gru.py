@@ -1,4 +1,4 @@
-"""A ViT on each frame, a gated recurrent unit over them."""
+"""A ViT for each frame, then a gated recurrent unit."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ from clipfold.models.network import outputs
 
 
 class GRU(nn.Module):
-    """Layers of GRU (Cho et al. 2014), and a linear layer on the state of the last frame or the mean of all.
+    """A GRU (Cho et al. 2014) and a linear layer on the last state or the mean of all states.
 
     Args:
-        width: of an embedding.
-        hidden: of a state.
-        layers: number of them.
-        state: `last` or `mean`.
-        classes: number of classes.
-        dropout: probability, between layers and before the last one.
+        width: Width of an embedding.
+        hidden: Width of a state.
+        layers: Number of GRU layers.
+        state: The state to classify: `last` or `mean`.
+        classes: Number of classes.
+        dropout: Probability between layers and before the last one.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, state: str, classes: int, dropout: float) -> None:
@@ -37,10 +37,10 @@ class GRU(nn.Module):
 
 
 def temporal(settings: Mapping[str, Any], width: int, classes: int) -> GRU:
-    """Make the part that follows the encoder, for embeddings of `width`."""
+    """Build the module after the encoder, for embeddings of `width`."""
     return GRU(width, settings["hidden"], settings["layers"], settings["state"], classes, settings["dropout"])
 
 
 def build(settings: Mapping[str, Any], classes: int) -> FrameNetwork:
-    """Make the network."""
+    """Build the network."""
     return frame_network.build(settings, classes, temporal)

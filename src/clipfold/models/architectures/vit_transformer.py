@@ -1,4 +1,4 @@
-"""A ViT on each frame, a transformer over them (as the factorised encoder of ViViT, Arnab et al. 2021)."""
+"""A ViT for each frame, then a transformer (the factorised encoder of ViViT, Arnab et al. 2021)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,19 +16,19 @@ class Transformer(nn.Module):
     """A pre-norm transformer encoder (Vaswani et al. 2017, Xiong et al. 2020) with a class token and learned positions.
 
     Args:
-        width: of an embedding.
-        frames: number of embeddings.
-        depth: number of layers.
-        heads: of each layer's attention.
-        classes: number of classes.
-        dropout: probability, in the layers and before the last one.
+        width: Width of an embedding.
+        frames: Number of embeddings.
+        depth: Number of layers.
+        heads: Attention heads of each layer.
+        classes: Number of classes.
+        dropout: Probability in the layers and before the last one.
     """
 
     def __init__(self, width: int, frames: int, depth: int, heads: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.class_token = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, width), std=0.02))
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, frames + 1, width), std=0.02))
-        # Not nn.TransformerEncoder: it copies one layer, so that all would begin with the same weights.
+        # Not nn.TransformerEncoder: it copies one layer, so that all layers would start with the same weights.
         self.layers = nn.Sequential(
             *(
                 nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True)
@@ -46,12 +46,12 @@ class Transformer(nn.Module):
 
 
 def temporal(settings: Mapping[str, Any], width: int, classes: int) -> Transformer:
-    """Make the part that follows the encoder, for embeddings of `width`."""
+    """Build the module after the encoder, for embeddings of `width`."""
     heads = settings["heads"]
     require(heads > 0 and width % heads == 0, "heads", heads, f"use a divisor of the encoder's width, {width}")
     return Transformer(width, settings["frames"], settings["depth"], heads, classes, settings["dropout"])
 
 
 def build(settings: Mapping[str, Any], classes: int) -> FrameNetwork:
-    """Make the network."""
+    """Build the network."""
     return frame_network.build(settings, classes, temporal)

@@ -1,4 +1,4 @@
-"""X3D: a 2-D network expanded, one axis at a time, to the most accuracy per operation (Feichtenhofer 2020)."""
+"""X3D: a 2-D network expanded axis by axis for the best accuracy per operation (Feichtenhofer 2020)."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -10,14 +10,14 @@ from clipfold.models.network import ClipNetwork
 from clipfold.models.residual import Residual, classifier, convolution, projection, published_name, sequence
 from clipfold.models.weights import find_weights, load_weights
 
-# XS, S and M are one network for clips of 4 frames x 160 pixels, 13 x 160 and 16 x 224: only their weights differ.
+# XS, S and M are one network for clips of 4 frames x 160 pixels, 13 x 160 and 16 x 224; only the weights differ.
 _URL = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics/X3D_{}.pyth"
 _WIDTHS = (24, 48, 96, 192)
 _DEPTHS = (3, 5, 11, 7)
 _FEATURES = 2048
 
 _PUBLISHED = (
-    ("blocks.0.conv.conv_t.", "blocks.0.spatial."),  # their names of these two are swapped
+    ("blocks.0.conv.conv_t.", "blocks.0.spatial."),  # their names for these two are swapped
     ("blocks.0.conv.conv_xy.", "blocks.0.temporal."),
     (".norm_b.0.", ".norm_b."),
     (".norm_b.1.", ".excite."),
@@ -27,11 +27,11 @@ _PUBLISHED = (
 
 
 class X3D(ClipNetwork):
-    """X3D of the sizes XS, S and M; takes any number of frames and any size.
+    """X3D of the sizes XS, S and M; accepts any number of frames and any size.
 
     Args:
-        classes: number of classes.
-        dropout: probability, before the last layer.
+        classes: Number of classes.
+        dropout: Probability before the last layer.
     """
 
     def __init__(self, classes: int, dropout: float) -> None:
@@ -72,7 +72,7 @@ class X3D(ClipNetwork):
 
 
 class _SqueezeExcitation(nn.Module):
-    """Weighs channels by what all of them are on average (Hu et al. 2018)."""
+    """Squeeze-and-excitation (Hu et al. 2018): weighs channels by the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class _SqueezeExcitation(nn.Module):
 
 
 def _stage(inputs: int, channels: int, depth: int) -> nn.Sequential:
-    """Residual blocks, of which the first halves height and width, and every other one has squeeze-and-excitation."""
+    """Build residual blocks; the first halves height and width, every other one has squeeze-and-excitation."""
     blocks = [_block(inputs, channels, stride=2, excite=True)]
     blocks += [_block(channels, channels, stride=1, excite=i % 2 == 0) for i in range(1, depth)]
     return nn.Sequential(*blocks)
@@ -109,17 +109,17 @@ def _block(inputs: int, channels: int, stride: int, excite: bool) -> Residual:
     )
     if stride == 1:
         return Residual(branch)
-    # As published: the shortcut of the first stage, which keeps the channels, has no normalisation.
+    # As published, the shortcut of the first stage has no normalisation: it keeps the number of channels.
     return Residual(branch, projection(inputs, channels, stride, normalised=inputs != channels))
 
 
 def _expanded(channels: int) -> int:
-    """Channels inside of a block."""
+    """Return the number of channels inside a block."""
     return int(2.25 * channels)
 
 
 def _round8(width: float) -> int:
-    """The nearest multiple of 8, the next one where that is less than 90 %; at least 8.
+    """Round to a multiple of 8, at least 8: the nearest, or the next if the nearest is below 90 % of the width.
 
     >>> [_round8(channels / 16) for channels in (54, 216, 432)]
     [8, 16, 32]
@@ -129,7 +129,7 @@ def _round8(width: float) -> int:
 
 
 def build(settings: Mapping[str, Any], classes: int) -> X3D:
-    """Make the network, with random or pre-trained weights."""
+    """Build the network, with random or pretrained weights."""
     network = X3D(classes, settings["dropout"])
     path = find_weights(settings["weights"], _URL.format(settings["variant"].upper()), settings["download"])
     if path:

@@ -5,7 +5,7 @@ const element = (name, properties = {}, ...children) => {
   return made;
 };
 
-// Dark or light: what the system wants, until somebody says otherwise.
+// Colour scheme: the system's preference, until the reader switches.
 const theme = document.getElementById("theme"), dark = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
 const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
@@ -17,7 +17,7 @@ theme.addEventListener("click", () => {
 dark.addEventListener("change", nameTheme);
 nameTheme();
 
-// Which section is being read.
+// Mark the current section in the navigation.
 const links = new Map(all("nav li a").map((link) => [link.hash.slice(1), link]));
 const spy = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -28,11 +28,11 @@ const spy = new IntersectionObserver((entries) => {
 }, { rootMargin: "-20% 0px -75% 0px" });
 all("main section").forEach((section) => spy.observe(section));
 
-// Tables: sorted by any column, filtered by any word.
+// Tables: sort by any column, filter by words.
 const order = (down, numeric) => (a, b) => {
   if (!numeric) return String(a).localeCompare(String(b), undefined, { numeric: true }) * (down ? -1 : 1);
   const [x, y] = [Number(a), Number(b)];
-  if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y); // what is not known comes last
+  if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y); // missing values come last
   return (x - y) * (down ? -1 : 1);
 };
 const sortable = (heads, sort) => heads.forEach((head, column) => {
@@ -97,7 +97,7 @@ for (const controls of all("[data-gallery]")) {
   show();
 }
 
-// Every video: only the rows of a page are ever made.
+// Every video: create only the rows of the current page.
 const videos = JSON.parse(document.getElementById("videos-data").textContent), PAGE = 50;
 const form = document.getElementById("videos-controls"), pages = document.getElementById("videos-pages");
 const heads = [["Video"], ["Class"], ["Group"], ["Fold", "n"], ...videos.models.map((model) => [model, "n"])];
@@ -117,7 +117,7 @@ const turn = () => {
     ...videos.models.map((_, m) => {
       const given = (videos.own[m][i] / 1000).toFixed(2);
       return wrong(m, i)
-        ? element("td", { className: "n wrong", title: `says ${videos.classes[videos.predicted[m][i]]}` }, `✗ ${given}`)
+        ? element("td", { className: "n wrong", title: `predicted: ${videos.classes[videos.predicted[m][i]]}` }, `✗ ${given}`)
         : element("td", { className: "n" }, given);
     }))));
   pages.querySelector("output").value = chosen.length

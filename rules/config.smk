@@ -1,0 +1,56 @@
+# Check the config and make the plan, once. No rules and no side effects on files.
+import gc
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.settings.types import DeploymentMethod
+
+from clipfold.plan import Plan
+from clipfold.resources.estimate import estimate, read_records
+
+# The graph of a large run is millions of objects that stay: not searching them for garbage saves 7 % of a dry run.
+gc.set_threshold(1_000_000, 50, 1000)
+
+# Jobs may run in a conda environment of their own, and import the package from here.
+SOURCE = str(Path(workflow.basedir, "src"))
+os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
+
+# Snakemake writes this path into shell commands unquoted: without this, no script runs from a folder with a space.
+sys.executable = shlex.quote(sys.executable)
+
+# envs/apptainer.def builds it. Named only on request: Snakemake refuses an image in a folder with a space.
+if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
+
+    container: f"{workflow.basedir}/clipfold.sif"
+
+
+try:
+    PLAN = Plan.from_config(config, folders=[Path(), Path(workflow.basedir)])
+except ValueError as error:
+    sys.exit(f"config: {error}")
+
+SETTINGS = PLAN.settings
+SHARDS = list(PLAN.shards)
+FOLDS = PLAN.folds
+
+# What fits ask for: the catalog's figures, or what similar fits used before.
+RESOURCES = {
+    model.name: estimate(
+        model,
+        read_records(Path("results/models", model.name).glob("fold-*/fit.json")),
+        len(PLAN.videos),
+    )
+    for model in PLAN.models
+}
+
+# Processes of a data job. On one machine with more shards than cores, more jobs waste less than more processes.
+LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None
+DATA_THREADS = max(1, min(4, LOCAL_CORES // len(SHARDS))) if LOCAL_CORES else 4
+
+
+wildcard_constraints:
+    shard=r"\d+-of-\d+",
+    size=r"\d+",
+    fold=r"\d+",

@@ -1,0 +1,116 @@
+# Everything that acts outside a job: integrity, forecast, checks before the first job, leftovers of a killed run, the last
+# line.
+import atexit
+import signal
+import time
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+from clipfold.storage.integrity import incomplete_lists, truncated_outputs
+from clipfold.storage.layout import ESTIMATES, RESULTS
+from clipfold.resources.usage import Request, forecast, record_requests, read_usage
+
+# Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
+# has to live until then.
+if not workflow.is_main_process:
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)
+
+
+# Too short to queue for.
+localrules:
+    splits,
+    audit,
+    check_leakage,
+    report,
+
+
+FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
+
+
+def remove_truncated():
+    """Remove truncated outputs before anything is planned, so that they are made again."""
+    for folder in RESULTS:
+        for path in truncated_outputs(FOLDER / "results" / folder.name) if folder.checked else ():
+            logger.warning(f"{path} is truncated, as after a full or failing disk: removed, and made again if needed")
+            path.unlink()
+    # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
+    for path in incomplete_lists(FOLDER / "results/collections"):
+        logger.warning(f"{path} lists files that are missing: removed, and made again with what is needed of them")
+        path.unlink()
+
+
+# The one effect at parse time: no hook comes before the plan. A dry run removes nothing.
+if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+    remove_truncated()
+
+
+def planned_requests():
+    """Rule and resource request of each job that is to run."""
+    for job in workflow.dag.jobs:
+        asked = job.resources
+        if workflow.dag.needrun(job) and job.rule.name != "all":
+            yield job.rule.name, Request(
+                memory_mb=asked.get("mem_mb", 0),
+                runtime=asked.get("runtime", 0),
+                threads=job.threads,
+                gpus=asked.get("gpu", 0),
+            )
+
+
+def show_forecast(show):
+    """Show what the planned jobs will take."""
+    jobs = list(planned_requests())
+    if jobs:
+        limits = workflow.resource_settings
+        show(forecast(jobs, read_usage(FOLDER / "results/benchmarks"), limits.cores, limits.nodes or 1))
+
+
+def name_report(show):
+    """Show where the report is, if it was asked for."""
+    page = FOLDER / rules.report.output[0]
+    if page.exists() and any(job.rule.name == "report" for job in workflow.dag.jobs):
+        show(f"Report: {page}")
+
+
+def end_without_run():
+    """Show the forecast of a dry run, or the report if nothing was to do: Snakemake has no hook for these."""
+    if workflow.dag is None or workflow.scheduler is None:
+        return
+    if workflow.dryrun:
+        show_forecast(lambda text: print(text, file=sys.stderr))
+    elif len(workflow.dag) == 0:
+        name_report(lambda text: print(text, file=sys.stderr))
+
+
+if workflow.is_main_process:
+    atexit.register(end_without_run)
+
+
+def check_results_folder():
+    """Stop before the first job if results cannot be written."""
+    try:
+        record_requests(Path(ESTIMATES), planned_requests())
+    except OSError as error:
+        raise WorkflowError(f"results cannot be written to {Path('results').resolve()}: {error.strerror}") from None
+
+
+def check_clock():
+    """Warn of videos from the future: they are newer than any result, so that their jobs run each time."""
+    late = [v.path for v in PLAN.videos if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
+    if late:
+        logger.warning(
+            f"{len(late)} videos were changed in the future, such as {late[0]}: they are processed in each run; touch them"
+        )
+
+
+onstart:
+    if workflow.executor_plugin.name == "slurm":
+        shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
+    check_results_folder()
+    check_clock()
+    show_forecast(logger.info)
+
+
+onsuccess:
+    name_report(logger.info)

@@ -1,0 +1,53 @@
+# Files of the page besides Python.
+PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
+
+
+rule report:
+    input:
+        metadata=of_each_shard("results/metadata/{shard}.parquet"),
+        splits="results/splits/splits.parquet",
+        quarantine=rules.splits.output.quarantine,
+        audit=rules.splits.output.audit,
+        clips=of_each_shard("results/frames/{shard}/clips.npy"),
+        index=of_each_shard("results/frames/{shard}/index.parquet"),
+        histories=of_each_fold("history.csv"),
+        records=of_each_fold("fit.json"),
+        explanations=explanations(),
+        predictions=rules.evaluate.output.predictions,
+        metrics=rules.evaluate.output.metrics,
+        comparison=rules.evaluate.output.comparison,
+        pairs=rules.evaluate.output.pairs,
+        calibration=rules.evaluate.output.calibration,
+        slices=rules.evaluate.output.slices,
+        roc=rules.evaluate.output.roc,
+        precision_recall=rules.evaluate.output.precision_recall,
+        confusion=rules.evaluate.output.confusion,
+        reliability=rules.evaluate.output.reliability,
+    output:
+        report(
+            "results/report/index.html",
+            caption="../workflow/report/report.rst",
+            category="Report",
+        ),
+    log:
+        "logs/report.log",
+    benchmark:
+        "results/benchmarks/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
+    params:
+        models=[model.name for model in PLAN.models],
+        explained=[model.name for model in PLAN.explained],
+        folds=len(FOLDS),
+        config=PLAN.described,
+        fingerprints=codes(),
+        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
+        + ["roc", "precision_recall", "confusion", "reliability"],
+        benchmarks="results/benchmarks",
+        code=code_of("report", "clipfold.report.write", *PAGE),
+    script:
+        "../workflow/scripts/report.py"

@@ -1,0 +1,142 @@
+"""The config as one object: known keys, checked types, defaults filled in. Standard library only.
+
+Each key is declared once, as a field with its type and default: here or in the settings of its stage.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, get_origin, get_type_hints
+
+from clipfold.checks import require, suggest
+from clipfold.settings import (
+    LEAKS,
+    AugmentSettings,
+    DecodeSettings,
+    ExplainSettings,
+    PolicySettings,
+    ProbeSettings,
+    SplitSettings,
+)
+
+T = TypeVar("T")
+
+COLUMNS = ("path", "label", "id", "group", "split")
+"""Columns of the manifest that `columns` can rename."""
+
+_TEXT = " (Snakemake reads nested values of --config as text: write them in a file for --configfile)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Everything that a user can set.
+
+    Args:
+        manifest: CSV, TSV or Parquet file with a row per video.
+        columns: Names of the manifest's columns, where they differ from `COLUMNS`.
+        seed: Seed for every random draw.
+        shard_size: Most videos in a shard, the unit of a data job.
+        keep_intermediate: Keep files that later stages no longer need.
+        probe: Limits that a usable video respects.
+        decode: Views to keep of each video.
+        policy: Action for each status other than `ok`.
+        augment: Random changes of the augmented copies.
+        splits: Assignment of videos to folds.
+        allow_leakage: Kinds of leak that do not stop the run.
+        shortcuts: Train the two baselines that know nothing of the action.
+        explain: Predictions to explain.
+        models: Models to train: names of architectures, or mappings.
+    """
+
+    manifest: str = "videos.csv"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    shard_size: int = 256
+    keep_intermediate: bool = True
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    splits: SplitSettings = field(default_factory=SplitSettings)
+    allow_leakage: Sequence[str] = ()
+    shortcuts: bool = True
+    explain: ExplainSettings = field(default_factory=ExplainSettings)
+    models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
+
+    def __post_init__(self) -> None:
+        check_names("columns", self.columns, COLUMNS)
+        for column, name in self.columns.items():
+            require(isinstance(name, str) and bool(name), f"columns.{column}", name, "name a column of the manifest")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "use 0 to 2147483647")
+        require(self.shard_size >= 1, "shard_size", self.shard_size, "use 1 or more videos per shard")
+        for entry in self.models:
+            good = isinstance(entry, str | Mapping)
+            require(
+                good, "models", entry, "list names of architectures, or mappings such as {architecture: svm, C: 10.0}"
+            )
+        for kind in self.allow_leakage:
+            require(kind in LEAKS, "allow_leakage", kind, f"use any of {', '.join(LEAKS)}")
+        require(
+            self.splits.scheme != "random" or "random" in self.allow_leakage,
+            "splits.scheme",
+            self.splits.scheme,
+            "it separates videos of one group, so its results are for comparison only; use grouped, or accept this "
+            "with allow_leakage: [random]",
+        )
+
+
+def read_config(values: Mapping[str, Any]) -> Config:
+    """Check the values of a config file.
+
+    Args:
+        values: Keys and values as YAML gives them; missing keys take their defaults.
+
+    Raises:
+        ValueError: An unknown key, a wrong type or a value out of range; the message names the key, the value and the
+            remedy.
+    """
+    return _build(Config, "", values)
+
+
+def check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise for the first unknown name, with the closest known one.
+
+    Raises:
+        ValueError: A name is not in `known`.
+    """
+    options = list(known)
+    for name in names:
+        if name not in options:
+            key = f"{where}.{name}" if where else str(name)
+            raise ValueError(f"{key} is not a key of the config: {suggest(name, options)}")
+
+
+def _build(cls: type[T], where: str, values: Mapping[str, Any]) -> T:
+    hints = get_type_hints(cls)
+    check_names(where, values, [each.name for each in fields(cls)])  # type: ignore[arg-type]
+    prefix = f"{where}." if where else ""
+    return cls(**{name: _checked(prefix + name, value, hints[name]) for name, value in values.items()})
+
+
+def _checked(name: str, value: Any, wanted: Any) -> Any:
+    """Return a value of the wanted type, with nested settings built."""
+    if is_dataclass(wanted) and isinstance(wanted, type):
+        require(isinstance(value, Mapping), name, value, "use a mapping of its settings, or leave it out")
+        return _build(wanted, name, value)
+    kind = get_origin(wanted) or wanted
+    wanted_types, text = _KINDS[kind]
+    good = isinstance(value, wanted_types) and not (isinstance(value, bool) and kind is not bool)
+    if kind is Sequence:
+        good = good and not isinstance(value, str)
+    hint = _TEXT if isinstance(value, str) and kind in (int, float, bool) and "." in name else ""
+    require(good, name, value, f"use {text}{hint}")
+    return value
+
+
+_KINDS: Mapping[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: (int | float, "a number (YAML reads 1e-3 as text: write 1.0e-3)"),
+    str: (str, "text"),
+    Mapping: (Mapping, "a mapping"),
+    Sequence: (Sequence, "a list"),
+}

@@ -1,0 +1,39 @@
+"""Inputs, outputs and options of an evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clipfold.storage.files import PathLike
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationTask:
+    """One evaluation of all models of a run.
+
+    Args:
+        predictions: Model name -> its prediction tables, in fold order.
+        splits: Table of the folds.
+        quarantine: Table of the quarantined videos.
+        metadata: Tables written by probing.
+        features: Tables of handcrafted features.
+        extras: `id` and the manifest's extra columns; empty if it has none.
+        outputs: Paths of the files to write. Tables: `predictions` (`id label group repeat fold model p_<class>...`,
+            sorted by model, repeat and id), `choices` (`model fold videos threshold temperature`, chosen on each fold's
+            validation split) and, best model first, `metrics`, `comparison`, `pairs`, `calibration`, `bins` and
+            `slices`, with their modules' schemas. LaTeX: `comparison_tex`, `per_class_tex`. Figures: `roc`,
+            `precision_recall`, `confusion` and `reliability` as SVG, and the same names with `_pdf` as PDF.
+        seed: Seed for the resampling of intervals and tests.
+        audit: `audit.json` of the folds, see `clipfold.leakage.audit`; its `mark` goes into every table. None: no mark.
+        shortcuts: Names of the models that are baselines: never best, and not in `pairs`.
+    """
+
+    predictions: Mapping[str, Sequence[PathLike]]
+    splits: PathLike
+    quarantine: PathLike
+    metadata: Sequence[PathLike]
+    features: Sequence[PathLike]
+    extras: Mapping[str, Sequence[str]]
+    outputs: Mapping[str, PathLike]
+    seed: int
+    audit: PathLike | None = None
+    shortcuts: Sequence[str] = ()

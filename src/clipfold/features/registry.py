@@ -1,0 +1,34 @@
+"""The groups of features, each listed once. Standard library only: every start reads it."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+View = Literal["metadata", "clips", "motion", "native"]
+
+
+class Group(NamedTuple):
+    """A group of columns in the table of features.
+
+    Attributes:
+        module: Module with `COLUMNS` (name -> unit or meaning) and `features(data)`, which returns a number for each
+            of them. The first line of its docstring describes the group in the reference.
+        view: The view that `features` reads of a video, or `metadata` for its row of the probe's table.
+    """
+
+    module: str
+    view: View
+
+
+GROUPS: Mapping[str, Group] = {
+    "brightness": Group("clipfold.features.brightness", view="motion"),
+    "container": Group("clipfold.features.container", view="metadata"),
+    "frame": Group("clipfold.features.frame", view="clips"),
+    "motion": Group("clipfold.features.motion", view="motion"),
+    "noise": Group("clipfold.features.noise", view="native"),
+}
+
+MODULES = tuple(group.module for group in GROUPS.values())
+"""Loaded by name, so that fingerprints must name them."""
+
+VIEWS = tuple(sorted({group.view for group in GROUPS.values()} - {"metadata"}))
+"""The decoded views that the groups read."""

@@ -1,0 +1,138 @@
+"""Use a fitted network on clips: rebuild it from its record, predict in batches."""
+
+import importlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from clipfold.clips.reader import scale_box
+from clipfold.clips.resize import resize_clip
+from clipfold.models.device import Precision, halving, place
+from clipfold.models.embed import BATCH, check_encoder
+from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.inputs import as_input, class_probabilities
+from clipfold.models.network import ClipNetwork
+from clipfold.models.on_embeddings import OnEmbeddings
+from clipfold.models.record import Record
+from clipfold.storage.files import Array, PathLike
+from clipfold.video.sampling import uniform
+
+
+class ClipModel:
+    """A fitted network that predicts from clips, on the GPU if there is one.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: Its weights, a safetensors file.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        reads: What `predict_proba` needs.
+
+    Raises:
+        ValueError: The weights do not fit the architecture, or those of its frozen encoder have changed.
+    """
+
+    reads: frozenset[str] = frozenset({"clips"})
+
+    def __init__(self, record: Record, path: PathLike) -> None:
+        self.classes: list[str] = record["classes"]
+        self._settings, self._batch = record["settings"], record["micro_batch"]
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._precision = Precision(record["precision"], self._device)
+        self._network, self._encoder = rebuild(record, path), None
+        if record["embedded"]:
+            assert isinstance(self._network, FrameNetwork)
+            self._encoder = self._network.to(self._device)
+            self._network = OnEmbeddings(self._encoder.temporal).eval()
+        # PyTorch multiplies matrices in another way if they need no gradient: the last bit depends on it.
+        backbone = self._network.backbone()
+        if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
+            backbone.requires_grad_(False)
+        place(self._network, self._settings | {"checkpointing": False, "compile": "none"}, self._device)
+
+    @torch.inference_mode()
+    def predict_proba(
+        self, *, features: Any = None, clips: Array | None = None, boxes: Sequence[Any] | Array | None = None
+    ) -> Array:
+        """Predict the class probabilities of videos.
+
+        Args:
+            features: Ignored.
+            clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3), at least as large and as long as the
+                model's: frames are taken evenly and resized as in training.
+            boxes: Content box of each clip, int (videos, 4): top, left, height, width in pixels of `clips`; by default
+                the whole square. Only `variable_ar_cnn` uses them.
+
+        Returns:
+            float64 (videos, classes); rows sum to 1.
+
+        Raises:
+            ValueError: There are no clips, or they have another type, fewer frames or fewer pixels than the model's.
+        """
+        size, frames = self._settings["size"], self._settings["frames"]
+        if clips is None:
+            raise ValueError("clips is None: this model predicts from clips: pass an array of them")
+        square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
+        if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
+            raise ValueError(
+                f"clips is an array of {clips.dtype}{list(clips.shape)}: "
+                f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
+            )
+        stored = clips.shape[2]
+        given = [[0, 0, stored, stored]] * len(clips) if boxes is None else boxes
+        scaled = np.array([scale_box(box, stored, size) for box in given], np.int64).reshape(-1, 4)
+        if len(scaled) != len(clips):
+            raise ValueError(f"boxes has {len(scaled)} rows for {len(clips)} clips: pass one box per clip")
+        if not len(clips):
+            return np.empty((0, len(self.classes)))
+        return halving(partial(self._predict, clips, scaled), self._batch).astype(np.float64)
+
+    def _predict(self, clips: Array, boxes: Array, batch: int) -> Array:
+        size, frames = self._settings["size"], uniform(clips.shape[1], self._settings["frames"])
+        found = []
+        for first in range(0, len(clips), batch):
+            some = np.stack([resize_clip(clip[frames], size) for clip in clips[first : first + batch]])
+            inputs = torch.from_numpy(some).to(self._device)
+            if self._encoder is not None:
+                inputs = embed(self._encoder, inputs, min(batch, BATCH))
+            where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
+            found.append(class_probabilities(self._network, inputs, where, self._precision))
+        return torch.cat(found).cpu().numpy()
+
+
+def embed(network: FrameNetwork, clips: Tensor, batch: int) -> Tensor:
+    """Embed the frames of clips as `clipfold.models.embed` does: in float32, a few clips at a time."""
+    return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
+
+
+def rebuild(record: Record, path: PathLike) -> ClipNetwork:
+    """Rebuild the network of a fit from its record, ready to predict, on the CPU.
+
+    If the fit used embeddings of a frozen encoder, the file has the weights of the temporal part alone, and the encoder
+    is made again from its own weights.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: Its weights, a safetensors file.
+
+    Raises:
+        ValueError: The weights do not fit the architecture, or those of the frozen encoder have changed.
+    """
+    settings, embedded, module = record["settings"], record["embedded"], record["architecture"]
+    if embedded:
+        check_encoder(settings, record["encoder"])
+    elif "weights" in settings:  # the file has all weights: those that training began with are not needed
+        settings = settings | {"weights": "", "download": False}
+    torch.manual_seed(record["seed"])
+    network: ClipNetwork = importlib.import_module(module).build(settings, len(record["classes"]))
+    missing, unexpected = network.load_state_dict(load_file(path), strict=False)
+    wrong = [*unexpected, *(name for name in missing if not (embedded and name.startswith("encoder.")))]
+    if wrong:
+        raise ValueError(f"{path} has other weights than {module}, such as {wrong[0]}: train the model again")
+    return network.eval()

@@ -1,0 +1,155 @@
+"""Load any fitted model for use elsewhere: features, clips or an ensemble, behind one `predict_proba`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from clipfold.models.fitted import class_probabilities, read_fitted
+from clipfold.models.mixing import mix
+from clipfold.models.record import Record, model_file, read_record
+from clipfold.storage.files import Array, PathLike, read_json
+
+
+class FittedModel(Protocol):
+    """A model that was fitted on one fold.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        reads: What `predict_proba` needs: `features`, `clips` or both.
+    """
+
+    classes: list[str]
+    reads: frozenset[str]
+
+    def predict_proba(
+        self,
+        *,
+        features: pd.DataFrame | Array | None = None,
+        clips: Array | None = None,
+        boxes: Sequence[Any] | Array | None = None,
+    ) -> Array:
+        """Predict the class probabilities of videos.
+
+        Args:
+            features: Table with a row per video and the columns of `clipfold.features.extract`, or an array of the
+                recorded columns, (videos, columns).
+            clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3).
+            boxes: Content box of each clip, int (videos, 4): top, left, height, width in pixels of `clips`; by default
+                the whole square.
+
+        Returns:
+            float64 (videos, classes); rows sum to 1.
+
+        Raises:
+            ValueError: Something that the model reads is missing or has the wrong shape.
+        """
+
+
+def load(folder: PathLike, members: Mapping[str, PathLike] | None = None) -> FittedModel:
+    """Load a fitted model. Its predictions are those of its own fold, to the bit on the same machine.
+
+    Args:
+        folder: Folder of a fit, such as `results/models/svm/fold-0`, with `fit.json` and the model's file.
+        members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
+            `results/models`.
+
+    Raises:
+        ValueError: The record has another format, or the model cannot be restored from it.
+        FileNotFoundError: There is no such fit.
+    """
+    record = read_record(Path(folder, "fit.json"))
+    path = model_file(folder, record)
+    if record["input"] == "features":
+        return FeatureModel(record, path)
+    if record["input"] == "clips":
+        from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
+
+        return ClipModel(record, path)
+    folder = Path(folder)
+    found = members or {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
+    return Ensemble(record, path, {name: load(place) for name, place in found.items()})
+
+
+class FeatureModel:
+    """A fitted scikit-learn model that predicts from handcrafted features.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: The model, a skops file.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        columns: Features that the model reads, in order.
+        reads: What `predict_proba` needs.
+    """
+
+    reads: frozenset[str] = frozenset({"features"})
+
+    def __init__(self, record: Record, path: PathLike) -> None:
+        self.classes: list[str] = record["classes"]
+        self.columns: list[str] = record["features"]
+        self._model = read_fitted(path)
+
+    def predict_proba(
+        self,
+        *,
+        features: pd.DataFrame | Array | None = None,
+        clips: Array | None = None,
+        boxes: Sequence[Any] | Array | None = None,
+    ) -> Array:
+        """Predict the class probabilities of videos, see `FittedModel`; columns of a table are taken by name."""
+        if features is None:
+            raise ValueError("features is None: this model predicts from features: pass a table of them")
+        if isinstance(features, pd.DataFrame):
+            missing = [name for name in self.columns if name not in features]
+            if missing:
+                raise ValueError(f"features has no {', '.join(missing)}: pass a table with all columns of the model")
+            features = features[self.columns].to_numpy()
+        if features.ndim != 2 or features.shape[1] != len(self.columns):
+            raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
+        if not len(features):
+            return np.empty((0, len(self.classes)))
+        return class_probabilities(self._model, features, len(self.classes))
+
+
+class Ensemble:
+    """A fitted weighted mean of other models.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: The weights, a JSON file.
+        members: Name -> model of the same fold, for every member.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        weights: Weight of each member.
+        reads: What `predict_proba` needs.
+
+    Raises:
+        ValueError: A member is missing or has other classes.
+    """
+
+    def __init__(self, record: Record, path: PathLike, members: Mapping[str, FittedModel]) -> None:
+        self.classes: list[str] = record["classes"]
+        self.weights: dict[str, float] = read_json(path)["weights"]
+        for name in self.weights:
+            if name not in members:
+                raise ValueError(f"members has no {name}: pass the folder of every member")
+            if members[name].classes != self.classes:
+                raise ValueError(f"members: {name} predicts {members[name].classes}: use one with {self.classes}")
+        self._members = [members[name] for name in self.weights]
+        self.reads: frozenset[str] = frozenset().union(*(member.reads for member in self._members))
+
+    def predict_proba(
+        self,
+        *,
+        features: pd.DataFrame | Array | None = None,
+        clips: Array | None = None,
+        boxes: Sequence[Any] | Array | None = None,
+    ) -> Array:
+        """Predict the class probabilities of videos with every member and mix them, see `FittedModel`."""
+        each = [member.predict_proba(features=features, clips=clips, boxes=boxes) for member in self._members]
+        return mix(np.array([*self.weights.values()]), np.stack(each))

@@ -1,0 +1,124 @@
+"""Build the plan of a run from its config: videos, shards, views, models, folds. Standard library only."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clipfold.checks import require
+from clipfold.config import Config, read_config
+from clipfold.features.registry import VIEWS
+from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
+from clipfold.manifest.shards import shard_videos
+from clipfold.models.catalog import Model, plan_models, plan_shortcuts
+from clipfold.splits.feasibility import count_folds
+from clipfold.video.views import View, build_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is known before the first job runs.
+
+    Args:
+        config: The checked config.
+        manifest: The table of videos.
+        videos: The rows of the manifest, in their order.
+        shards: Shard name -> its videos, sorted by id.
+        views: Name of a stored array -> the view that fills it.
+        models: The configured models, then the shortcuts.
+        shortcuts: The baselines that know nothing of the action.
+        folds: Fold numbers, counted on over repeats.
+        given_splits: Id -> split, for the scheme `column`.
+    """
+
+    config: Config
+    manifest: Path
+    videos: Sequence[Video]
+    shards: Mapping[str, Sequence[Video]]
+    views: Mapping[str, View]
+    models: Sequence[Model]
+    shortcuts: Sequence[Model]
+    folds: range
+    given_splits: Mapping[str, str]
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any], folders: Sequence[Path]) -> "Plan":
+        """Check a config and its manifest, and plan the run.
+
+        Args:
+            values: The config as YAML gives it.
+            folders: Folders in which to look for a relative manifest, in order.
+
+        Raises:
+            ValueError: The config or the manifest is invalid; the message names the key or row, the value and the
+                remedy.
+        """
+        config = read_config(values)
+        views = build_views(config.decode.views, config.decode.size)
+        missing = [name for name in VIEWS if name not in views]
+        require(
+            not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
+        )
+        models = plan_models(config.models, largest_size=config.decode.size, most_frames=views["clips"].shape[0])
+        shortcuts = plan_shortcuts() if config.shortcuts else []
+        manifest = find_manifest(config.manifest, folders)
+        videos = read_manifest(manifest, config.columns)
+        splits = config.splits
+        return cls(
+            config=config,
+            manifest=manifest,
+            videos=videos,
+            shards=shard_videos(videos, config.shard_size),
+            views=views,
+            models=[*models, *shortcuts],
+            shortcuts=shortcuts,
+            folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
+            given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
+        )
+
+    @property
+    def size(self) -> int:
+        """Edge in pixels of the stored clips."""
+        return self.config.decode.size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The config with every default, as plain values: stage -> settings."""
+        return asdict(self.config)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The config with every setting of every model, for the report."""
+        entries = [{"name": m.name, "architecture": m.architecture, **m.settings} for m in self._configured]
+        return self.settings | {"models": entries}
+
+    @cached_property
+    def explained(self) -> list[Model]:
+        """Models to explain: an ensemble looks at what its members look at, and shortcuts need no explanation."""
+        return [model for model in self._configured if model.input != "predictions"]
+
+    @cached_property
+    def encoders(self) -> dict[str, dict[str, Any]]:
+        """Frozen encoders, each of which embeds every clip once: key -> settings."""
+        return {encoder_key(model.encoder): model.encoder for model in self.models if model.encoder}
+
+    @property
+    def trains_as_stored(self) -> bool:
+        """Whether a model reads clips at the size at which they are stored."""
+        return any(model.settings["size"] == self.size for model in self.models if model.input == "clips")
+
+    def extras(self) -> dict[str, list[str]]:
+        """Read the manifest's further columns, by which the evaluation slices errors."""
+        return read_extras(self.manifest, self.config.columns)
+
+    @property
+    def _configured(self) -> list[Model]:
+        return [model for model in self.models if model not in self.shortcuts]
+
+
+def encoder_key(settings: Mapping[str, Any]) -> str:
+    """Name the folder of an encoder's embeddings."""
+    digest = hashlib.blake2b(repr(dict(settings)).encode(), digest_size=4).hexdigest()
+    return f"{settings['encoder']}_{digest}"

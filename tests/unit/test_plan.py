@@ -1,0 +1,75 @@
+"""The plan of a run, made without Snakemake."""
+
+import csv
+
+import pytest
+
+from clipfold.plan import Plan, encoder_key
+
+VIT = {"architecture": "vit_gru", "weights": "pretrained", "freeze": True}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with open(tmp_path / "videos.csv", "w", newline="") as file:
+        rows = [(f"{i}.mp4", ("real", "fake")[i % 2], f"g{i // 2}", i / 2, "train") for i in range(12)]
+        csv.writer(file).writerows([("path", "label", "group", "score", "split"), *rows])
+    return tmp_path
+
+
+def plan(folder, **values):
+    return Plan.from_config(values, [folder])
+
+
+def test_defaults_plan_everything(folder):
+    made = plan(folder)
+    assert [model.name for model in made.models][:3] == ["logistic_regression", "svm", "naive_cnn"]
+    assert [model.name for model in made.shortcuts] == ["shortcut_container", "shortcut_frame"]
+    assert made.models[-2:] == made.shortcuts
+    assert made.explained == made.models[:3]
+    assert (made.folds, list(made.shards), made.size, [*made.views]) == (
+        range(5),
+        ["0-of-1"],
+        112,
+        ["clips", "motion", "native"],
+    )
+    assert made.encoders == {}
+    assert not made.trains_as_stored
+    assert made.extras()["score"][:2] == ["0.0", "0.5"]
+
+
+def test_parts_that_models_share_are_found(folder):
+    made = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}], shortcuts=False, shard_size=4)
+    assert made.trains_as_stored
+    assert list(made.encoders) == [encoder_key(made.models[1].encoder)]
+    assert made.shortcuts == []
+    assert all(len(videos) <= 4 for videos in made.shards.values())
+    assert sum(map(len, made.shards.values())) == 12
+
+
+def test_the_report_gets_every_setting_of_every_configured_model(folder):
+    described = plan(folder, models=[{"architecture": "svm", "C": 2.0}]).described
+    assert described["models"] == [
+        {"name": "svm", "architecture": "svm", "features": ["motion", "noise"], "class_weight": "balanced", "C": 2.0}
+        | {"kernel": "rbf", "gamma": "scale"}
+    ]
+    assert described["probe"]["min_frames"] == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"modles": []}, "modles is not a key"),
+        ({"manifest": "other.csv"}, "manifest is 'other.csv': no such file"),
+        ({"models": ["svn"]}, "did you mean 'svm'"),
+        ({"splits": {"folds": 7}}, "splits.folds is 7: use at most 6, the number of groups in the manifest"),
+        ({"splits": {"scheme": "column"}}, "no row with label .* has 'test' in split"),
+    ],
+)
+def test_mistakes_end_the_plan(folder, values, message):
+    with pytest.raises(ValueError, match=message):
+        plan(folder, **values)
+
+
+def test_advice_on_folds_leads_out(folder):
+    assert plan(folder, splits={"folds": 6}).folds == range(6)

@@ -30,7 +30,7 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
 try:
     PLAN = Plan.from_config(config, folders=[Path(), Path(workflow.basedir)])
 except ValueError as error:
-    sys.exit(f"config: {error}")
+    sys.exit(f"error: {error}")
 
 SETTINGS = PLAN.settings
 SHARDS = list(PLAN.shards)

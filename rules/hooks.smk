@@ -35,11 +35,11 @@ FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
 def remove_truncated():
     """Remove truncated outputs before anything is planned, so that they are made again."""
     for folder in RESULTS:
-        for path in truncated_outputs(FOLDER / "results" / folder.name) if folder.checked else ():
+        for path in truncated_outputs(Path("results", folder.name)) if folder.checked else ():
             logger.warning(f"{path} is truncated, as after a full or failing disk: removed, and made again if needed")
             path.unlink()
     # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
-    for path in incomplete_lists(FOLDER / "results/collections"):
+    for path in incomplete_lists(Path("results/collections")):
         logger.warning(f"{path} lists files that are missing: removed, and made again with what is needed of them")
         path.unlink()
 

@@ -20,6 +20,6 @@ def suggest(name: object, known: Iterable[str]) -> str:
     >>> suggest("gama", ["C", "gamma"]), suggest("foo", ["C", "gamma"])
     ("did you mean 'gamma'?", 'use one of C, gamma')
     """
-    known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"did you mean {by_lower[close[0]]!r}?" if close else f"use one of {', '.join(by_lower.values())}"

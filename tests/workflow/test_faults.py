@@ -55,7 +55,7 @@ def test_cleaning_asks_says_what_stays_and_takes_only_what_was_made(workflow):
     files = {path for path in kept if path.is_file()}
     assert left == {*mine, results / "evaluation/linked.parquet", *files}
     assert not (workflow.directory / ".snakemake").exists()
-    assert clean(workflow, "y\n").stderr.endswith("holds nothing that the workflow made\n")
+    assert clean(workflow, "y\n").stderr.endswith("has no results or logs of the workflow\n")
 
 
 def test_cleaning_leaves_a_folder_at_work_alone(workflow):

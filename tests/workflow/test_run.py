@@ -104,21 +104,39 @@ def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent
     assert list((workflow.directory / "results").rglob("*.part")) == []
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"decode": {"sizes": 64}}, "'sizes' was unexpected"),
-        ({"decode": {"size": 8}}, "decode.size is 8: use 16 to 1024 pixels"),
-        ({"models": ["smv"]}, "architecture is 'smv': did you mean 'svm'?"),
-        ({"manifest": "nothing.csv"}, "manifest is 'nothing.csv': no such file, looked in"),
-        ({"splits": {"folds": 50}}, "splits.folds is 50, but there are only 4 groups"),
-    ],
-)
-def test_a_wrong_config_is_one_clear_message(finished, tmp_path, wrong, message):
+MISTAKES = [
+    ({"modles": ["svm"]}, "modles is not a key of the config: did you mean 'models'?"),
+    ({"decode": {"sizes": 64}}, "decode.sizes is not a key of the config: did you mean 'size'?"),
+    ({"decode": {"size": 8}}, "decode.size is 8: use 16 to 1024 pixels"),
+    ({"models": ["smv"]}, "models: architecture is 'smv': did you mean 'svm'?"),
+    ({"models": [{"architecture": "svm", "c": 3.0}]}, "models: svm: c is not a setting of svm: did you mean 'C'?"),
+    ({"manifest": "nothing.csv"}, "manifest is 'nothing.csv': no such file, looked in"),
+    ({"splits": {"folds": 50}}, "splits.folds is 50: use at most 4, the number of groups in the manifest"),
+    ({"policy": {"corrupt": "drop"}}, "policy.corrupt is 'drop': use one of quarantine, fail, use"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), MISTAKES)
+def test_a_wrong_config_is_one_clear_line(finished, tmp_path, wrong, message):
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(CONFIG | wrong))
     output = finished.run("--dry-run", "--configfile", str(tmp_path / "wrong.yaml"), check=False)
-    assert message in output
-    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if not line.startswith("Using profile")]
+    assert line.startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--configfile", "nothing.yaml"], "No such file or directory: 'nothing.yaml': is that the name"),
+        (["--config", "splits.folds=3"], "--config sets keys at the top level, such as --config seed=1"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_message(finished, arguments, message):
+    output = finished.run("--dry-run", *arguments, check=False)
+    (first, *more) = [line for line in output.splitlines() if not line.startswith("Using profile")]
+    assert first.startswith("error: ")
+    assert message in first
+    assert len(more) <= 1
 
 
 def test_slurm_profile_shows_what_each_model_asks_for(finished):

@@ -2,8 +2,8 @@
 
     python benchmarks/training.py --videos 'clips/*.mp4' --json training.json
 
-- engine: steps of the trainer and of bare forward/backward/step loops on preloaded float tensors take turns, each in its
-  own process on one thread, with the same network and optimizer, without clipping of gradients. The bare loops use the
+- engine: steps of the trainer and of bare forward/backward/step loops on preloaded float tensors take turns, each in
+  its own process on one thread, with the same network and optimizer, without gradient clipping. The bare loops use the
   trainer's memory layout; PyTorch's default layout; and the trainer's layout with freed memory kept, as its jobs do.
   Medians of CPU time and of wall time. On a GPU, whole epochs take turns.
 - lightning: an epoch of the trainer on decoded clips, against an epoch of the same network by Lightning with a data set

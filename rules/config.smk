@@ -18,6 +18,7 @@ SOURCE = str(Path(workflow.basedir, "src"))
 os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
 
 # Snakemake writes this path into shell commands unquoted: without this, no script runs from a folder with a space.
+PYTHON = sys.executable
 sys.executable = shlex.quote(sys.executable)
 
 # envs/apptainer.def builds it. Named only on request: Snakemake refuses an image in a folder with a space.
@@ -29,7 +30,7 @@ if DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method:
 try:
     PLAN = Plan.from_config(config, folders=[Path(), Path(workflow.basedir)])
 except ValueError as error:
-    sys.exit(f"config: {error}")
+    sys.exit(f"error: {error}")
 
 SETTINGS = PLAN.settings
 SHARDS = list(PLAN.shards)

@@ -1,6 +1,8 @@
 # Everything that acts outside a job: integrity, forecast, checks before the first job, leftovers of a killed run, the last
 # line.
 import atexit
+import math
+import shutil
 import signal
 import time
 
@@ -9,7 +11,9 @@ from snakemake.logging import logger
 
 from clipfold.storage.integrity import incomplete_lists, truncated_outputs
 from clipfold.storage.layout import ESTIMATES, RESULTS
-from clipfold.resources.usage import Request, forecast, record_requests, read_usage
+from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
+from clipfold.resources.gpus import visible_gpus
+from clipfold.resources.usage import Request, read_usage, record_requests
 
 # Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
 # has to live until then.
@@ -31,11 +35,11 @@ FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
 def remove_truncated():
     """Remove truncated outputs before anything is planned, so that they are made again."""
     for folder in RESULTS:
-        for path in truncated_outputs(FOLDER / "results" / folder.name) if folder.checked else ():
+        for path in truncated_outputs(Path("results", folder.name)) if folder.checked else ():
             logger.warning(f"{path} is truncated, as after a full or failing disk: removed, and made again if needed")
             path.unlink()
     # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
-    for path in incomplete_lists(FOLDER / "results/collections"):
+    for path in incomplete_lists(Path("results/collections")):
         logger.warning(f"{path} lists files that are missing: removed, and made again with what is needed of them")
         path.unlink()
 
@@ -58,12 +62,33 @@ def planned_requests():
             )
 
 
+def work():
+    """The data and models of this run, as far as they decide how long it takes."""
+    paths = [str(FOLDER / v.path) for v in PLAN.videos]
+    files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
+    command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
+    return Work(
+        videos=len(PLAN.videos),
+        shards=len(SHARDS),
+        megapixels=megapixels(files, command),
+        copies=PLAN.config.augment.copies,
+        stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
+        size=PLAN.size,
+        folds=len(FOLDS),
+        models={m.name: {"input": m.input, "settings": m.settings, "gmac": m.gmac} for m in PLAN.models},
+        speed=machine_speed(),
+    )
+
+
 def show_forecast(show):
     """Show what the planned jobs will take."""
     jobs = list(planned_requests())
     if jobs:
         limits = workflow.resource_settings
-        show(forecast(jobs, read_usage(FOLDER / "results/benchmarks"), limits.cores, limits.nodes or 1))
+        usage = read_usage(FOLDER / "results/benchmarks")
+        free = shutil.disk_usage(FOLDER).free
+        here = len(visible_gpus())
+        show(forecast(jobs, usage, work(), limits.cores, limits.nodes or 1, free, here))
 
 
 def name_report(show):

@@ -8,19 +8,22 @@ records, so that the next run starts from scratch.
 import argparse
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-STAGES = ("metadata", "frames", "augmented", "resized", "embedded", "features", "splits", "collections", "training")
-STAGES += ("models", "hashes", "explanations", "evaluation", "report", "benchmarks")
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # any Python runs this, also one without the package
+
+from clipfold.storage.layout import ESTIMATES, LOGS, RESULTS
+
 KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
 
 
 def made(folder: Path) -> Iterator[Path]:
     """Find the files that the workflow wrote below a folder."""
-    yield from (path for path in [folder / "results/resources.json"] if path.is_file())
-    for place in [*(folder / "results" / stage for stage in STAGES), folder / "logs"]:
-        kinds = KINDS if place.name != "logs" else {".log"}
+    yield from (path for path in [folder / ESTIMATES] if path.is_file())
+    for place in [*(folder / "results" / each.name for each in RESULTS), folder / LOGS]:
+        kinds = KINDS if place.name != LOGS else {".log"}
         for path, _, names in os.walk(place) if not place.is_symlink() else ():
             for file in (Path(path, name) for name in names):
                 ours = file.suffix in kinds or file.name == "history.csv" or file.name.startswith("events.out.tfevents")

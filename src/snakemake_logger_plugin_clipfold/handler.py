@@ -47,6 +47,14 @@ PLACE = re.compile(r"^WorkflowError.*:\n|\n  File .*")
 COMMAND = re.compile(r"^.*?Command '.*?' (?=returned|died)", re.S)
 
 
+MISTAKES = {
+    "FileNotFoundError": "is that the name of your --configfile? It is looked up in the folder you are in",
+    "ValueError": "--config sets keys at the top level, such as --config seed=1; write nested ones, such as "
+    "splits: {folds: 3}, in a file for --configfile",
+}
+"""Remedies for mistakes on the command line that Snakemake answers with a traceback: exception -> remedy."""
+
+
 @dataclass
 class LogHandlerSettings(LogHandlerSettingsBase):
     """Options of the command line."""
@@ -161,8 +169,9 @@ class LogHandler(LogHandlerBase):
         message = record.getMessage()
         if record.exception == "WorkflowError":
             message = PLACE.sub("", message)
-        elif "Traceback" in message and record.exception.endswith("NotFoundError"):  # such as a missing --configfile
-            message = message.strip().splitlines()[-1]
+        elif "Traceback" in message and not self.started and record.exception in MISTAKES:
+            line = message.strip().splitlines()[-1].partition(": ")[2].removeprefix("[Errno 2] ").rstrip(".")
+            message = f"error: {line}: {MISTAKES[record.exception]}"
         self.errors.append(message)
 
     def on_job_error(self, record: Any) -> None:

@@ -66,7 +66,7 @@ def test_cleaning_leaves_a_folder_at_work_alone(workflow):
     assert workflow.results()
 
 
-# Files of which none is made from another are cut short together.
+# Files of which none is made from another are truncated together.
 CUT = [
     ["metadata/*.parquet"],
     ["frames/*/motion.npy"],
@@ -78,7 +78,7 @@ CUT = [
 
 
 @pytest.mark.parametrize("patterns", CUT, ids=lambda patterns: patterns[0])
-def test_a_file_cut_short_is_found_and_made_again(workflow, patterns):
+def test_a_truncated_file_is_found_and_made_again(workflow, patterns):
     before = workflow.results()
     paths = [next((workflow.directory / "results").glob(pattern)) for pattern in patterns]
     whole = [path.read_bytes() for path in paths]
@@ -89,7 +89,7 @@ def test_a_file_cut_short_is_found_and_made_again(workflow, patterns):
     said = workflow.run()
     assert workflow.results() == before
     for path, content in zip(paths, whole, strict=True):
-        assert f"{path.relative_to(workflow.directory)} is cut short" in said
+        assert f"{path.relative_to(workflow.directory)} is truncated" in said
         if path.exists() or patterns[0] not in ("metadata/*.parquet", "frames/*/motion.npy"):  # nothing needs these
             assert path.name in ("index.html", "model.skops") or path.read_bytes() == content  # those two hold the time
     assert workflow.planned() == {}
@@ -101,7 +101,7 @@ def test_what_a_model_learns_from_is_made_again_only_where_a_model_needs_it(work
     learnt = next(results.glob("resized/32/*/frames.npy"))
     learnt.unlink()
     said = workflow.run()
-    assert "results/collections/clips_32.json lists files that are gone" in said
+    assert "results/collections/clips_32.json lists files that are missing" in said
     assert "Nothing to be done" in said
     shutil.rmtree(results / "models/cnn/fold-0")
     workflow.run()

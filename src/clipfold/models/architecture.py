@@ -38,6 +38,8 @@ class Architecture:
         input: What it learns from: `features` (a row per video), `clips` (sampled frames) or `predictions` (of others).
         declared: Every setting it takes.
         needs: Resources of one job by default.
+        gmac: For the forecast of a first run: multiply-adds of a forward pass of one clip at the default frames and
+            size, in 1e9; by encoder or variant where there are several (torch's flop counter, halved).
     """
 
     name: str
@@ -45,6 +47,7 @@ class Architecture:
     input: Input
     declared: Mapping[str, Setting]
     needs: Resources
+    gmac: float | Mapping[str, float] = 0.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,7 +63,12 @@ def on_features(name: str, runtime: int = 60, **own: Setting) -> Architecture:
 
 
 def on_clips(
-    name: str, shared: Mapping[str, Setting] = ON_CLIPS, memory_mb: int = 8000, runtime: int = 480, **own: Any
+    name: str,
+    shared: Mapping[str, Setting] = ON_CLIPS,
+    memory_mb: int = 8000,
+    runtime: int = 480,
+    gmac: float | Mapping[str, float] = 10.0,
+    **own: Any,
 ) -> Architecture:
     """An architecture on clips.
 
@@ -69,6 +77,7 @@ def on_clips(
         shared: Settings that it shares with others.
         memory_mb: See `Resources`.
         runtime: See `Resources`.
+        gmac: See `Architecture`.
         own: Settings of its own, or its default for a shared one.
     """
     settings = {
@@ -76,4 +85,5 @@ def on_clips(
     }
     needs = Resources(memory_mb=memory_mb, gpus=1, threads=2, runtime=runtime)
     module = f"clipfold.models.architectures.{name}"
-    return Architecture(name=name, module=module, input="clips", declared={**shared, **settings}, needs=needs)
+    declared = {**shared, **settings}
+    return Architecture(name=name, module=module, input="clips", declared=declared, needs=needs, gmac=gmac)

@@ -39,6 +39,19 @@ class Model:
         return ARCHITECTURES[self.architecture].input
 
     @property
+    def gmac(self) -> float:
+        """Multiply-adds of a forward pass of one clip, in 1e9, roughly: for the forecast."""
+        known = ARCHITECTURES[self.architecture]
+        if known.input != "clips":
+            return 0.0
+        by_choice = known.gmac
+        if isinstance(by_choice, Mapping):
+            by_choice = by_choice[self.settings.get("encoder") or self.settings["variant"]]
+        default, own = known.settings, self.settings
+        width = (own["width"] / default["width"]) ** 2 if "width" in own else 1.0
+        return float(by_choice * width * own["frames"] / default["frames"] * (own["size"] / default["size"]) ** 2)
+
+    @property
     def encoder(self) -> Settings | None:
         """The settings that its embeddings depend on, if its frame encoder never changes; they are computed once."""
         fixed = self.settings.get("freeze") and not self.settings["unfreeze_at"]
@@ -50,8 +63,9 @@ class Model:
 
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
-_VITS = ("vit_micro", "vit_tiny", "vit_small", "vit_b_16")
-_CNNS = ("vgg19", "resnet18", "mobilenet_v3_small", "mobilenet_v3_large")
+_VIT_GMAC = {"vit_micro": 0.54, "vit_tiny": 1.5, "vit_small": 3.9, "vit_b_16": 15.6}
+_CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.08, "mobilenet_v3_large": 0.30}
+_VITS, _CNNS = tuple(_VIT_GMAC), tuple(_CNN_GMAC)
 
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
 _ARCHITECTURES = (
@@ -71,6 +85,7 @@ _ARCHITECTURES = (
     ),
     on_clips(
         "naive_cnn",
+        gmac=0.071,
         memory_mb=4000,
         runtime=240,
         size=64,
@@ -79,6 +94,7 @@ _ARCHITECTURES = (
     on_clips(
         "slowfast",
         _WITH_BACKBONE,
+        gmac={"small": 0.80, "r50_8x8": 6.6},
         dropout=0.5,
         variant=Setting(
             "small",
@@ -90,6 +106,7 @@ _ARCHITECTURES = (
     on_clips(
         "x3d",
         _WITH_BACKBONE,
+        gmac=1.26,
         dropout=0.5,
         variant=Setting(
             "m",
@@ -101,6 +118,7 @@ _ARCHITECTURES = (
     on_clips(
         "vit_gru",
         _WITH_BACKBONE,
+        gmac=_VIT_GMAC,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
@@ -112,6 +130,7 @@ _ARCHITECTURES = (
     on_clips(
         "vit_transformer",
         _WITH_BACKBONE,
+        gmac=_VIT_GMAC,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
@@ -122,17 +141,19 @@ _ARCHITECTURES = (
     on_clips(
         "cnn_lstm",
         _WITH_BACKBONE,
+        gmac=_CNN_GMAC,
         memory_mb=6000,
         size=64,
         encoder=Setting("resnet18", _ENCODER, choices=_CNNS, memory=True),
         hidden=Setting(128, "width of the state, in each direction", low=1, memory=True),
         layers=Setting(1, "number of LSTM layers", low=1, memory=True),
     ),
-    on_clips("r3d_18", _WITH_BACKBONE),
-    on_clips("mvit_v2_s", _WITH_BACKBONE, learning_rate=3e-4, dropout=0.5),
-    on_clips("swin3d_t", _WITH_BACKBONE, learning_rate=3e-4),
+    on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7),
+    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=13.9, learning_rate=3e-4, dropout=0.5),
+    on_clips("swin3d_t", _WITH_BACKBONE, gmac=11.4, learning_rate=3e-4),
     on_clips(
         "variable_ar_cnn",
+        gmac=0.191,
         memory_mb=4000,
         runtime=240,
         width=Setting(16, _WIDTH, low=1, values="1 or more channels", memory=True),

@@ -1,26 +1,29 @@
-"""What jobs asked for against what they used, and a forecast of what is yet to run. Standard library only.
+"""Record what jobs asked for, and compare it with what they used. Standard library only.
 
-`python -m clipfold.resources.usage RESULTS` prints the first as a table.
+`python -m clipfold.resources.usage RESULTS` prints the comparison as a table.
 """
 
 import csv
 import json
+import logging
+import math
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
+
+logger = logging.getLogger(__name__)
+
 
 WATTS_PER_CORE = 10.0
 WATTS_PER_GPU = 300.0
-"""Typical of servers under load; the forecast's energy is a rough figure."""
+"""Typical of servers under load; energies are rough figures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What one job asks for: host memory in MB, minutes, cores, graphics processors."""
+    """The resources that one job asks for: host memory in MB, minutes, CPU cores, GPUs."""
 
     memory_mb: int
     runtime: int
@@ -30,27 +33,40 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one job used: seconds, and peak host memory in MB; 0 if it was too short to be measured."""
+    """The resources that one job used: seconds, and peak host memory in MB (0 if it was too short to measure)."""
 
     seconds: float
     memory_mb: float
 
 
 def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
-    """Read Snakemake's records of jobs: rule -> use of each of its jobs that ran last."""
-    uses: dict[str, list[Usage]] = defaultdict(list)
+    """Read Snakemake's records of jobs: rule -> usage of each of its jobs in its last run.
+
+    Records that cannot be read are ignored with a warning: they may be truncated, or not be files at all.
+    """
+    usage: dict[str, list[Usage]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
-        with open(path, newline="") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                memory = row["max_rss"]
-                uses[path.relative_to(benchmarks).parts[0].removesuffix(".tsv")].append(
-                    Usage(float(row["s"]), 0.0 if memory in ("NA", "-") else float(memory))
-                )
-    return uses
+        rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
+        try:
+            if not path.is_file():  # a pipe, which would wait for a writer
+                raise ValueError("not a file")
+            with open(path, newline="") as file:
+                usage[rule] += [_usage(row) for row in csv.DictReader(file, delimiter="\t")]
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            logger.warning("%s is ignored: %s", path, error or type(error).__name__)
+    return usage
+
+
+def _usage(row: Mapping[str, str]) -> Usage:
+    memory = 0.0 if row["max_rss"] in ("NA", "-") else float(row["max_rss"])
+    seconds = float(row["s"])
+    if not (math.isfinite(seconds) and math.isfinite(memory)):
+        raise ValueError("a number is not finite")
+    return Usage(seconds, memory)
 
 
 def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
-    """Write the largest request of each rule, beside those of earlier runs."""
+    """Record the largest request of each rule, of this run and earlier ones."""
     largest = {rule: Request(**asked) for rule, asked in _noted(path).items()}
     for rule, asked in jobs:
         if rule not in largest or asked.memory_mb > largest[rule].memory_mb:
@@ -69,38 +85,10 @@ def _noted(path: Path) -> dict[str, dict[str, int]]:
     return noted
 
 
-def forecast(
-    jobs: Sequence[tuple[str, Request]], uses: Mapping[str, Sequence[Usage]], cores: int | None, at_a_time: int
-) -> str:
-    """What running jobs will take, in a few lines.
-
-    Args:
-        jobs: rule and request of each.
-        uses: of jobs that have run; a rule without any counts with the time that it asks for, its upper bound.
-        cores: of this machine; None on a cluster.
-        at_a_time: most jobs at once.
-    """
-    hours = {rule: fmean(use.seconds for use in some) / 3600 for rule, some in uses.items() if some}
-    spans = [hours.get(rule, asked.runtime / 60) for rule, asked in jobs]
-    core_hours = sum(span * asked.threads for span, (_, asked) in zip(spans, jobs, strict=True))
-    gpu_hours = sum(span * asked.gpus for span, (_, asked) in zip(spans, jobs, strict=True))
-    wall = max([sum(spans) / at_a_time if cores is None else core_hours / cores, *spans], default=0.0)
-    kwh = (core_hours * WATTS_PER_CORE + gpu_hours * WATTS_PER_GPU) / 1000
-    end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + 3600 * wall))
-    lines = [
-        f"Forecast: {len(jobs)} jobs, {core_hours:.2f} core-hours, {gpu_hours:.2f} GPU-hours, {kwh:.2f} kWh; "
-        f"{wall:.2f} hours with no wait, until {end}."
-    ]
-    unknown = sorted({rule for rule, _ in jobs} - hours.keys())
-    if unknown:
-        lines.append(f"Never run here, so counted with the time they ask for, an upper bound: {', '.join(unknown)}.")
-    return "\n".join(lines)
-
-
-def table(requests: Mapping[str, Mapping[str, int]], uses: Mapping[str, Sequence[Usage]]) -> str:
-    """Requested against used, a line per rule."""
+def table(requests: Mapping[str, Mapping[str, int]], usage: Mapping[str, Sequence[Usage]]) -> str:
+    """Compare requested with used resources, a line per rule."""
     lines = [f"{'rule':28} {'jobs':>5} {'asked MB':>9} {'peak MB':>8} {'used':>5} {'asked min':>10} {'longest':>8}"]
-    for rule, some in sorted(uses.items()):
+    for rule, some in sorted(usage.items()):
         peak, longest = max(use.memory_mb for use in some), max(use.seconds for use in some) / 60
         asked = requests.get(rule)
         if asked is None:

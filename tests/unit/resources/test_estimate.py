@@ -1,12 +1,9 @@
 """Estimates follow recorded usage; a forecast adds up."""
 
-import json
-
 import pytest
 
 from clipfold.models.catalog import plan_models
 from clipfold.resources.estimate import estimate, read_records
-from clipfold.resources.usage import Request, Usage, forecast, read_usage, record_requests, table
 
 
 def model(**settings):
@@ -66,30 +63,3 @@ def test_records_that_cannot_be_read_are_left_out(tmp_path):
     (tmp_path / "a.json").write_text('{"seconds": 1')
     (tmp_path / "b.json").write_text('{"seconds": 1}')
     assert read_records([tmp_path / name for name in ("a.json", "b.json", "gone.json")]) == [{"seconds": 1}]
-
-
-ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
-
-
-def test_a_forecast_counts_what_ran_by_its_time_and_the_rest_by_what_it_asks_for():
-    said = forecast(
-        [("train_x3d", ASKED)] * 4 + [("decode", ASKED)], {"train_x3d": [Usage(1800, 1), Usage(5400, 1)]}, 4, 1
-    )
-    assert said.startswith("Forecast: 5 jobs, 10.00 core-hours, 5.00 GPU-hours, 1.60 kWh; 2.50 hours")
-    assert said.endswith("an upper bound: decode.")
-    on_cluster = forecast([("decode", ASKED)] * 10, {"decode": [Usage(3600, 1)]}, None, 5)
-    assert "2.00 hours" in on_cluster
-    assert "Never" not in on_cluster
-
-
-def test_requested_stands_against_used(tmp_path):
-    (tmp_path / "benchmarks/decode").mkdir(parents=True)
-    (tmp_path / "benchmarks/decode/0-of-1.tsv").write_text("s\th:m:s\tmax_rss\n30.0\t0:00:30\t500.0\n")
-    (tmp_path / "benchmarks/splits.tsv").write_text("s\th:m:s\tmax_rss\n0.1\t0:00:00\tNA\n")
-    record_requests(tmp_path / "resources.json", [("decode", ASKED)])
-    record_requests(tmp_path / "resources.json", [("decode", Request(memory_mb=100, runtime=1, threads=1, gpus=0))])
-    uses = read_usage(tmp_path / "benchmarks")
-    assert uses == {"decode": [Usage(30.0, 500.0)], "splits": [Usage(0.1, 0.0)]}
-    lines = table(json.loads((tmp_path / "resources.json").read_text()), uses).splitlines()
-    assert lines[1].split() == ["decode", "1", "2000", "500", "25", "%", "60", "0.5"]
-    assert lines[2].split() == ["splits", "1", "?", "0", "?", "?", "0.0"]

@@ -1,0 +1,214 @@
+"""Forecast what a run will take: time, energy and disk. Standard library only.
+
+Rules that have run before count with their recorded time, the others with an estimate from the data and the machine.
+The constants were fitted to runs of the demo (48 videos) and of 120 surveillance clips on 2 cores without a GPU, and
+are chosen on the upper side.
+"""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU, Request, Usage
+
+_CALIBRATION_SECONDS = 0.0215
+"""Time of `machine_speed`'s loop on the machine to which the constants were fitted."""
+_SAMPLED = 16  # videos
+_MEGAPIXELS_PER_BYTE = 1e-4
+"""Of H.264 at a usual quality."""
+_GPU_GMAC = 5000.0
+"""Multiply-adds per second of a busy GPU, in 1e9: well below the peak of any GPU of the last years."""
+_CORE_GMAC = 30.0
+"""Multiply-adds per second and core, in 1e9."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The data and models that decide how long jobs take.
+
+    Args:
+        videos: Videos in the manifest.
+        shards: Shards that they are in.
+        megapixels: Pixels of all frames of all videos, in 1e6.
+        copies: Augmented copies per video.
+        stored: Bytes of one video's views by name.
+        size: Edge of the stored clips in pixels.
+        folds: Number of folds.
+        models: Name -> `input`, `settings` and `gmac` of each model.
+        speed: Speed of this machine as a share of the one to which the constants were fitted.
+    """
+
+    videos: int
+    shards: int
+    megapixels: float
+    copies: int
+    stored: Mapping[str, int]
+    size: int
+    folds: int
+    models: Mapping[str, Any] = field(default_factory=dict)
+    speed: float = 1.0
+
+
+def megapixels(files: Sequence[tuple[str, int]], command: Sequence[str], seconds: float = 3) -> float:
+    """Estimate the pixels of all frames of files from a few of them.
+
+    Args:
+        files: Path and size in bytes of each.
+        command: Command that reads paths and prints megapixels per byte, see `clipfold.video.sample`.
+        seconds: Time limit; after it, or if no file can be read, a typical value is used.
+    """
+    total = sum(size for _, size in files)
+    spread = sorted(files, key=lambda file: file[1])[:: max(1, len(files) // _SAMPLED)]
+    try:
+        done = subprocess.run(
+            command,
+            input="\n".join(path for path, _ in spread if "\n" not in path),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=True,
+        )
+        per_byte = float(json.loads(done.stdout)["megapixels_per_byte"])
+    except (OSError, ValueError, TypeError, KeyError, subprocess.SubprocessError):
+        per_byte = _MEGAPIXELS_PER_BYTE
+    return per_byte * total
+
+
+def machine_speed() -> float:
+    """Measure this machine's speed with a short loop, as a share of the reference machine's."""
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        total = 0
+        for i in range(300_000):
+            total += i * i
+        best = min(best, time.perf_counter() - start)
+    return min(4.0, max(0.25, _CALIBRATION_SECONDS / best))
+
+
+def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
+    """Estimate the time of one job of a rule, on the upper side.
+
+    Args:
+        rule: Name of the rule.
+        work: The data and models.
+        threads: CPU cores of the job.
+        gpus: GPUs that the job will really have.
+    """
+    per_job = work.videos / max(1, work.shards)
+    clip_megapixels = work.stored.get("clips", 0) / 3e6
+    stage, _, model = rule.partition("_")
+    if stage in ("train", "explain", "embed"):
+        return _model_seconds(stage, model, work, threads, gpus) / work.speed
+    estimates = {
+        "probe": 1 + 0.02 * per_job,
+        "decode": 1 + (0.04 * per_job + work.megapixels / max(1, work.shards) / 150) / max(1, threads),
+        "augment": 0.5 + 0.06 * clip_megapixels * per_job * work.copies,
+        "resize": 0.5 + 0.02 * clip_megapixels * per_job * (1 + work.copies),
+        "features": 0.5 + 0.06 * per_job,
+        "hashes": 0.3 + 0.015 * per_job,
+        "matches": 0.5 + 0.02 * work.videos,
+        "splits": 3 + 0.003 * work.videos,
+        "audit": 0.6 + 0.001 * work.videos,
+        "evaluate": 2 + (1.2 + 0.001 * work.videos) * max(1, len(work.models)),
+        "report": 3.5 + 0.003 * work.videos,
+    }
+    return estimates.get(stage, 0.5) / work.speed
+
+
+def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -> float:
+    model = work.models.get(name)
+    gmac = model["gmac"] if model else 1.0
+    per_second = _GPU_GMAC * gpus if gpus else _CORE_GMAC * max(1, threads)
+    if stage == "embed":
+        return 5 + work.videos / max(1, work.shards) * (1 + work.copies) * (gmac / per_second + 0.004)
+    if model is None or model["input"] != "clips":
+        return 1.0 if model and model["input"] == "predictions" else 3 + 0.003 * work.videos + 4 * (stage == "explain")
+    step = 3 * gmac / per_second + 0.004
+    if stage == "explain":
+        return 6 + 10 * (0.5 + 32 * step)
+    trained: float = work.videos * (1 - 1 / max(2, work.folds)) * 0.8
+    return float(4 + trained * model["settings"]["epochs"] * step)
+
+
+def disk_bytes(rules: Counter[str], work: Work) -> float:
+    """Estimate the disk space of the results that the planned jobs write."""
+    clips = work.stored.get("clips", 0)
+    sizes = {m["settings"]["size"] for m in work.models.values() if m["input"] == "clips"} - {work.size}
+    share = {rule: min(1.0, count / max(1, work.shards)) for rule, count in rules.items()}
+    written = share.get("decode", 0) * sum(work.stored.values()) + share.get("augment", 0) * work.copies * clips
+    written += share.get("resize", 0) * (1 + work.copies) * sum(clips * (s / work.size) ** 2 for s in sizes)
+    written += share.get("hashes", 0) * 70_000
+    fits = sum(count for rule, count in rules.items() if rule.startswith("train_"))
+    return float(written * work.videos + fits * 1e6)
+
+
+def forecast(
+    jobs: Sequence[tuple[str, Request]],
+    usage: Mapping[str, Sequence[Usage]],
+    work: Work,
+    cores: int | None,
+    at_a_time: int,
+    free_bytes: float,
+    here: int = 0,
+) -> str:
+    """Describe what the planned jobs will take, in one or two lines.
+
+    Args:
+        jobs: Rule and request of each job.
+        usage: Recorded usage by rule.
+        work: The data and models.
+        cores: Cores of this machine; None on a cluster.
+        at_a_time: Most jobs at once on a cluster.
+        free_bytes: Free disk space where the results go.
+        here: GPUs of this machine.
+    """
+    rules = Counter(rule for rule, _ in jobs)
+    recorded = {rule: fmean(each.seconds for each in usage[rule]) for rule in rules if usage.get(rule)}
+    core_seconds = gpu_seconds = longest = total = 0.0
+    for rule, asked in jobs:
+        gpus = asked.gpus if cores is None else min(asked.gpus, here)
+        threads = asked.threads if cores is None else min(asked.threads, cores)
+        seconds = recorded[rule] if rule in recorded else seconds_of(rule, work, threads, gpus)
+        core_seconds += seconds * threads
+        gpu_seconds += seconds * gpus
+        total, longest = total + seconds, max(longest, seconds)
+    starts = 0.3 * len(jobs)
+    wall = max(longest, total / at_a_time + 10 if cores is None else (core_seconds + starts) / cores + 5)
+    disk = disk_bytes(rules, work)
+    kwh = (core_seconds * WATTS_PER_CORE + gpu_seconds * WATTS_PER_GPU) / 3.6e6
+    end = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + wall))
+    parts = [f"{core_seconds / 3600:.2g} core-hours"]
+    parts += [f"{gpu_seconds / 3600:.2g} GPU-hours"] if gpu_seconds else []
+    parts += [f"{kwh:.2g} kWh", f"{_size(disk)} of disk ({_size(free_bytes)} free)"]
+    text = f"Forecast: {len(jobs)} jobs, about {_span(wall)} (until {end}), {', '.join(parts)}."
+    if len(recorded) < len(rules):
+        text += f" Recorded times for {len(recorded)} of {len(rules)} rules, estimates for the others."
+    if disk > free_bytes:
+        text += f"\nThe results need about {_size(disk)}, but only {_size(free_bytes)} are free: free some space first."
+    return text
+
+
+def _span(seconds: float) -> str:
+    """Give a duration in the unit that suits it.
+
+    >>> _span(42), _span(200), _span(7500)
+    ('42 s', '3 min', '2.1 hours')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _size(count: float) -> str:
+    """Give a number of bytes in the unit that suits it.
+
+    >>> _size(2_500_000), _size(3.4e10)
+    ('2 MB', '34.0 GB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,86 @@
+"""The forecast of a run: estimates that grow with the work, records that replace them, disk that is there."""
+
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from clipfold.demo.write import make_demo
+from clipfold.resources.forecast import Work, disk_bytes, forecast, machine_speed, megapixels, seconds_of
+from clipfold.resources.usage import Request, Usage
+
+ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
+NETWORK = {"input": "clips", "settings": {"epochs": 30, "size": 64}, "gmac": 0.07}
+WORK = Work(
+    videos=48,
+    shards=1,
+    megapixels=65,
+    copies=2,
+    stored={"clips": 602_112, "motion": 262_144, "native": 147_456},
+    size=112,
+    folds=5,
+    models={"cnn": NETWORK, "svm": {"input": "features", "settings": {}, "gmac": 0.0}},
+)
+DATA = (
+    "probe",
+    "decode",
+    "augment",
+    "resize",
+    "features",
+    "hashes",
+    "matches",
+    "splits",
+    "audit",
+    "evaluate",
+    "report",
+)
+
+
+@pytest.mark.parametrize("rule", [*DATA, "train_cnn", "train_svm", "explain_svm"])
+def test_more_videos_take_longer(rule):
+    assert seconds_of(rule, replace(WORK, videos=96), 2, 0) > seconds_of(rule, WORK, 2, 0) > 0
+
+
+def test_more_pixels_epochs_and_operations_take_longer_and_a_faster_machine_less():
+    assert seconds_of("decode", replace(WORK, megapixels=6500), 2, 0) > 2 * seconds_of("decode", WORK, 2, 0)
+    longer = {"settings": {"epochs": 60, "size": 64}}
+    for change in (longer, {"gmac": 7.0}):
+        assert seconds_of("train_cnn", replace(WORK, models={"cnn": NETWORK | change}), 2, 0) > 1.5 * seconds_of(
+            "train_cnn", WORK, 2, 0
+        )
+    assert seconds_of("train_cnn", WORK, 2, 1) < seconds_of("train_cnn", WORK, 2, 0)
+    assert seconds_of("probe", replace(WORK, speed=2.0), 2, 0) == seconds_of("probe", WORK, 2, 0) / 2
+    assert 0.25 <= machine_speed() <= 4
+
+
+def test_recorded_times_replace_estimates():
+    jobs = [("train_x3d", ASKED)] * 4
+    said = forecast(jobs, {"train_x3d": [Usage(1800, 1), Usage(5400, 1)]}, WORK, 4, 1, 1e12)
+    assert said.startswith("Forecast: 4 jobs, about 2.0 hours (until 2")  # 4 x 1 hour x 2 threads on 4 cores
+    assert "8 core-hours, 0.08 kWh" in said
+    assert "estimates" not in said
+    on_cluster = forecast([("decode", ASKED)] * 10, {"decode": [Usage(3600, 1)]}, WORK, None, 5, 1e12)
+    assert "about 2.0 hours" in on_cluster
+    assert "10 GPU-hours" in on_cluster
+    mixed = forecast([*jobs, ("decode", ASKED)], {"train_x3d": [Usage(1800, 1)]}, WORK, 4, 1, 1e12)
+    assert mixed.endswith("Recorded times for 1 of 2 rules, estimates for the others.")
+
+
+def test_results_that_do_not_fit_on_the_disk_are_said():
+    rules = Counter({"decode": 1, "augment": 1, "resize": 2, "hashes": 1, "train_cnn": 5})
+    needed = disk_bytes(rules, WORK)
+    assert 137e6 < needed < 200e6  # the demo's results take 137 MB
+    said = forecast([("decode", ASKED), ("augment", ASKED)], {}, WORK, 2, 1, 1e6)
+    assert said.splitlines()[-1].startswith("The results need about 106 MB, but only 1 MB are free")
+
+
+def test_pixels_are_estimated_from_a_few_videos(tmp_path):
+    make_demo(tmp_path, sources=2)
+    files = [(str(path), path.stat().st_size) for path in sorted((tmp_path / "videos").glob("*.mp4"))]
+    command = [sys.executable, "-m", "clipfold.video.sample"]
+    found = megapixels(files, command, seconds=60)
+    assert 0.5 < found / (len(files) * 1.4) < 2  # some 45 frames of 176 x 176
+    odd = [(str(tmp_path / "gone.mp4"), 1000), (str(tmp_path / "videos.csv"), 1000)]
+    assert megapixels(odd, command, seconds=60) == megapixels(odd, ["false"]) == pytest.approx(0.2)
+    assert megapixels(files, ["sleep", "9"], seconds=0.1) == pytest.approx(1e-4 * sum(size for _, size in files))

@@ -1,0 +1,41 @@
+"""Records of jobs: requests against usage, and odd records that are ignored."""
+
+import json
+import os
+
+from clipfold.resources.usage import Request, Usage, read_usage, record_requests, table
+
+ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
+
+
+def test_requested_stands_against_used(tmp_path):
+    (tmp_path / "benchmarks/decode").mkdir(parents=True)
+    (tmp_path / "benchmarks/decode/0-of-1.tsv").write_text("s\th:m:s\tmax_rss\n30.0\t0:00:30\t500.0\n")
+    (tmp_path / "benchmarks/splits.tsv").write_text("s\th:m:s\tmax_rss\n0.1\t0:00:00\tNA\n")
+    record_requests(tmp_path / "resources.json", [("decode", ASKED)])
+    record_requests(tmp_path / "resources.json", [("decode", Request(memory_mb=100, runtime=1, threads=1, gpus=0))])
+    uses = read_usage(tmp_path / "benchmarks")
+    assert uses == {"decode": [Usage(30.0, 500.0)], "splits": [Usage(0.1, 0.0)]}
+    lines = table(json.loads((tmp_path / "resources.json").read_text()), uses).splitlines()
+    assert lines[1].split() == ["decode", "1", "2000", "500", "25", "%", "60", "0.5"]
+    assert lines[2].split() == ["splits", "1", "?", "0", "?", "?", "0.0"]
+
+
+def test_odd_records_are_ignored_with_a_warning(tmp_path, caplog):
+    good = "s\th:m:s\tmax_rss\n30.0\t0:00:30\t500.0\n"
+    odd = {
+        "empty": "",
+        "truncated": "s\th:m:s\tmax_rss\n30.0",
+        "columns": "a\tb\n1\t2\n",
+        "text": "s\tmax_rss\nsoon\t1\n",
+        "infinite": "s\tmax_rss\nnan\t1\n",
+    }
+    for name, text in {"good": good, **odd}.items():
+        (tmp_path / f"{name}.tsv").write_text(text)
+    (tmp_path / "bytes.tsv").write_bytes(b"s\tmax_rss\n\xff\xfe\t1\n")
+    (tmp_path / "folder.tsv").mkdir()
+    os.mkfifo(tmp_path / "pipe.tsv")
+    found = read_usage(tmp_path)
+    assert {rule: each for rule, each in found.items() if each} == {"good": [Usage(30.0, 500.0)]}
+    for name in ("truncated", "columns", "text", "infinite", "bytes", "folder", "pipe"):
+        assert f"{name}.tsv is ignored" in caplog.text

@@ -1,11 +1,11 @@
-"""How often intervals hold the truth, and tests find a difference where there is none, by simulation.
+"""Simulate how often intervals contain the truth, and how often tests find a difference that does not exist.
 
     python benchmarks/coverage.py --json coverage.json
 
 A group has 1 to some 20 videos (geometric, mean 5), which share 30 % (intervals) or 40 % (tests) of the variance of
-what a model gets wrong. Labels are mixed within groups, or each group has one label, or one group in ten has the rare
-one. The truth is the metric on 200,000 groups. For tests, models have the same skill and half of their errors are
-common. With 400 trials a share near 95 % is known to about 2 points, one near 5 % likewise.
+the models' errors. Labels are mixed within groups, or each group has one label, or one group in ten has the rare label.
+The truth is the metric on 200,000 groups. For tests, models have the same skill and share half of their errors. With
+400 trials, shares near 95 % or 5 % have a standard error of about 1 point.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clipfold.evaluation import intervals, metrics, significance
 GROUPS = (15, 23, 50, 200)
 SKILLS = {"poor": 1.0, "good": 2.2, "near perfect": 3.6}
 KINDS = ("mixed", "one label", "rare label")
-DRAWS = 400  # of groups; evaluation makes 1,000, which changes standard errors by 2 %
+DRAWS = 400  # of groups; the evaluation uses 1,000, which changes standard errors by 2 %
 FOLDS = 5
 MODELS = 12
 
@@ -33,7 +33,7 @@ Case = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def simulate(random: np.random.Generator, groups: int, skill: float, kind: str, models: int = 1) -> Case:
-    """Draws videos and the scores of models of equal skill.
+    """Draw videos and the scores of models of equal skill.
 
     Returns:
         Targets, int of (videos,); logits, float of (models, videos); groups, int of (videos,).
@@ -54,7 +54,7 @@ def simulate(random: np.random.Generator, groups: int, skill: float, kind: str, 
 
 
 def cases(trials: int, groups: int, skill: float, kind: str, models: int = 1) -> Iterator[Case]:
-    """Draws cases in which either label is in at least two groups, as any split would ask for."""
+    """Draw cases with at least two groups of each label, as every split requires."""
     random = np.random.default_rng([groups, KINDS.index(kind), models])
     while trials:
         case = simulate(random, groups, skill, kind, models)
@@ -69,7 +69,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 def coverage(trials: int, groups: int, skill: float, kind: str) -> dict[str, Any]:
-    """Returns by metric its truth and the share of intervals that hold it: clipfold's, and percentiles of the draws."""
+    """Return, by metric, the truth and the shares of intervals with it: clipfold's and bootstrap percentiles."""
     y, logits, _ = simulate(np.random.default_rng(0), 200_000, skill, kind)
     truth = metrics.overall(y, probabilities(logits[0]))
     held: dict[str, list[list[bool]]] = defaultdict(list)
@@ -86,7 +86,7 @@ def coverage(trials: int, groups: int, skill: float, kind: str) -> dict[str, Any
 
 
 def false_positives(trials: int, groups: int, kind: str) -> dict[str, float]:
-    """Returns the share of trials with p below 0.05 for two equal models, and with any of twelve left behind."""
+    """Return the shares of trials with p below 0.05 for two equal models, and for any of twelve against the best."""
     found: dict[str, list[bool]] = defaultdict(list)
     for trial, (y, logits, group) in enumerate(cases(trials, groups, 1.6, kind, MODELS)):
         positive, counts = y == 1, intervals.draw(groups, trial, DRAWS)
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, nargs="+", default=GROUPS, help="numbers of groups")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
-    warnings.simplefilter("ignore", RuntimeWarning)  # of draws without one of the labels, which do not count
+    warnings.simplefilter("ignore", RuntimeWarning)  # draws that lack a label do not count
     result: dict[str, Any] = {"trials": args.trials, "coverage": {}, "false_positives": {}}
     for kind in KINDS:
         for groups in args.groups:

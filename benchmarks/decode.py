@@ -1,9 +1,9 @@
-"""Compares video decoders: open a file, pick uniformly spaced frames, deliver them small, on one thread.
+"""Compare video decoders: open a file, pick uniformly spaced frames, return them small, on one thread.
 
     python benchmarks/decode.py --videos 'clips/*.mp4' --frames 16 --size 112 --json decode.json
 
-Each decoder lives in a process of its own, so that their FFmpeg builds do not meet and a crash stops only one. They
-take turns on every video, and the best of a few rounds counts: the noise of a shared machine hits all of them the same.
+Each decoder runs in its own process, so that FFmpeg builds do not clash and a crash stops only one. Decoders take turns
+on every video, and the best of a few rounds counts: the noise of a shared machine affects all of them alike.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Frames = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, shape (frames, size, size, 3), RGB."""
 
 TIMEOUT = 300  # seconds for one video
-TWINS = 0.2  # of a decoder's own difference to the truth, at least of one grey level; see `is_exact`
+TWINS = 0.2  # share of a decoder's own difference from the truth, at least of one grey level; see `is_exact`
 
 
 def wanted(total: int, frames: int) -> list[int]:
-    """Returns the indices of `frames` uniformly spaced frames: the middles of equal parts.
+    """Return the indices of `frames` uniformly spaced frames: the middles of equal parts.
 
     >>> wanted(10, 5)
     [1, 3, 5, 7, 9]
@@ -59,7 +59,7 @@ def _probe(path: str) -> dict[str, Any]:
 
 
 def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
-    """Returns the frames as the workflow decodes them, letterboxed.
+    """Return the frames as the workflow decodes them, letterboxed.
 
     Args:
         path: The file.
@@ -78,7 +78,7 @@ def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
 
 
 def torchcodec_frames(path: str, frames: int, size: int, seek_mode: str) -> Frames:
-    """Returns frames by torchcodec, resized inside its decoder."""
+    """Return frames by torchcodec, resized inside its decoder."""
     torch = importlib.import_module("torch")
     decoders = importlib.import_module("torchcodec.decoders")
     transforms = importlib.import_module("torchcodec.transforms")
@@ -95,7 +95,7 @@ def torchcodec_frames(path: str, frames: int, size: int, seek_mode: str) -> Fram
 
 
 def decord_frames(path: str, frames: int, size: int) -> Frames:
-    """Returns frames by decord, resized inside its decoder."""
+    """Return frames by decord, resized inside its decoder."""
     decord = importlib.import_module("decord")
     reader = decord.VideoReader(path, ctx=decord.cpu(0), width=size, height=size, num_threads=1)
     batch: Frames = reader.get_batch(wanted(len(reader), frames)).asnumpy()
@@ -103,7 +103,7 @@ def decord_frames(path: str, frames: int, size: int) -> Frames:
 
 
 def opencv_frames(path: str, frames: int, size: int) -> Frames:
-    """Returns frames by OpenCV, going through the file once and converting only the wanted ones."""
+    """Return frames by OpenCV, reading the file once and converting only the wanted frames."""
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "threads;1"
     cv2 = importlib.import_module("cv2")
     cv2.setNumThreads(1)
@@ -124,7 +124,7 @@ def _picture(frame: av.VideoFrame, width: int, height: int) -> Frames:
 
 
 def pyav_seek_frames(path: str, frames: int, size: int) -> Frames:
-    """Returns frames by PyAV in the naive way: a seek to each, by the average frame rate."""
+    """Return frames by PyAV with one seek per frame, by the average frame rate."""
     kept: list[Frames] = []
     with av.open(path, "r") as container:
         stream = container.streams.video[0]
@@ -145,7 +145,7 @@ def pyav_seek_frames(path: str, frames: int, size: int) -> Frames:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A way to decode; those of one name are settings of it, of which the fastest counts."""
+    """A decoder with one of its settings; the fastest of each name counts."""
 
     name: str
     setting: str
@@ -169,7 +169,7 @@ DECODERS = [
 
 
 def full_decode(path: str, size: int, letterboxed: bool) -> Frames:
-    """Returns every frame of a plain decode, stretched to the square or letterboxed (black bars, centred)."""
+    """Return every frame of a plain decode, stretched to the square or letterboxed (black bars, centred)."""
     kept: list[Frames] = []
     with av.open(path, "r") as container:
         for frame in container.decode(video=0):
@@ -187,7 +187,7 @@ def full_decode(path: str, size: int, letterboxed: bool) -> Frames:
 
 
 def is_exact(delivered: Frames, truth: Frames, frames: int) -> bool:
-    """Tells whether each delivered frame is the wanted one: of all frames of the video, the one it resembles most.
+    """Check that each returned frame resembles the wanted frame most, of all frames of the video.
 
     Decoders scale and convert differently, so equality is no test. Frames that differ from the wanted one by much
     less than this decoder differs from the truth (a standing picture) cannot be told apart; they count as the wanted.
@@ -206,7 +206,7 @@ def is_exact(delivered: Frames, truth: Frames, frames: int) -> bool:
 
 
 def measure(number: int, path: str, frames: int, size: int) -> tuple[Frames, float, float]:
-    """Returns frames, CPU and wall milliseconds of decoder `number` on one video; runs in its process."""
+    """Return frames, CPU and wall milliseconds of decoder `number` on one video; runs in its process."""
     decoder = DECODERS[number]
     wall, cpu, children = time.perf_counter(), time.process_time(), os.times()
     result = decoder.call(path, frames, size, **decoder.options)
@@ -217,7 +217,7 @@ def measure(number: int, path: str, frames: int, size: int) -> tuple[Frames, flo
 
 @dataclass
 class Score:
-    """What a decoder took for each video."""
+    """Times of a decoder on each video."""
 
     cpu_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)
@@ -226,7 +226,7 @@ class Score:
 
 
 def compare(videos: Sequence[str], frames: int, size: int, rounds: int) -> tuple[dict[int, Score], dict[int, str]]:
-    """Returns the scores of the decoders that work here, and why the others do not, by their number."""
+    """Return, by number, the scores of the decoders that work here and why the others do not."""
     spawn = multiprocessing.get_context("spawn")
     pools = {number: ProcessPoolExecutor(1, mp_context=spawn) for number in range(len(DECODERS))}
     absent: dict[int, str] = {}
@@ -264,7 +264,7 @@ def compare(videos: Sequence[str], frames: int, size: int, rounds: int) -> tuple
 
 
 def best_settings(scores: dict[int, Score]) -> dict[str, int]:
-    """Returns the number of each name's best setting: the fastest, of those with the right frames if there are any."""
+    """Return the number of each name's best setting: the fastest, preferably with the right frames."""
     best: dict[str, int] = {}
     for number in sorted(scores, key=lambda n: (len(scores[n].wrong), statistics.median(scores[n].cpu_ms))):
         best.setdefault(DECODERS[number].name, number)
@@ -272,7 +272,7 @@ def best_settings(scores: dict[int, Score]) -> dict[str, int]:
 
 
 def main() -> None:
-    """Runs the comparison and writes its table and JSON file."""
+    """Run the comparison and writes its table and JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", required=True, help="pattern of the files (** goes into folders)")
     parser.add_argument("--frames", type=int, default=16, help="frames to pick from each video")

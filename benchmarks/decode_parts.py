@@ -1,9 +1,9 @@
-"""Where the CPU time of decoding a video goes, and what is left when everything but the decoder itself is free.
+"""Measure the CPU time of each part of decoding a video, down to the decoder itself.
 
     python benchmarks/decode_parts.py --videos 'clips/*.mp4' --frames 16 --size 112 --json parts.json
 
-The decoder alone: FFmpeg is given the packets of clipfold's plan, which lie in memory, and its frames are dropped. That
-is the floor of any program that wants these frames exactly. Parts take turns; the best of a few rounds counts.
+The decoder alone: FFmpeg decodes the packets of clipfold's plan from memory, and its frames are dropped. No program
+that needs exactly these frames can be faster. Parts take turns; the best of a few rounds counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from clipfold.video.views import Timeline, build_views
 
 
 def decode_only(stream: Stream, steps: list[Step], kept: set[int]) -> tuple[float, list[av.VideoFrame]]:
-    """Returns the CPU seconds that FFmpeg's decoder takes for the packets of a plan, and the wanted frames."""
+    """Return the CPU seconds that FFmpeg's decoder takes for the packets of a plan, and the wanted frames."""
     with open_video(stream.path, stream.max_pixels) as (container, video):
         packets = [packet for packet, _ in zip(container.demux(video), steps, strict=False)]
         frames: list[av.VideoFrame] = []
@@ -55,14 +55,14 @@ def scale(frames: list[av.VideoFrame], stream: Stream, size: int) -> None:
 
 
 def timed(call: Callable[..., object], *arguments: object) -> float:
-    """Returns the CPU seconds of a call."""
+    """Return the CPU seconds of a call."""
     started = time.process_time()
     call(*arguments)
     return time.process_time() - started
 
 
 def parts_of(path: str, frames: int, size: int, rounds: int) -> dict[str, float]:
-    """Returns CPU milliseconds by part."""
+    """Return CPU milliseconds by part."""
     facts = probe_video(path, ProbeSettings()) | {"id": path, "path": path}
     stream, views = Stream.of(facts), build_views({"clips": {"kind": "uniform", "frames": frames}}, size)
     order = stream.order()

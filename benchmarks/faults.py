@@ -1,11 +1,11 @@
-"""A seeded campaign of faults: whatever happens to a run, running it again comes to the tables of an undisturbed one.
+"""Disturb runs at random: whatever happens, running again must give the tables of an undisturbed run.
 
     python benchmarks/faults.py --runs 100 --seed 0 --json faults.json
 
-Each run begins with a finished one of which a random part was deleted, is hit while it works or before, and is then
+Each run begins with a finished run, part of which is deleted at random. It is disturbed before or while it works, then
 started until it ends well. The faults: a job or the whole run killed or asked to end (SIGKILL, SIGTERM, SIGINT,
-SIGUSR1), results deleted, results cut short with their times kept or not, and a disk that is full (the results lie on a
-small tmpfs, which takes root). Compared are all bytes of predictions, models and tables of the evaluation.
+SIGUSR1), results deleted, results truncated with or without a new time of modification, and a full disk (the results
+are on a small tmpfs, which needs root). All bytes of predictions, models and evaluation tables are compared.
 """
 
 import argparse
@@ -47,7 +47,7 @@ MOST_STARTS = 6
 
 
 class Campaign:
-    """A folder whose runs are disturbed."""
+    """A folder with disturbed runs."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.random = folder, random.Random(seed)
@@ -79,7 +79,7 @@ class Campaign:
             return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
 
     def complete(self) -> int:
-        """Start until it ends well; how often that took."""
+        """Start until the run ends well; return the number of starts."""
         for starts in range(1, MOST_STARTS + 1):
             if any((self.folder / ".snakemake/locks").glob("*")):
                 self.start("--unlock").wait()
@@ -88,7 +88,7 @@ class Campaign:
         raise SystemExit(f"not complete after {MOST_STARTS} starts: {(self.folder / 'log.txt').read_text()[-5000:]}")
 
     def restore(self) -> None:
-        """The finished run, of which the results from some stage on are deleted."""
+        """Restore the finished run and delete its results from some stage on."""
         for path in self.results.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.rmtree(self.folder / ".snakemake")
@@ -97,7 +97,7 @@ class Campaign:
         for stage in STAGES[self.random.randrange(len(STAGES)) :]:
             shutil.rmtree(self.results / stage)
 
-    # --- Faults. Each says what it did, or nothing if it found nothing to hit.
+    # --- Faults. Each returns what it did, or nothing if it found no target.
 
     def deleted(self) -> str:
         files = [path for path in sorted(self.results.rglob("*")) if path.is_file()]
@@ -159,7 +159,7 @@ class Campaign:
         return f"{hit} jobs {number.name}" if hit else ""
 
     def disturb(self) -> tuple[list[str], int]:
-        """One run: what happened, and how many starts it took to end well."""
+        """Disturb one run; return what happened and the number of starts until it ended well."""
         self.restore()
         happened = []
         quiet: list[Callable[[], str]] = [self.deleted, self.cut_short]

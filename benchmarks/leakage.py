@@ -1,8 +1,8 @@
-"""What the leakage audit finds, what it makes up, and what random folds make of a data set.
+"""Measure what the leakage audit finds, its false matches, and the effect of random folds on scores.
 
-Copies of a manifest's videos are made (smaller, stretched, recompressed, slower, mirrored, cropped, cut) and put
-through the workflow's own decoding, signatures and matching, together with all videos of the manifest. A pair is false
-where the groups differ. Then light models are trained under grouped and under random folds.
+Near duplicates of a manifest's videos (smaller, stretched, recompressed, slower, mirrored, cropped, cut) go through the
+workflow's own decoding, hashing and matching, together with all videos of the manifest. A pair is false if its groups
+differ. Then light models are trained under grouped and under random folds.
 """
 
 import argparse
@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def pairs(videos: list[Video], folder: Path, every: int) -> dict[str, object]:
-    """How many copies are found by kind of change, and how many pairs of different groups."""
+    """Count the near duplicates found by kind of change, and the pairs of different groups."""
     rng = np.random.default_rng(0)
-    copies: list[tuple[str, str, Video]] = []  # change, id of the source, the copy
+    copies: list[tuple[str, str, Video]] = []  # change, id of the source, near duplicate
     for source in videos[::every]:
         with av.open(source.path) as container:
             stream = container.streams.video[0]
@@ -82,7 +82,7 @@ def pairs(videos: list[Video], folder: Path, every: int) -> dict[str, object]:
 
 
 def matched(videos: list[Video], folder: Path) -> list[dict[str, object]]:
-    """Pairs of videos that show the same, by the way of the workflow."""
+    """Find pairs of videos with the same content, as the workflow does."""
     rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in videos]
     path = {
         name: folder / name for name in ("metadata", "clips", "motion", "native", "index", "hashes", "pictures", "out")
@@ -96,7 +96,7 @@ def matched(videos: list[Video], folder: Path) -> list[dict[str, object]]:
 
 
 def trained(manifest: Path, folder: Path, scheme: str) -> dict[str, object]:
-    """What light models come to under a scheme, and how many test videos leak."""
+    """Evaluate light models under a scheme; count the test videos that leak."""
     config = {"manifest": str(manifest), "splits": {"scheme": scheme}, "models": MODELS}
     config |= {"allow_leakage": ["random"] if scheme == "random" else []}
     file = folder / f"{scheme}.json"

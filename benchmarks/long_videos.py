@@ -1,9 +1,9 @@
-"""Makes a dozen longer videos for benchmarks/decode.py: 10 to 60 s, 480p to 1080p, H.264 and HEVC as encoders default.
+"""Make a dozen longer videos for benchmarks/decode.py: 10 to 60 s, 480p to 1080p, H.264 and HEVC with default settings.
 
     python benchmarks/long_videos.py long --source 'clips/*.mp4'
 
-Their content is made up (a camera panning over a picture, a fixed camera, noise) or, with --source, strung together
-from clips of your own, which compress as real recordings do. Resources the ffmpeg program; takes minutes on one core.
+Their content is synthetic (a camera panning over a picture, a fixed camera, noise) or, with --source, concatenated from
+your own clips, which compress as real recordings do. Needs the ffmpeg program; takes minutes on one core.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ VIDEOS = [
 
 
 def scene_input(video: Video) -> list[str]:
-    """Returns ffmpeg's input arguments for a made-up scene."""
+    """Return ffmpeg's input arguments for a synthetic scene."""
     w, h = video.width, video.height
     scene = SCENES["pan" if video.scene == "clips" else video.scene]
     graph = scene.format(
@@ -82,7 +82,7 @@ def scene_input(video: Video) -> list[str]:
 
 
 def clips_input(video: Video, clips: Sequence[Path]) -> list[str]:
-    """Returns ffmpeg's input arguments for clips of at least a second each, strung together and filling the frame."""
+    """Return ffmpeg's input arguments for clips of at least a second each, concatenated and filling the frame."""
     first = VIDEOS.index(video) * len(clips) // len(VIDEOS)  # so that each video shows other clips
     chosen = [clips[(first + number) % len(clips)] for number in range(video.seconds)]
     fill = f"scale={video.width}:{video.height}:force_original_aspect_ratio=increase:flags=bicubic"
@@ -94,7 +94,7 @@ def clips_input(video: Video, clips: Sequence[Path]) -> list[str]:
 
 
 def make(video: Video, folder: Path, clips: Sequence[Path]) -> Path:
-    """Makes one video, unless it is there, and returns its path."""
+    """Make one video, unless it exists, and return its path."""
     path = folder / video.name
     if path.exists():
         return path
@@ -107,7 +107,7 @@ def make(video: Video, folder: Path, clips: Sequence[Path]) -> Path:
 
 
 def main() -> None:
-    """Makes all videos in the folder given."""
+    """Make all videos in the folder given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--source", help="pattern of clips to string together (quote it)")

@@ -1,10 +1,10 @@
-"""Peak memory of decode jobs: short and long, small and large videos, few and many of them.
+"""Measure the peak memory of decode jobs: short and long, small and large, few and many videos.
 
     python benchmarks/memory.py --json memory.json
 
-The videos are made by the ffmpeg program from its test picture (a minute or two for all). A job is a process of its own
-that decodes one shard with the workflow's default views, with a worker per processor. Its memory is what it and its
-workers have, pages that they share counted once (`pss`), looked at every 20 ms.
+The ffmpeg program makes the videos from its test picture (a minute or two for all). A job is a process that decodes one
+shard with the workflow's default views and one worker per core. Its memory is that of the process and its workers, with
+shared pages counted once (`pss`), sampled every 20 ms.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ VIDEOS = {
     "1080p, 10 min": ("1920x1080", 30, 20),
     "2160p, 1 min": ("3840x2160", 10, 6),
 }
-"""Size, seconds and how often those are repeated."""
+"""Size, seconds, repetitions of these."""
 
 
 def make_video(path: Path, size: str, seconds: int, repeats: int) -> None:
-    """Encodes a moving test picture with x264's default settings, but for speed, and repeats it without re-encoding."""
+    """Encode a moving test picture with a fast x264 preset, and repeat it without re-encoding."""
     program = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     once = path.with_name(f"once-{path.name}")
     source = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration={seconds}"]
@@ -41,7 +41,7 @@ def make_video(path: Path, size: str, seconds: int, repeats: int) -> None:
 
 
 def probe(paths: list[str], folder: str) -> None:
-    """Probes a shard, as the rule does."""
+    """Probe a shard, as the rule does."""
     from clipfold.settings import ProbeSettings
     from clipfold.storage.job import keep_freed_memory
     from clipfold.video.probe_shard import probe_shard
@@ -52,7 +52,7 @@ def probe(paths: list[str], folder: str) -> None:
 
 
 def decode(paths: list[str], folder: str) -> None:
-    """Decodes a probed shard, as the rule does."""
+    """Decode a probed shard, as the rule does."""
     from clipfold.settings import DecodeSettings
     from clipfold.storage.job import keep_freed_memory
     from clipfold.video.decode_shard import decode_shard
@@ -68,7 +68,7 @@ def _workers(paths: list[str]) -> int:
 
 
 def peak_mb(paths: list[str], folder: Path) -> float:
-    """Returns the most memory that a decode job and its workers had together, in MB of 10^6 bytes."""
+    """Return the peak memory of a decode job with its workers, in MB of 10^6 bytes."""
     folder.mkdir()
     _watch(probe, paths, folder)
     return _watch(decode, paths, folder)

@@ -1,9 +1,9 @@
-"""Every network of the catalog learns 8 clips by heart: epochs and seconds to 100 % on what it was trained on.
+"""Let every network of the catalog memorise 8 clips: epochs and seconds until all training clips are right.
 
     python benchmarks/overfit.py --json overfit.json
 
 The clips are of the demo's videos, four real and four tampered, 8 frames of 64 pixels. Validation is on the same clips
-in evaluation mode, so that running statistics have to be right too. Weights are random, dropout is off.
+in evaluation mode, so that running statistics must be right too. Weights are random, dropout is off.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "x3d": {"variant": "xs"},
     "variable_ar_cnn": {"width": 8},
 }
-"""What makes an architecture small, where its defaults are not."""
+"""Settings that make an architecture small, where its defaults do not."""
 
 
 def decode_demo(folder: Path) -> tuple[dict[str, list[str]], str]:
-    """Makes and decodes videos; returns the files of their shard, and a fold in which 8 of them are in all splits."""
+    """Make and decode videos; return the files of their shard, and a fold with 8 of them in all splits."""
     videos = read_manifest(make_demo(folder, sources=3), {})
     rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in videos]
     metadata, index, clips = folder / "metadata.parquet", folder / "index.parquet", folder / "clips.npy"
@@ -64,7 +64,7 @@ def decode_demo(folder: Path) -> tuple[dict[str, list[str]], str]:
 
 
 def fit_until_perfect(entry: Model, data: dict[str, list[str]], splits: str, folder: Path, epochs: int) -> None:
-    """Fits, and asks the engine to stop, as a cluster would, once every validation clip is classified rightly."""
+    """Fit, and ask the trainer to stop, as a cluster would, once all validation clips are right."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5e-4, help="learning rate, constant after its warm-up")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: None)  # one that is sent as a fit ends by itself
+    signal.signal(signal.SIGTERM, lambda *_: None)  # in case it arrives as a fit ends by itself
     result: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as root:
         data, splits = decode_demo(Path(root))

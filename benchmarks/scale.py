@@ -1,10 +1,10 @@
-"""What a start of Snakemake usage with many videos: time to parse, time and memory of a dry run, number of jobs.
+"""Measure a start of Snakemake with many videos: parse time, time and memory of a dry run, number of jobs.
 
     python benchmarks/scale.py --videos 100000 --json scale.json
 
-The videos are rows of a manifest and empty files; 12 models are trained on 5 folds. A first dry run, which finds
-nothing in any cache, is not counted. `parse_s` is what each job of a cluster pays before it begins: a start
-that reads the workflow and lists its rules, less the start of Snakemake itself.
+The videos are rows of a manifest and empty files; 12 models are planned on 5 folds. A first dry run with cold caches is
+not counted. `parse_s` is the overhead of each cluster job before it begins: a start that reads the workflow and lists
+its rules, minus the start of Snakemake itself.
 """
 
 import argparse
@@ -26,7 +26,7 @@ DATA = ("probe", "decode", "augment", "resize", "features", "hashes")
 
 
 def make_videos(folder: Path, videos: int) -> None:
-    """Write the manifest, with two further columns, the config, and an empty file per video."""
+    """Write the manifest with two further columns, the config, and an empty file per video."""
     (folder / "videos").mkdir()
     with open(folder / "videos.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -42,7 +42,7 @@ def make_videos(folder: Path, videos: int) -> None:
 
 
 def measure(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, float, str]:
-    """Wall seconds and peak memory in MB of a start of Snakemake, and what it said."""
+    """Start Snakemake; return wall seconds, peak memory in MB, and its output."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", str(folder)]
     command += ["--profile", str(PROJECT / "profiles/local"), "--cores", "2"]
     measured = "import resource, runpy, sys; sys.argv[0] = 'snakemake'; import atexit; atexit.register(lambda: print("

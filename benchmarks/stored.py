@@ -1,4 +1,4 @@
-"""What the training benchmarks share: stored clips and folds as the workflow leaves them, and fits on them."""
+"""Store clips and folds as the workflow does, and fit on them: shared by the training benchmarks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LABELS = ("still", "moving")
 
 
 def model(**entry: Any) -> Model:
-    """Returns an entry of `models:`, complete."""
+    """Return a complete entry of `models:`."""
     (complete,) = plan_models([entry], largest_size=1024, most_frames=1024)
     return complete
 
 
 def draw_clip(rng: np.random.Generator, label: int, frames: int, size: int) -> Array:
-    """Returns a noisy clip, uint8 (frames, size, size, 3), whose bright square stands still (0) or moves (1)."""
+    """Return a noisy clip, uint8 (frames, size, size, 3), in which a bright square stands still (0) or moves (1)."""
     clip = rng.integers(0, 128, (frames, size, size, 3), np.uint8)
     edge, path = size // 4, size - size // 4
     start = int(rng.integers(path))
@@ -37,7 +37,7 @@ def draw_clip(rng: np.random.Generator, label: int, frames: int, size: int) -> A
 
 
 def store_clips(folder: Path, videos: int, frames: int, size: int, copies: int = 0) -> dict[str, list[str]]:
-    """Writes clips of both labels by turns, and noisier copies of them; returns the files of one shard.
+    """Write clips of alternating labels and noisier copies of them; return the files of one shard.
 
     Args:
         folder: Where to.
@@ -60,7 +60,7 @@ def store_clips(folder: Path, videos: int, frames: int, size: int, copies: int =
 
 
 def index_clips(folder: Path, ids: Sequence[str], copies: int, size: int) -> dict[str, list[str]]:
-    """Writes the tables of a shard whose clips fill their squares."""
+    """Write the tables of a shard whose clips fill their squares."""
     index, others = folder / "index.parquet", folder / "copies.parquet"
     rows = [{"id": name, "row": row, "clips_box": [0, 0, size, size]} for row, name in enumerate(ids)]
     write_table(index, pa.Table.from_pylist(rows))
@@ -71,7 +71,7 @@ def index_clips(folder: Path, ids: Sequence[str], copies: int, size: int) -> dic
 
 
 def write_fold(path: Path, labels: dict[str, str], ids_of: dict[str, Sequence[str]]) -> str:
-    """Writes the table of one fold; returns its path.
+    """Write the table of one fold; return its path.
 
     Args:
         path: Where to.
@@ -86,13 +86,13 @@ def write_fold(path: Path, labels: dict[str, str], ids_of: dict[str, Sequence[st
 
 
 def output_files(folder: Path) -> dict[str, str]:
-    """Returns where a fit leaves what."""
+    """Return the output paths of a fit."""
     names = {"model": "safetensors", "history": "csv", "predictions": "parquet", "record": "json"}
     return {name: str(folder / f"{name}.{suffix}") for name, suffix in names.items()}
 
 
 def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path, **changes: Any) -> None:
-    """Fits a model as the rule's job does, on one thread, without resuming anything."""
+    """Fit a model as the rule's job does, on one thread, without resuming."""
     keep_freed_memory()
     task = Task(
         module=entry.module,
@@ -110,5 +110,5 @@ def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path,
 
 
 def build(entry: Model, classes: int = 2) -> Any:
-    """Returns a model's network."""
+    """Return a model's network."""
     return importlib.import_module(entry.module).build(entry.settings, classes)

@@ -1,11 +1,11 @@
-"""Probing, decoding and scaling of many clips by the workflow, against ffmpeg programs that only decode them.
+"""Probe, decode and resize many clips with the workflow, and compare with ffmpeg programs that only decode them.
 
     python benchmarks/thousand_clips.py --videos 'clips/*.mp4' --clips 1000 --json thousand.json
 
-The clips are the given files, linked under as many ids as asked for. Both sides have two processors: Snakemake with
+The clips are the given files, linked under the requested number of ids. Both sides have two cores: Snakemake with
 `--cores 2`, and two `ffmpeg -threads 1 -i CLIP -f null -` at a time. They take turns; the best round of each counts.
-Overhead is how far wall time is over half of what jobs took by their own logs, which begin after the imports:
-planning, starts and imports of Python, waiting for each other, and the last job while the other processor is idle.
+Overhead is the wall time in excess of half of the jobs' own time by their logs, which begin after the imports:
+planning, Python starts and imports, waiting, and the last job while the other core is idle.
 
 With `--whole` the workflow goes on to the report, with the default models, and only its overhead is measured.
 """
@@ -48,7 +48,7 @@ CONFIG = {
 
 
 def link_clips(sources: list[str], clips: int, folder: Path) -> list[Path]:
-    """Links the files under as many names, and writes their manifest; names of one file are a group."""
+    """Link the files under the requested number of names and write the manifest; all names of one file are a group."""
     (folder / "clips").mkdir(parents=True)
     rows, paths = [("path", "label", "group")], []
     for number, (source, file) in enumerate(islice(cycle(enumerate(sources)), clips)):
@@ -62,11 +62,11 @@ def link_clips(sources: list[str], clips: int, folder: Path) -> list[Path]:
 
 
 def run_workflow(folder: Path, whole: bool) -> tuple[float, float]:
-    """Returns the wall seconds of the command, and those that jobs spent on their work, times their threads.
+    """Return the wall seconds of the command, and the seconds of its jobs' work times their threads.
 
     Args:
         folder: with the manifest.
-        whole: to the report, instead of to the last scaled shard.
+        whole: run up to the report, instead of the last resized shard.
     """
     shutil.rmtree(folder / "results", ignore_errors=True)
     shutil.rmtree(folder / ".snakemake", ignore_errors=True)
@@ -92,7 +92,7 @@ def run_workflow(folder: Path, whole: bool) -> tuple[float, float]:
 
 
 def run_ffmpeg(program: str, clips: list[Path]) -> float:
-    """Returns the wall seconds for decoding all clips, two programs at a time."""
+    """Return the wall seconds for decoding all clips, two programs at a time."""
 
     def decode(clip: Path) -> None:
         command = [program, "-v", "error", "-threads", "1", "-i", str(clip), "-f", "null", "-"]

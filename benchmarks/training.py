@@ -1,14 +1,14 @@
-"""The training engine against a bare loop and against Lightning decoding each epoch; stored against new embeddings.
+"""Compare the trainer with a bare loop and with Lightning decoding each epoch; stored with new embeddings.
 
     python benchmarks/training.py --videos 'clips/*.mp4' --json training.json
 
-- engine: steps of the engine and of bare forward/backward/step loops on preloaded float tensors take turns, each in a
-  process of its own on one thread, with the same network and optimizer; gradients are not clipped. The bare loops are:
-  in the memory layout that the engine chooses; in PyTorch's usual one; and in the engine's with freed memory kept, as
-  the engine's jobs do. Medians of CPU time and of wall time. On a GPU whole epochs take turns.
-- lightning: an epoch of the engine on decoded clips, against one of the same network by Lightning whose data set
-  decodes them with decord; needs the peers of requirements.txt, and --videos.
-- frozen: a fit on embeddings that are there, against one of the whole network with its encoder frozen.
+- engine: steps of the trainer and of bare forward/backward/step loops on preloaded float tensors take turns, each in
+  its own process on one thread, with the same network and optimizer, without gradient clipping. The bare loops use the
+  trainer's memory layout; PyTorch's default layout; and the trainer's layout with freed memory kept, as its jobs do.
+  Medians of CPU time and of wall time. On a GPU, whole epochs take turns.
+- lightning: an epoch of the trainer on decoded clips, against an epoch of the same network by Lightning with a data set
+  that decodes with decord; needs the peers of requirements.txt, and --videos.
+- frozen: a fit on stored embeddings, against a fit of the whole network with its encoder frozen.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ON_CUDA = {
 
 
 class Bare:
-    """The least that training is, in a process of its own.
+    """A minimal training loop, in its own process.
 
     Args:
         entry: the model.
@@ -76,11 +76,11 @@ class Bare:
         self._pipe.recv()
 
     def end(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self._pipe.send(0)
 
     def __call__(self, steps: int) -> tuple[float, float]:
-        """Makes steps; returns the seconds of one, by the clock and of the processor."""
+        """Make steps; return the wall and CPU seconds of one."""
         self._pipe.send(steps)
         wall, cpu = self._pipe.recv()
         return wall / steps, cpu / steps
@@ -139,17 +139,17 @@ def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch
 
 
 class SideBySide(Recorder):
-    """After each block of the engine's steps has each bare loop make as many; notes the seconds of a step of each."""
+    """Let each bare loop make as many steps after each block of the trainer's; record the seconds of a step of each."""
 
     def watch(self, block: int, bares: dict[str, Bare]) -> None:
-        """Begins with it."""
+        """Start with it."""
         self.block, self.bares = block, bares
         self.wall: dict[str, list[float]] = {name: [] for name in ("engine", *bares)}
         self.cpu: dict[str, list[float]] = {name: [] for name in ("engine", *bares)}
         self.busy: list[int] = []
 
     def timed(self, batches: Iterator[Batch], steps: int, done: int) -> Iterator[Batch]:
-        """Passes batches on."""
+        """Pass batches on."""
         passed, left = super().timed(batches, steps, done), True
         while left:
             began = _now(self._device)
@@ -172,7 +172,7 @@ class SideBySide(Recorder):
 
 
 def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
-    """Trains with the engine and bare loops by turns; returns seconds per step and their ratios."""
+    """Train with the trainer and bare loops by turns; return seconds per step and their ratios."""
     settings = entry.settings | {"checkpoint_epochs": 0, "checkpoint_minutes": 0.0, "clip_norm": 0.0}
     batch = settings["batch_size"]
     videos = 4 * batch
@@ -212,7 +212,7 @@ def against_bare(entry: Model, folder: Path, steps: int) -> dict[str, Any]:
 
 
 def compared(recorder: SideBySide) -> dict[str, Any]:
-    """Returns medians of the seconds per step, warm-up aside, and the engine's steps per second over the others'."""
+    """Return median seconds per step without warm-up, and the trainer's steps per second relative to the others'."""
     result: dict[str, Any] = {}
     for kind, times in (("cpu", recorder.cpu), ("wall", recorder.wall)):
         medians = {name: statistics.median(values[3:]) for name, values in times.items()}
@@ -224,7 +224,7 @@ def compared(recorder: SideBySide) -> dict[str, Any]:
 
 
 def precisions(entry: Model, folder: Path) -> dict[str, Any]:
-    """Clips per second of whole fits on a GPU: bf16 and compiled, over plain fp32."""
+    """Return clips per second of whole fits on a GPU: bf16 and compiled, relative to plain fp32."""
     settings = entry.settings
     videos = 16 * settings["batch_size"]
     data = store_clips(folder, videos, settings["frames"], settings["size"])
@@ -247,7 +247,7 @@ def precisions(entry: Model, folder: Path) -> dict[str, Any]:
 
 
 class Decoded:
-    """A data set that decodes a video each time it is asked for it."""
+    """A data set that decodes a video on every access."""
 
     def __init__(self, paths: list[str], frames: int, size: int) -> None:
         self._paths, self._frames, self._size = paths, frames, size
@@ -266,7 +266,7 @@ class Decoded:
 
 
 def lightning_epochs(entry: Model, paths: list[str], epochs: int) -> list[float]:
-    """Returns the CPU seconds of each epoch by Lightning, decoding in the process that trains."""
+    """Return the CPU seconds of each epoch by Lightning, decoding in the process that trains."""
     lightning = importlib.import_module("lightning")
     ends: list[float] = []
 
@@ -300,7 +300,7 @@ def lightning_epochs(entry: Model, paths: list[str], epochs: int) -> list[float]
 
 
 def against_lightning(entry: Model, paths: list[str], folder: Path, rounds: int) -> dict[str, Any]:
-    """Returns CPU seconds per epoch of both, the engine's on drawn clips: what they show takes no time."""
+    """Return CPU seconds per epoch of both, the trainer's on random clips: content does not affect its time."""
     videos = len(paths)
     data = store_clips(folder, videos, entry.settings["frames"], entry.settings["size"])
     names = [f"{number:05}" for number in range(videos)]
@@ -323,7 +323,7 @@ def against_lightning(entry: Model, paths: list[str], folder: Path, rounds: int)
 
 
 def frozen(entry: Model, folder: Path, videos: int, epochs: int, rounds: int) -> dict[str, Any]:
-    """Returns CPU seconds of fits of the whole network with its encoder frozen, and of such on stored embeddings."""
+    """Return CPU seconds of fits of the whole network with its encoder frozen, and of fits on stored embeddings."""
     settings = entry.settings | {"freeze": True}
     data = store_clips(folder, videos, settings["frames"], settings["size"], copies=1)
     names = [f"{number:05}" for number in range(videos)]
@@ -352,7 +352,7 @@ def frozen(entry: Model, folder: Path, videos: int, epochs: int, rounds: int) ->
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Returns the CPU seconds that something takes in this process."""
+    """Return the CPU seconds of a call in this process."""
     began = time.process_time()
     work()
     return time.process_time() - began

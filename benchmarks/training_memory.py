@@ -1,10 +1,9 @@
-"""Peak host memory of training on a thousand clips, and whether it grows from epoch to epoch.
+"""Measure the peak host memory of training on a thousand clips, and its growth from epoch to epoch.
 
     python benchmarks/training_memory.py --json training_memory.json
 
-1,000 clips of 16 x 112 x 112 with two copies each (1.8 GB) are written, and a small network trained on them for ten
-epochs in a process of its own. Its memory (`uss`: what it alone has; shared libraries that nobody else uses included)
-is looked at every 50 ms.
+1,000 clips of 16 x 112 x 112 with two augmented copies each (1.8 GB) are written, and a small network is trained on
+them for ten epochs in its own process. Its memory (`uss`: not shared with other processes) is sampled every 50 ms.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def fit(data: dict[str, list[str]], splits: str, folder: str, epochs: int) -> No
 
 
 def watch(process: Any, history: Path) -> dict[int, float]:
-    """Returns the peak within each epoch, in MB of 10^6 bytes; epoch 0 is the time before the second one."""
+    """Return the peak within each epoch, in MB of 10^6 bytes; epoch 0 lasts until the second begins."""
     peaks: dict[int, float] = {}
     running = psutil.Process(process.pid)
     while process.is_alive():

@@ -1,4 +1,4 @@
-"""The lines that DESIGN draws: who may know whom, and what a Snakemake start may load."""
+"""The lines between the rooms: which may import which, and what a Snakemake start may load."""
 
 import ast
 import re

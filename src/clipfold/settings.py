@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from clipfold.checks import require
-from clipfold.video.status import DECODABLE, Status
+from clipfold.status import DECODABLE, Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

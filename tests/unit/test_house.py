@@ -27,7 +27,7 @@ PARSE_TIME = [
     "storage.integrity",
     "storage.hashing",
     "storage.layout",
-    "video.status",
+    "status",
     "video.views",
 ]
 

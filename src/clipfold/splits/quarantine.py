@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipfold.leakage.duplicates import identical
-from clipfold.video.status import Status
+from clipfold.status import Status
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import PolicySettings

@@ -14,8 +14,8 @@ from clipfold.leakage.audit import audit_folds
 from clipfold.splits.assign import assign
 from clipfold.splits.groups import resolve_groups
 from clipfold.splits.quarantine import apply_policy
+from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_json, write_table
-from clipfold.video.status import Status
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import PolicySettings, SplitSettings

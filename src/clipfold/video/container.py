@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from clipfold.video.status import Status
+from clipfold.status import Status
 
 # Formats that hold their own data. Sound and single images are included, so that they get a precise status.
 # Playlists and scripts are left out, because they name other files to open.

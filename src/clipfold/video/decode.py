@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.picture import Picture
 from clipfold.video.planner import Packet, Step, plan
-from clipfold.video.status import Status
 from clipfold.video.views import Timeline, View
 
 if TYPE_CHECKING:

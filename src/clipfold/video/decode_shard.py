@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable, check_unchanged
 from clipfold.video.decode import Decoded, Stream, decode_video
-from clipfold.video.status import DECODABLE, Status
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
 

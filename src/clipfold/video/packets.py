@@ -14,8 +14,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipfold.status import Status
 from clipfold.video.container import Unusable, describe
-from clipfold.video.status import Status
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings

@@ -12,10 +12,10 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
-from clipfold.video.status import Status
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from clipfold.status import Status
 from clipfold.storage.files import PathLike, write_table
 from clipfold.video.container import Unusable, check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
-from clipfold.video.status import Status
 from clipfold.video.workers import map_videos, reported
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job

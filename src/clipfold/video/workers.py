@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from clipfold.status import Status
 from clipfold.video.container import Unusable
-from clipfold.video.status import Status
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
             if not path.is_file():  # a pipe, which would wait for a writer
                 raise ValueError("not a file")
             with open(path, newline="") as file:
-                usage[rule] += [_usage(row) for row in csv.DictReader(file, delimiter="\t")]
+                rows = [_usage(row) for row in csv.DictReader(file, delimiter="\t")]
+            if rows:
+                usage[rule] += rows
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             logger.warning("%s is ignored: %s", path, error or type(error).__name__)
     return usage
@@ -67,7 +70,7 @@ def _usage(row: Mapping[str, str]) -> Usage:
 
 def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
     """Record the largest request of each rule, of this run and earlier ones."""
-    largest = {rule: Request(**asked) for rule, asked in _noted(path).items()}
+    largest = read_requests(path)
     for rule, asked in jobs:
         if rule not in largest or asked.memory_mb > largest[rule].memory_mb:
             largest[rule] = asked
@@ -77,15 +80,28 @@ def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
     part.replace(path)
 
 
-def _noted(path: Path) -> dict[str, dict[str, int]]:
-    try:
-        noted: dict[str, dict[str, int]] = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+def read_requests(path: Path) -> dict[str, Request]:
+    """Read the largest request of each rule, as recorded by `record_requests`.
+
+    A record that cannot be read is ignored: the next run writes it again.
+    """
+    if not path.is_file():  # a pipe, which would wait for a writer
         return {}
-    return noted
+    try:
+        return {str(rule): _request(asked) for rule, asked in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("%s is ignored: %s", path, error or type(error).__name__)
+        return {}
 
 
-def table(requests: Mapping[str, Mapping[str, int]], usage: Mapping[str, Sequence[Usage]]) -> str:
+def _request(asked: Mapping[str, Any]) -> Request:
+    request = Request(**asked)
+    if not all(isinstance(value, int) for value in asdict(request).values()):
+        raise ValueError(f"{asked} are not whole numbers")
+    return request
+
+
+def table(requests: Mapping[str, Request], usage: Mapping[str, Sequence[Usage]]) -> str:
     """Compare requested with used resources, a line per rule."""
     lines = [f"{'rule':28} {'jobs':>5} {'asked MB':>9} {'peak MB':>8} {'used':>5} {'asked min':>10} {'longest':>8}"]
     for rule, some in sorted(usage.items()):
@@ -94,8 +110,8 @@ def table(requests: Mapping[str, Mapping[str, int]], usage: Mapping[str, Sequenc
         if asked is None:
             memory, share, minutes = "?", "?", "?"
         else:
-            memory, share = str(asked["memory_mb"]), f"{100 * peak / asked['memory_mb']:.0f} %"
-            minutes = str(asked["runtime"])
+            memory, minutes = str(asked.memory_mb), str(asked.runtime)
+            share = f"{100 * peak / asked.memory_mb:.0f} %" if asked.memory_mb else "?"
         lines.append(f"{rule:28} {len(some):5} {memory:>9} {peak:8.0f} {share:>5} {minutes:>10} {longest:8.1f}")
     return "\n".join(lines)
 
@@ -105,4 +121,4 @@ if __name__ == "__main__":
     found = read_usage(results / "benchmarks")
     if not found:
         raise SystemExit(f"{results / 'benchmarks'} has no records: no job has run there yet")
-    print(table(_noted(results / "resources.json"), found))
+    print(table(read_requests(results / "resources.json"), found))

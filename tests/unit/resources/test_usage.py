@@ -1,9 +1,10 @@
 """Records of jobs: requests against usage, and odd records that are ignored."""
 
-import json
 import os
 
-from clipfold.resources.usage import Request, Usage, read_usage, record_requests, table
+import pytest
+
+from clipfold.resources.usage import Request, Usage, read_requests, read_usage, record_requests, table
 
 ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
 
@@ -16,7 +17,7 @@ def test_requested_stands_against_used(tmp_path):
     record_requests(tmp_path / "resources.json", [("decode", Request(memory_mb=100, runtime=1, threads=1, gpus=0))])
     uses = read_usage(tmp_path / "benchmarks")
     assert uses == {"decode": [Usage(30.0, 500.0)], "splits": [Usage(0.1, 0.0)]}
-    lines = table(json.loads((tmp_path / "resources.json").read_text()), uses).splitlines()
+    lines = table(read_requests(tmp_path / "resources.json"), uses).splitlines()
     assert lines[1].split() == ["decode", "1", "2000", "500", "25", "%", "60", "0.5"]
     assert lines[2].split() == ["splits", "1", "?", "0", "?", "?", "0.0"]
 
@@ -36,6 +37,35 @@ def test_odd_records_are_ignored_with_a_warning(tmp_path, caplog):
     (tmp_path / "folder.tsv").mkdir()
     os.mkfifo(tmp_path / "pipe.tsv")
     found = read_usage(tmp_path)
-    assert {rule: each for rule, each in found.items() if each} == {"good": [Usage(30.0, 500.0)]}
+    assert found == {"good": [Usage(30.0, 500.0)]}
     for name in ("truncated", "columns", "text", "infinite", "bytes", "folder", "pipe"):
         assert f"{name}.tsv is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"decode": 3}',
+        '{"decode": {"memory": 1}}',
+        '{"decode": {"memory_mb": "much", "runtime": 1, "threads": 1, "gpus": 0}}',
+    ],
+)
+def test_an_odd_record_of_requests_is_replaced(tmp_path, caplog, text):
+    path = tmp_path / "resources.json"
+    path.write_text(text)
+    assert read_requests(path) == {}
+    assert "resources.json is ignored" in caplog.text
+    record_requests(path, [("decode", ASKED)])
+    assert read_requests(path) == {"decode": ASKED}
+
+
+def test_a_pipe_in_place_of_the_requests_holds_nothing_up(tmp_path):
+    os.mkfifo(tmp_path / "resources.json")
+    assert read_requests(tmp_path / "resources.json") == {}
+
+
+def test_a_rule_that_asked_for_no_memory_has_no_share():
+    none = Request(memory_mb=0, runtime=1, threads=1, gpus=0)
+    assert table({"splits": none}, {"splits": [Usage(1.0, 5.0)]}).splitlines()[1].split()[4] == "?"

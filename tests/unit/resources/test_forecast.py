@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clipfold.demo.write import make_demo
+from clipfold.models.catalog import plan_models, plan_shortcuts
 from clipfold.resources.forecast import Work, disk_bytes, forecast, machine_speed, megapixels, seconds_of
 from clipfold.resources.usage import Request, Usage
 
@@ -52,6 +53,21 @@ def test_more_pixels_epochs_and_operations_take_longer_and_a_faster_machine_less
     assert seconds_of("train_cnn", WORK, 2, 1) < seconds_of("train_cnn", WORK, 2, 0)
     assert seconds_of("probe", replace(WORK, speed=2.0), 2, 0) == seconds_of("probe", WORK, 2, 0) / 2
     assert 0.25 <= machine_speed() <= 4
+
+
+@pytest.mark.parametrize(("videos", "megapixels", "measured"), [(48, 74, 165), (120, 2307, 205)])
+def test_measured_first_runs_are_forecast_on_the_upper_side_within_a_factor_of_3(videos, megapixels, measured):
+    """The demo and 120 surveillance clips on 2 idle cores; measured in seconds of a job times its threads."""
+    names = ["logistic_regression", "svm", "naive_cnn"]
+    models = [*plan_models(names, largest_size=112, most_frames=16), *plan_shortcuts()]
+    facts = {m.name: {"input": m.input, "settings": m.settings, "gmac": m.gmac} for m in models}
+    work = replace(WORK, videos=videos, megapixels=megapixels, models=facts)
+    two_threads = {"probe", "decode", "matches", "train_naive_cnn", "explain_naive_cnn"}
+    rules = [*DATA, "resize", "check_leakage", "collect_clips_64", "collect_features"]
+    rules += [f"explain_{name}" for name in names] + [f"train_{m.name}" for m in models for _ in range(5)]
+    threads = [2 if rule in two_threads else 1 for rule in rules]
+    total = sum(n * seconds_of(rule, work, n, 0) for rule, n in zip(rules, threads, strict=True))
+    assert 1 < total / measured < 3
 
 
 def test_recorded_times_replace_estimates():

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FOLDER ?= demo
-# A worker takes whole files, whose tests share what they made, in the order that tests/conftest.py gives them.
+# A worker takes whole files, because tests of a file share fixtures, in the order that tests/conftest.py sets.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
@@ -10,11 +10,11 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, name the report"
 	@echo "make test        run all tests and checks"
-	@echo "make test-fast   run the unit tests that take no time: the rest of them and whole workflows are left to make test"
+	@echo "make test-fast   run the fast unit tests; make test adds the slow ones and whole workflows"
 	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
 	@echo "make setup       only make .venv with everything in it"
 	@echo "make lint        only the checks: format, types, Snakemake's own"
-	@echo "make lock        choose versions anew and write requirements.lock"
+	@echo "make lock        update all versions and write requirements.lock"
 	@echo "make dag         draw the graph of rules, as in docs/graph.md"
 	@echo "make usage       compare requested and used resources of the jobs in FOLDER (demo)"
 	@echo "make clean-results  remove results and logs in FOLDER (demo); lists what stays and asks first, never removes videos"
@@ -23,7 +23,7 @@ help:
 
 setup: .venv/complete
 
-# Bytecode is compiled once, here: without it each of the many short Python starts takes three times as long.
+# Compile bytecode once, here: without it each of the many short Python starts takes three times as long.
 .venv/complete: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "clipfold needs Python 3.11 to 3.13: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
@@ -41,7 +41,7 @@ demo/videos.csv: | setup
 test: setup lint
 	$(PYTEST)
 
-# Doctests import every module with all its libraries in both workers: they are among what takes long.
+# Without doctests: they import every module with all its libraries in both workers.
 test-fast: setup
 	$(PYTEST) -m "not (slow or workflow or browser or slurm)" tests/unit
 

@@ -63,8 +63,8 @@ def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
 
     Args:
         path: The file.
-        frames: How many.
-        size: Of the square.
+        frames: Number of frames.
+        size: Edge of the square in pixels.
         probed: `now`, with the digest of the file and a first frame as proof that it decodes; or `before`, as the
             workflow's decode jobs find it, for every size and view that is tried.
     """
@@ -272,7 +272,7 @@ def best_settings(scores: dict[int, Score]) -> dict[str, int]:
 
 
 def main() -> None:
-    """Run the comparison and writes its table and JSON file."""
+    """Run the comparison and write its table and JSON file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", required=True, help="pattern of the files (** goes into folders)")
     parser.add_argument("--frames", type=int, default=16, help="frames to pick from each video")

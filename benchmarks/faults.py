@@ -105,7 +105,7 @@ class Campaign:
             path.unlink()
         return "deleted"
 
-    def cut_short(self) -> str:
+    def truncated(self) -> str:
         kinds = (".parquet", ".npy", ".safetensors", ".json", ".skops")
         files = [p for p in sorted(self.results.rglob("*")) if p.suffix in kinds and p.name != "resources.json"]
         for path in self.random.sample(files, min(len(files), self.random.randint(1, 3))):
@@ -113,7 +113,7 @@ class Campaign:
             os.truncate(path, self.random.randrange(max(1, times.st_size)))
             if self.random.random() < 0.5:
                 os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        return "cut short"
+        return "truncated files"
 
     def full_disk(self) -> str:
         if not self.mounted:
@@ -162,7 +162,7 @@ class Campaign:
         """Disturb one run; return what happened and the number of starts until it ended well."""
         self.restore()
         happened = []
-        quiet: list[Callable[[], str]] = [self.deleted, self.cut_short]
+        quiet: list[Callable[[], str]] = [self.deleted, self.truncated]
         loud: list[Callable[[], str]] = [self.full_disk, self.run_hit, self.job_hit]
         if self.random.random() < 0.5:
             happened.append(self.random.choice(quiet)())

@@ -27,7 +27,7 @@ VIDEOS = {
     "1080p, 10 min": ("1920x1080", 30, 20),
     "2160p, 1 min": ("3840x2160", 10, 6),
 }
-"""Size, seconds, repetitions of these."""
+"""Name -> frame size, seconds, and how often these are repeated."""
 
 
 def make_video(path: Path, size: str, seconds: int, repeats: int) -> None:

@@ -37,14 +37,14 @@ def draw_clip(rng: np.random.Generator, label: int, frames: int, size: int) -> A
 
 
 def store_clips(folder: Path, videos: int, frames: int, size: int, copies: int = 0) -> dict[str, list[str]]:
-    """Write clips of alternating labels and noisier copies of them; return the files of one shard.
+    """Write clips of alternating labels and noisier augmented copies of them; return the files of one shard.
 
     Args:
-        folder: Where to.
-        videos: How many; their ids are their numbers.
-        frames: Of each.
+        folder: Output folder.
+        videos: Number of videos; their ids are their numbers.
+        frames: Frames per clip.
         size: Edge in pixels.
-        copies: Of each, besides itself.
+        copies: Augmented copies per clip.
     """
     rng = np.random.default_rng(0)
     clips, augmented = folder / "frames.npy", folder / "augmented.npy"
@@ -74,7 +74,7 @@ def write_fold(path: Path, labels: dict[str, str], ids_of: dict[str, Sequence[st
     """Write the table of one fold; return its path.
 
     Args:
-        path: Where to.
+        path: Output file.
         labels: Id -> label.
         ids_of: Split -> ids in it; an id may be in several.
     """

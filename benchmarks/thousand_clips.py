@@ -7,7 +7,7 @@ The clips are the given files, linked under the requested number of ids. Both si
 Overhead is the wall time in excess of half of the jobs' own time by their logs, which begin after the imports:
 planning, Python starts and imports, waiting, and the last job while the other core is idle.
 
-With `--whole` the workflow goes on to the report, with the default models, and only its overhead is measured.
+With `--whole` the workflow runs up to the report, with the default models, and only its overhead is measured.
 """
 
 from __future__ import annotations

@@ -61,11 +61,11 @@ class Bare:
     """A minimal training loop, in its own process.
 
     Args:
-        entry: the model.
-        data: stored clips.
-        videos: how many of them there are; they are taken in order.
-        usual_layout: whether weights and clips are in PyTorch's usual memory layout, or in the engine's.
-        keeps: whether freed memory is kept.
+        entry: The model.
+        data: Files of the stored clips.
+        videos: Number of stored clips; they are taken in order.
+        usual_layout: Use PyTorch's default memory layout instead of the trainer's.
+        keeps: Keep freed memory.
     """
 
     def __init__(self, entry: Model, data: dict[str, list[str]], videos: int, usual_layout: bool, keeps: bool) -> None:
@@ -139,17 +139,17 @@ def _source(entry: Model, data: dict[str, list[str]], videos: int, device: torch
 
 
 class SideBySide(Recorder):
-    """Let each bare loop make as many steps after each block of the trainer's; record the seconds of a step of each."""
+    """A recorder that lets each bare loop make as many steps as each block of the trainer, and times both."""
 
     def watch(self, block: int, bares: dict[str, Bare]) -> None:
-        """Start with it."""
+        """Set the loops to run and the steps of a block."""
         self.block, self.bares = block, bares
         self.wall: dict[str, list[float]] = {name: [] for name in ("engine", *bares)}
         self.cpu: dict[str, list[float]] = {name: [] for name in ("engine", *bares)}
         self.busy: list[int] = []
 
     def timed(self, batches: Iterator[Batch], steps: int, done: int) -> Iterator[Batch]:
-        """Pass batches on."""
+        """Pass batches on, and run the bare loops after each block."""
         passed, left = super().timed(batches, steps, done), True
         while left:
             began = _now(self._device)

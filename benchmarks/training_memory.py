@@ -23,7 +23,7 @@ FRAMES, SIZE = 16, 112
 
 
 def fit(data: dict[str, list[str]], splits: str, folder: str, epochs: int) -> None:
-    """Trains, as the rule does."""
+    """Train as the rule does."""
     entry = model(architecture="naive_cnn", width=4, frames=FRAMES, size=SIZE)
     run_fit(entry, data, splits, Path(folder), epochs=epochs, patience=epochs)
 

@@ -10,7 +10,7 @@ from snakemake.settings.types import DeploymentMethod
 from clipfold.plan import Plan
 from clipfold.resources.estimate import estimate, read_records
 
-# The graph of a large run is millions of objects that stay: not searching them for garbage saves 7 % of a dry run.
+# The graph of a large run is millions of long-lived objects: not searching them for garbage saves 7 % of a dry run.
 gc.set_threshold(1_000_000, 50, 1000)
 
 # Jobs may run in a conda environment of their own, and import the package from here.
@@ -36,7 +36,7 @@ SETTINGS = PLAN.settings
 SHARDS = list(PLAN.shards)
 FOLDS = PLAN.folds
 
-# What fits ask for: the catalog's figures, or what similar fits used before.
+# Resources of each model's fits: the catalog's figures, or the recorded usage of similar fits.
 RESOURCES = {
     model.name: estimate(
         model,
@@ -46,7 +46,7 @@ RESOURCES = {
     for model in PLAN.models
 }
 
-# Processes of a data job. On one machine with more shards than cores, more jobs waste less than more processes.
+# Processes of a data job. On one machine with more shards than cores, parallel jobs waste less than parallel processes.
 LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None
 DATA_THREADS = max(1, min(4, LOCAL_CORES // len(SHARDS))) if LOCAL_CORES else 4
 

@@ -1,5 +1,5 @@
-# Everything that acts outside a job: integrity, forecast, checks before the first job, leftovers of a killed run, the last
-# line.
+# Everything with an effect outside of jobs: integrity, forecast, checks before the first job, orphans of a killed run,
+# the last line.
 import atexit
 import math
 import shutil
@@ -9,19 +9,19 @@ import time
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from clipfold.storage.integrity import incomplete_lists, truncated_outputs
-from clipfold.storage.layout import ESTIMATES, RESULTS
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
 from clipfold.resources.usage import Request, read_usage, record_requests
+from clipfold.storage.integrity import incomplete_lists, truncated_outputs
+from clipfold.storage.layout import ESTIMATES, RESULTS
 
-# Before a time limit SLURM signals all processes of a job. Training writes a checkpoint and ends; the Snakemake around it
-# has to live until then.
+# Before a time limit SLURM signals all processes of a job. Training then writes a checkpoint and ends; the Snakemake
+# around it must survive until then.
 if not workflow.is_main_process:
     signal.signal(signal.SIGUSR1, lambda number, frame: None)
 
 
-# Too short to queue for.
+# Too short to be worth a place in the queue.
 localrules:
     splits,
     audit,
@@ -50,7 +50,7 @@ if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv
 
 
 def planned_requests():
-    """Rule and resource request of each job that is to run."""
+    """Yield the rule and the resource request of each job to run."""
     for job in workflow.dag.jobs:
         asked = job.resources
         if workflow.dag.needrun(job) and job.rule.name != "all":
@@ -63,7 +63,7 @@ def planned_requests():
 
 
 def work():
-    """The data and models of this run, as far as they decide how long it takes."""
+    """Summarise the data and models that decide how long this run takes."""
     paths = [str(FOLDER / v.path) for v in PLAN.videos]
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
@@ -81,7 +81,7 @@ def work():
 
 
 def show_forecast(show):
-    """Show what the planned jobs will take."""
+    """Show the forecast of the planned jobs."""
     jobs = list(planned_requests())
     if jobs:
         limits = workflow.resource_settings
@@ -92,14 +92,14 @@ def show_forecast(show):
 
 
 def name_report(show):
-    """Show where the report is, if it was asked for."""
+    """Show where the report is, if it is a target of this run."""
     page = FOLDER / rules.report.output[0]
     if page.exists() and any(job.rule.name == "report" for job in workflow.dag.jobs):
         show(f"Report: {page}")
 
 
 def end_without_run():
-    """Show the forecast of a dry run, or the report if nothing was to do: Snakemake has no hook for these."""
+    """Show the forecast of a dry run, or the report if there was nothing to do: Snakemake has no hook for these."""
     if workflow.dag is None or workflow.scheduler is None:
         return
     if workflow.dryrun:
@@ -121,7 +121,7 @@ def check_results_folder():
 
 
 def check_clock():
-    """Warn of videos from the future: they are newer than any result, so that their jobs run each time."""
+    """Warn of videos with a modification time in the future: their jobs run each time."""
     late = [v.path for v in PLAN.videos if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
     if late:
         logger.warning(

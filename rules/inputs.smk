@@ -7,7 +7,7 @@ from clipfold.manifest.read import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 
-# Whether a storage plugin keeps the results: jobs then see only the files that they name as inputs.
+# True if a storage plugin keeps the results: jobs then see only the files that they name as inputs.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
 
 # File name of a fitted model, by what it learns from.
@@ -15,44 +15,44 @@ MODEL_FILE = {"features": "model.skops", "clips": "model.safetensors", "predicti
 
 
 def code_of(script, *modules):
-    """Fingerprint a script and modules with all that they import, or files."""
+    """Fingerprint a script, modules with all that they import, and other files."""
     return fingerprint(f"{workflow.basedir}/workflow/scripts/{script}.py", *modules)
 
 
 def codes():
-    """Fingerprints of all rules so far, by name."""
+    """Return the fingerprints of all rules so far, by name."""
     return {rule.name: rule.params.code for rule in workflow.rules if hasattr(rule.params, "code")}
 
 
 def by_attempt(amount):
-    """A resource that grows with each attempt at a job."""
+    """Make a resource that grows with each attempt at a job."""
     return lambda wildcards, attempt: amount * attempt
 
 
 def on_gpu(count):
-    """GPUs of a job, and on SLURM the partition that has them, if the profile names one."""
+    """Request GPUs, and on SLURM the partition that has them, if the profile names one (`gpu_partition`)."""
     defaults = workflow.resource_settings.default_resources or {}
     partition = getattr(defaults.get("gpu_partition"), "raw", None)
     return {"gpu": count} | ({"slurm_partition": partition} if count and partition else {})
 
 
 def passing(path, needed=False):
-    """An output that need not stay, unless the config or a collection wants it."""
+    """Mark an output as temporary, unless the config or a collection needs it."""
     return path if needed or PLAN.config.keep_intermediate else temp(path)
 
 
 def nameable(path):
-    """Whether Snakemake takes a path as it is: {name}, <name> and a leading ~ have a meaning that cannot be escaped."""
+    """Check that Snakemake takes a path literally: {name}, <name> and a leading ~ cannot be escaped."""
     return not re.search(r"[{}]|<[a-z][a-z0-9_]*>|^~", path)
 
 
 def given(path):
-    """A file of the user's as an input: fetched from storage if it is an address, else read in place."""
+    """Make a user's file an input: fetched from storage if it is an address, else read in place."""
     return storage(path) if is_address(path) else local(path) if IN_STORAGE else path
 
 
 def shard_rows(wildcards):
-    """Rows of the manifest in a shard, with the time of modification of a file that cannot be an input."""
+    """Return a shard's rows of the manifest, with the modification time of each file that cannot be an input."""
     rows = [
         {"id": v.id, "path": v.path, "label": v.label, "group": v.group if v.grouped else None}
         for v in PLAN.shards[wildcards.shard]
@@ -66,50 +66,50 @@ def shard_rows(wildcards):
 
 
 def shard_files(wildcards):
-    """Files of a shard that exist; probing reports what is wrong with the others."""
+    """List the files of a shard that exist; probing gives the others their status."""
     paths = (v.path for v in PLAN.shards[wildcards.shard] if nameable(v.path))
     return [given(path) for path in paths if is_address(path) or os.path.isfile(path)]
 
 
 def shard_addresses(wildcards):
-    """Videos of a shard that are in storage, to be fetched for decoding too."""
+    """List the videos of a shard that are in storage, to be fetched for decoding too."""
     return [given(v.path) for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path)]
 
 
 def weights_file(settings):
-    """File of pre-trained weights, where the settings name one: another content makes another model."""
+    """Name the file of pre-trained weights, if the settings have one: a change of it retrains the model."""
     weights = settings.get("weights")
     return {"weights": given(weights)} if weights not in (None, "", "pretrained") else {}
 
 
 def of_each_shard(path):
-    """A file of every shard."""
+    """List a file of every shard."""
     return expand(path, shard=SHARDS)
 
 
 def of_each_fold(file):
-    """A file of every model and fold, ordered by model, then fold."""
+    """List a file of every model and fold, ordered by model, then fold."""
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in PLAN.models], fold=FOLDS)
 
 
 def model_files():
-    """The fitted model of every model and fold."""
+    """List the fitted model of every model and fold."""
     return [f"results/models/{m.name}/fold-{fold}/{MODEL_FILE[m.input]}" for m in PLAN.models for fold in FOLDS]
 
 
 def explanations():
-    """The explanation of every model that has one."""
+    """List the explanation of every model that has one."""
     return expand("results/explanations/{model}.parquet", model=[m.name for m in PLAN.explained])
 
 
 def clips_at(size, stored):
-    """Clips of a shard at a size: of the videos ("frames") or their augmented copies ("augmented")."""
+    """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
     as_stored = f"results/{stored}/{{shard}}/clips.npy"
     return as_stored if size == PLAN.size else f"results/resized/{size}/{{shard}}/{stored}.npy"
 
 
 def collection(model, encoded=True):
-    """Name of the collection that a model learns from, and its files by kind; similar models share one."""
+    """Return the name of the collection that a model learns from, and its files by kind; similar models share one."""
     if model.input == "features":
         return "features", {"features": "results/features/{shard}.parquet"}
     if encoded and model.encoder:
@@ -127,13 +127,13 @@ def collection(model, encoded=True):
 
 
 def collections():
-    """All collections; explanations show pictures, also of a model that learns from embeddings."""
+    """Return all collections, name -> files; a model on embeddings has one of clips too, for its explanation."""
     learning = [model for model in PLAN.models if model.input != "predictions"]
     return dict(collection(model, encoded) for model in learning for encoded in (True, False))
 
 
 def data_of(model, encoded=True):
-    """Data of a model as inputs: a list of the files, or the files where they must be fetched from storage."""
+    """Return a model's data as inputs: a list of the files, or the files if they must be fetched from storage."""
     name, files = collection(model, encoded)
     if IN_STORAGE:
         return {kind: of_each_shard(file) for kind, file in files.items()}
@@ -141,13 +141,13 @@ def data_of(model, encoded=True):
 
 
 def views_of(model):
-    """Options of the views that a model reads."""
+    """Return the options of the views that a model reads."""
     names = VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
     return {name: SETTINGS["decode"]["views"][name] for name in names}
 
 
 def training_data(model):
-    """Data that a model learns from; an ensemble learns from its members' predictions of the same fold."""
+    """Return the data that a model learns from: for an ensemble, its members' predictions of the same fold."""
     if model.input == "predictions":
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}

@@ -29,7 +29,7 @@ class Plan:
         views: Name of a stored array -> the view that fills it.
         models: The configured models, then the shortcuts.
         shortcuts: The baselines that know nothing of the action.
-        folds: Fold numbers, counted on over repeats.
+        folds: Fold numbers, continuing over repeats.
         given_splits: Id -> split, for the scheme `column`.
     """
 
@@ -96,7 +96,7 @@ class Plan:
 
     @cached_property
     def explained(self) -> list[Model]:
-        """Models to explain: an ensemble looks at what its members look at, and shortcuts need no explanation."""
+        """Models to explain: an ensemble relies on its members, and shortcuts need no explanation."""
         return [model for model in self._configured if model.input != "predictions"]
 
     @cached_property
@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def trains_as_stored(self) -> bool:
-        """Whether a model reads clips at the size at which they are stored."""
+        """True if a model reads clips at the size at which they are stored."""
         return any(model.settings["size"] == self.size for model in self.models if model.input == "clips")
 
     def extras(self) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from snakemake_logger_plugin_clipfold.progress import Progress, RuleProgress, du
 
 
 class Bars:
-    """Bars that redraw themselves in place until they are stopped, and vanish then.
+    """Bars that redraw themselves in place and vanish when stopped.
 
     Args:
         stream: Terminal to draw on.
@@ -30,7 +30,7 @@ class Bars:
         self.live.start()
 
     def draw(self) -> Group:
-        """Lay out the bars. Where the terminal is too low for all: the running rules, then those that come next."""
+        """Lay out the bars; if the terminal is too low for all, running rules first, then those still to come."""
         progress, now = self.progress, time.time()
         room = max(self.console.height - 3, 1)
         order = sorted(progress.rules.items(), key=lambda item: (not item[1].running, item[1].done >= item[1].total))
@@ -55,11 +55,11 @@ class Bars:
 
     @staticmethod
     def state(running: int, left: float | None) -> str:
-        """Say how many jobs run and how long the rest will take."""
+        """Describe how many jobs run and how long the rest will take."""
         return (f"{running} running" if running else "waiting") + (f", about {duration(left)} left" if left else "")
 
     def describe(self, rule: RuleProgress, left: float | None) -> str:
-        """Say how far a rule is."""
+        """Describe the progress of a rule."""
         if rule.done >= rule.total:
             return f"took {duration(rule.seconds)}"
         return self.state(len(rule.running), left if rule.done else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST = 10
-"""Failed jobs to list, and lines of a cause."""
+"""Most failed jobs to list, and most lines of a cause."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_cause(logs: Iterable[str], since: float) -> str:
     """
     for log in logs:
         try:
-            if os.stat(log).st_mtime < since - 2:  # seconds by which a file server's clock may be late
+            if os.stat(log).st_mtime < since - 2:  # seconds that a file server's clock may lag behind
                 continue
             text = Path(log).read_text(errors="replace")
         except OSError:
@@ -54,7 +54,7 @@ def read_cause(logs: Iterable[str], since: float) -> str:
 
 
 def describe(job: Job, cause: str, logs: Sequence[str]) -> list[str]:
-    """Lines on a failed job: stage, model, fold or shard; the cause; the log."""
+    """Describe a failed job in lines: stage, model, fold or shard; the cause; the log."""
     stage, _, model = job.rule.partition("_")
     details = {"model": model} if model and stage in ("train", "explain") else {}
     lines = [f"FAILED  {Job(job.rule, {**details, **job.wildcards}, job.started)}"]

@@ -27,7 +27,7 @@ WIDTH = 190
 """Characters of the longest line."""
 
 LONG = 60
-"""Seconds after which a job that still runs gets a line."""
+"""Seconds after which a running job gets a line."""
 
 NOISE = (
     "Building DAG of jobs",
@@ -36,13 +36,13 @@ NOISE = (
     "Exiting because a job",
     "At least one job did not complete",
 )
-"""Beginnings of Snakemake's remarks that no reader misses."""
+"""First words of Snakemake's messages that are omitted."""
 
 FOLLOWS = "input files updated by another job"
-"""Snakemake's reason of a job that another one brings about; left out beside a reason of its own."""
+"""Snakemake's reason for a job that only follows from another; omitted if the job also has a reason of its own."""
 
 PLACE = re.compile(r"^WorkflowError.*:\n|\n  File .*")
-"""Where in the rules an error was found, which has a message to users."""
+"""The place in the rules that Snakemake adds to an error, omitted because the message is meant for users."""
 
 COMMAND = re.compile(r"^.*?Command '.*?' (?=returned|died)", re.S)
 
@@ -76,7 +76,7 @@ def snakemake_handler(common: Any, stream: TextIO) -> Handler:
 
 
 class LogHandler(LogHandlerBase):
-    """Prints a run. Snakemake's own account of it, in full, is in `.snakemake/log`."""
+    """A log handler that prints a run in short. Snakemake's full log of it is in `.snakemake/log`."""
 
     writes_to_stream = True
     writes_to_file = False
@@ -100,7 +100,7 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, Job] = {}
         self.failed: dict[int, list[str]] = {}
         self.reasons: dict[str, Counter[str]] = {}
-        self.errors: list[str] = []  # not known yet to be of a job
+        self.errors: list[str] = []  # may turn out to belong to a job
         self.bars: Bars | None = None
         self.closed = threading.Event()
 
@@ -117,7 +117,7 @@ class LogHandler(LogHandlerBase):
             self.handleError(record)
 
     def on_message(self, record: LogRecord) -> None:
-        """Print warnings, and what the rules' files say; of Snakemake's own remarks only those outside of a run."""
+        """Print warnings and messages of the rules; omit Snakemake's own remarks while jobs run."""
         text = record.getMessage()
         ours = PurePath(record.pathname).suffix == ".smk" or text.startswith("Nothing to be done")
         remark = record.levelno < INFO or (record.levelno == INFO and not ours and (self.started or self.quiet))
@@ -125,17 +125,17 @@ class LogHandler(LogHandlerBase):
             self.say(text)
 
     def on_workflow_started(self, record: Any) -> None:
-        """Leave Snakemake's remarks out from here on."""
+        """Omit Snakemake's remarks from now on."""
         self.started = True
 
     def on_run_info(self, record: Any) -> None:
-        """Begin to count; in a dry run, print the table of jobs."""
+        """Start counting jobs; in a dry run, print the table of jobs."""
         jobs = {rule: count for rule, count in record.stats.items() if rule not in ("all", "total")}
         if not self.dryrun:
             self.progress = Progress(jobs, time.time())
             if not (self.terminal or self.quiet):
                 threading.Thread(target=self.announce, daemon=True).start()
-        elif not self.progress.total:  # a dry run says it twice
+        elif not self.progress.total:  # a dry run reports it twice
             self.progress = Progress(jobs, time.time())
             self.say(record.getMessage(), most=len(jobs) + 10)
 
@@ -156,7 +156,7 @@ class LogHandler(LogHandlerBase):
 
     def on_job_finished(self, record: Any) -> None:
         """Count a job as done."""
-        if record.job_id not in self.jobs:  # such as the rule that only names the targets
+        if record.job_id not in self.jobs:  # such as `all`, which only names the targets
             return
         self.failed.pop(record.job_id, None)
         self.stopped(record.job_id, finished=True)
@@ -165,7 +165,7 @@ class LogHandler(LogHandlerBase):
             self.say(f"{self.progress.total} jobs finished in {duration(time.time() - self.progress.began)}")
 
     def on_error(self, record: Any) -> None:
-        """Keep an exception until it is known whether it is of a job, whose log knows more."""
+        """Keep an exception until it is known whether a job caused it: the job's log then has the details."""
         message = record.getMessage()
         if record.exception == "WorkflowError":
             message = PLACE.sub("", message)
@@ -180,13 +180,13 @@ class LogHandler(LogHandlerBase):
         told = [record.rule_msg or "", *(COMMAND.sub("The process ", error) for error in self.errors)]
         cause = read_cause(record.log, job.started) or "\n".join(filter(None, told))
         self.errors.clear()
-        if cause != "interrupted" and "SIGINT" not in cause:  # by the user, who knows
+        if cause != "interrupted" and "SIGINT" not in cause:  # by the user, who needs no explanation
             self.failed[record.jobid] = describe(job, cause, record.log)
         if record.jobid in self.jobs:
             self.stopped(record.jobid, finished=False)
 
     def stopped(self, jobid: int, finished: bool) -> None:
-        """Count a job as no longer running, and say so where there are no bars."""
+        """Count a job as no longer running; without bars, print a line."""
         job, now = self.jobs[jobid], time.time()
         took = self.progress.stop(job.rule, jobid, now, finished)
         if not (self.bars or self.quiet):
@@ -195,7 +195,7 @@ class LogHandler(LogHandlerBase):
             self.say(f"{self.count()} {job} {'took' if finished else 'failed after'} {duration(took)}{rest}")
 
     def announce(self) -> None:
-        """Print the jobs that run for long, once each."""
+        """Print each long-running job once."""
         announced: set[int] = set()
         while not self.closed.wait(5):
             self.acquire()  # the lock under which records are printed
@@ -207,17 +207,17 @@ class LogHandler(LogHandlerBase):
             self.release()
 
     def count(self) -> str:
-        """Jobs done of all, such as `[ 7/24]`."""
+        """Format the number of finished jobs, such as `[ 7/24]`."""
         total = str(self.progress.total)
         return f"[{self.progress.done:{len(total)}}/{total}]"
 
     def say(self, text: str, most: int = 2 * MOST) -> None:
-        """Print at most so many lines, none of them too long to read."""
+        """Print a text, wrapped, in at most `most` lines."""
         width = shutil.get_terminal_size().columns if self.terminal else WIDTH
         lines = wrap(text, min(width, WIDTH))
-        if len(lines) > most:  # such as an error that names all files
+        if len(lines) > most:  # such as an error that lists all files
             lines = [*lines[: most // 2], "...", *lines[-most // 2 :]]
-        with suppress(OSError):  # nobody reads any more; the run goes on
+        with suppress(OSError):  # the reader has closed the pipe: the run continues
             for line in lines:
                 if self.bars:
                     self.bars.print(line)
@@ -225,13 +225,13 @@ class LogHandler(LogHandlerBase):
                     print(line, file=self.stream, flush=True)
 
     def stop_bars(self) -> None:
-        """Go back to lines."""
+        """Remove the bars; print lines from now on."""
         if self.bars:
             self.bars.stop()
             self.bars = None
 
     def close(self) -> None:
-        """Print how the run ended: why jobs failed, or why a dry run would run them."""
+        """Print the end of a run: the causes of failures, or the reasons for jobs in a dry run."""
         if not self.closed.is_set():
             self.closed.set()
             self.stop_bars()
@@ -239,7 +239,7 @@ class LogHandler(LogHandlerBase):
         super().close()
 
     def print_end(self) -> None:
-        """Print what is known at the end only."""
+        """Print reasons, remaining errors and failed jobs."""
         for rule, kinds in self.reasons.items():
             total = self.progress.rules[rule].total
             own = {kind: count for kind, count in kinds.items() if kind != FOLLOWS} or kinds

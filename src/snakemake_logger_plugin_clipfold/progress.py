@@ -22,8 +22,8 @@ class RuleProgress:
 
     Attributes:
         total: Jobs to run.
-        done: Jobs that finished.
-        seconds: Time that the finished jobs took, in all.
+        done: Finished jobs.
+        seconds: Total time of the finished jobs.
         running: Start of each running job by its id, in seconds.
     """
 
@@ -33,7 +33,7 @@ class RuleProgress:
     running: dict[int, float] = field(default_factory=dict)
 
     def work_left(self, mean: float, now: float) -> float:
-        """Seconds of work left, if each job takes `mean` seconds."""
+        """Estimate the seconds of work left if each job takes `mean` seconds."""
         started = sum(max(mean - (now - start), 0.0) for start in self.running.values())
         return started + mean * max(self.total - self.done - len(self.running), 0)
 

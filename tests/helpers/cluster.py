@@ -1,6 +1,6 @@
-"""A real SLURM of one node, with two graphics processors that are none: started here, stopped here.
+"""A real SLURM of one node, with two fake GPUs: started here, stopped here.
 
-By hand: `python tests/slurm/cluster.py` starts it, says what to try, and stops it on Enter or Ctrl-C.
+By hand: `python tests/helpers/cluster.py` starts it, says what to try, and stops it on Enter or Ctrl-C.
 
 SLURM reads `/etc/slurm/slurm.conf` and nothing else: the Snakemake plugin strips all `SLURM_*` variables, also the one
 that would name another file, from what its jobs start. Everything else lies in a temporary folder.

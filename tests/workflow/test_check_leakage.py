@@ -1,4 +1,4 @@
-"""The gate, the marks of what may pass it, the baselines; and that nothing of the test part comes back to training."""
+"""The gate, the marks of what may pass it, the baselines; and that nothing of the test split comes back to training."""
 
 import re
 from fractions import Fraction

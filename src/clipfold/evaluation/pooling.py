@@ -21,8 +21,8 @@ class Pooled:
 
     Args:
         table: `id label group repeat fold model p_<class>...`, sorted by repeat, then id; the same rows for all models.
-        choices: What each fold's validation split chose: `fold`, `videos`, `threshold` (NaN for more than two classes)
-            and `temperature`.
+        choices: Values chosen on each fold's validation split: `fold`, `videos`, `threshold` (NaN for more than two
+            classes) and `temperature`.
         targets: Class indices, int of (rows,).
         groups: The group of each row, an index into the sorted groups, int of (rows,).
         probabilities: Float of (rows, classes).

@@ -54,5 +54,5 @@ def explain(task: ExplainTask) -> None:
 
 
 def _score(model: Any, x: Array, targets: Array, classes: int) -> float:
-    """Negative log-loss."""
+    """Compute the negative log-loss."""
     return -float(log_loss(targets, class_probabilities(model, x, classes), labels=range(classes)))

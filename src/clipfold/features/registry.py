@@ -28,7 +28,7 @@ GROUPS: Mapping[str, Group] = {
 }
 
 MODULES = tuple(group.module for group in GROUPS.values())
-"""Loaded by name, so that fingerprints must name them."""
+"""Modules of all groups: loaded by name, so fingerprints must list them."""
 
 VIEWS = tuple(sorted({group.view for group in GROUPS.values()} - {"metadata"}))
 """The decoded views that the groups read."""

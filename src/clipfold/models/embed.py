@@ -79,7 +79,7 @@ def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> N
 
     Args:
         settings: Settings of the model.
-        recorded: What `describe_encoder` returned when it was trained.
+        recorded: Result of `describe_encoder` at training time.
 
     Raises:
         ValueError: The file is missing or has changed.

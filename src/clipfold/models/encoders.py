@@ -34,7 +34,7 @@ _NAMES = (
 
 
 class FrameEncoder(nn.Module):
-    """Maps frames to embeddings.
+    """A network that maps frames to embeddings.
 
     Args (of `forward`):
         frames: Float (frames, 3, size, size), `(value / 255 - mean) / std`.

@@ -22,7 +22,7 @@ TRUSTED = (
 
 
 class _NoTorch(MetaPathFinder):
-    """Hides PyTorch from imports."""
+    """An import hook that hides PyTorch."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if fullname == "torch":
@@ -52,7 +52,7 @@ def write_fitted(path: PathLike, model: Any) -> None:
 
 
 def read_fitted(path: PathLike) -> Any:
-    """Read what `write_fitted` wrote.
+    """Read a model written by `write_fitted`.
 
     Raises:
         TypeError: The file holds types that are neither trusted by skops nor in `TRUSTED`.

@@ -9,7 +9,7 @@ Colour = tuple[float, float, float]
 
 
 class ClipNetwork(nn.Module):
-    """Maps clips to logits. Subclasses define `forward` and may override the rest.
+    """A network that maps clips to logits. Subclasses define `forward` and may override the rest.
 
     Args (of `forward`):
         clips: Float (batch, 3, frames, height, width), `(value / 255 - mean) / std`.

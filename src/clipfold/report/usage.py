@@ -48,7 +48,7 @@ def stages(benchmarks: PathLike, gpu_seconds: Mapping[str, float]) -> list[dict[
 
 
 def total(stages: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Total over all stages: sums, and the maximum memory of any job; NaN if nothing was measured."""
+    """Add up all stages: sums, and the maximum memory of any job; NaN if nothing was measured."""
     table = pd.DataFrame(stages, columns=["seconds", "cpu_seconds", "memory_mb", "energy_wh"], dtype=float)
     return {str(name): table[name].max() if name == "memory_mb" else table[name].sum(min_count=1) for name in table}
 

@@ -1,1 +1,1 @@
-"""What jobs ask for and use: estimates, records of use, GPUs."""
+"""Resources of jobs: estimates, recorded usage, forecasts, GPUs."""

@@ -20,9 +20,9 @@ _CALIBRATION_SECONDS = 0.015
 """Time of `machine_speed`'s loop on the machine to which the constants were fitted, idle: 0.012 to 0.023 s."""
 _SAMPLED = 16  # videos
 _MEGAPIXELS_PER_BYTE = 1e-4
-"""Of H.264 at a usual quality."""
+"""Typical of H.264 at normal quality."""
 _GPU_GMAC = 5000.0
-"""Multiply-adds per second of a busy GPU, in 1e9: well below the peak of any GPU of the last years."""
+"""Multiply-adds per second of a busy GPU, in 1e9: well below the peak of recent GPUs."""
 _CORE_GMAC = 30.0
 """Multiply-adds per second and core, in 1e9."""
 
@@ -33,7 +33,7 @@ class Work:
 
     Args:
         videos: Videos in the manifest.
-        shards: Shards that they are in.
+        shards: Number of shards.
         megapixels: Pixels of all frames of all videos, in 1e6.
         copies: Augmented copies per video.
         stored: Bytes of one video's views by name.
@@ -98,7 +98,7 @@ def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
         rule: Name of the rule.
         work: The data and models.
         threads: CPU cores of the job.
-        gpus: GPUs that the job will really have.
+        gpus: GPUs that the job will actually get.
     """
     per_job = work.videos / max(1, work.shards)
     clip_megapixels = work.stored.get("clips", 0) / 3e6
@@ -195,7 +195,7 @@ def forecast(
 
 
 def _span(seconds: float) -> str:
-    """Give a duration in the unit that suits it.
+    """Format a duration in a suitable unit.
 
     >>> _span(42), _span(200), _span(7500)
     ('42 s', '3 min', '2.1 hours')
@@ -206,7 +206,7 @@ def _span(seconds: float) -> str:
 
 
 def _size(count: float) -> str:
-    """Give a number of bytes in the unit that suits it.
+    """Format a number of bytes in a suitable unit.
 
     >>> _size(2_500_000), _size(3.4e10)
     ('2 MB', '34.0 GB')

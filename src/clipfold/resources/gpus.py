@@ -1,4 +1,4 @@
-"""Graphics processors of a workstation, shared by jobs that know nothing of each other. Standard library only."""
+"""Share the GPUs of a workstation between independent jobs. Standard library only."""
 
 import fcntl
 import logging
@@ -17,7 +17,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def visible_gpus() -> list[str]:
-    """The graphics processors that may be used: those of `CUDA_VISIBLE_DEVICES`, or all."""
+    """List the GPUs that may be used: those in `CUDA_VISIBLE_DEVICES`, or all."""
     named = os.environ.get(VISIBLE)
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
@@ -27,17 +27,17 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def reserve_gpus(count: int, locks: Path | None = None) -> Iterator[list[str]]:
-    """Have graphics processors that no other job of clipfold on this machine uses; wait until there are enough.
+    """Reserve GPUs that no other clipfold job on this machine uses; wait until enough are free.
 
-    Nothing is done on a cluster, which hands them out itself. A slot is a locked file: the system frees it with the
-    process, however that ends.
+    Does nothing inside a SLURM job, where SLURM assigns the GPUs. A reservation is a locked file, which the system
+    unlocks when the process ends, however it ends.
 
     Args:
-        count: wanted; where the machine has fewer, all of them.
-        locks: folder of the lock files, shared by all jobs; the system's temporary one by default.
+        count: GPUs to reserve; all of them if the machine has fewer.
+        locks: Folder of the lock files, shared by all jobs; by default the system's temporary folder.
 
-    Returns:
-        Their names, which `CUDA_VISIBLE_DEVICES` holds within the block.
+    Yields:
+        Names of the reserved GPUs, also in `CUDA_VISIBLE_DEVICES` within the block.
     """
     here = visible_gpus()
     count = min(count, len(here))
@@ -47,13 +47,13 @@ def reserve_gpus(count: int, locks: Path | None = None) -> Iterator[list[str]]:
     before, waiting = os.environ.get(VISIBLE), False
     with ExitStack() as held:
         while len(mine := _take(here, count, locks or Path(tempfile.gettempdir()), held)) < count:
-            held.close()  # two jobs that each hold what the other wants would wait for ever
+            held.close()  # two jobs that each hold what the other wants would wait forever
             if not waiting:
-                logger.info("waiting for %d of the graphics processors %s", count, ", ".join(here))
+                logger.info("waiting for %d of the GPUs %s", count, ", ".join(here))
             waiting = True
             time.sleep(random.uniform(0.2, 1))
         os.environ[VISIBLE] = ",".join(mine)
-        logger.info("on the graphics processors %s", ", ".join(mine))
+        logger.info("using the GPUs %s", ", ".join(mine))
         try:
             yield mine
         finally:
@@ -76,9 +76,9 @@ def _take(devices: Sequence[str], count: int, locks: Path, held: ExitStack) -> l
 
 
 def _open(path: Path) -> int:
-    """Open a lock file that jobs of other people lock too."""
+    """Open a lock file that other users' jobs can lock too."""
     with suppress(FileNotFoundError):
-        return os.open(path, os.O_RDWR)  # some systems refuse to "create" another's file that is there
+        return os.open(path, os.O_RDWR)  # some systems refuse O_CREAT on an existing file of another user
     file = os.open(path, os.O_RDWR | os.O_CREAT)
     with suppress(PermissionError):
         os.fchmod(file, 0o666)

@@ -1,4 +1,4 @@
-"""Record what jobs asked for, and compare it with what they used. Standard library only.
+"""Record the resources that jobs requested, and compare them with their usage. Standard library only.
 
 `python -m clipfold.resources.usage RESULTS` prints the comparison as a table.
 """
@@ -24,7 +24,7 @@ WATTS_PER_GPU = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """The resources that one job asks for: host memory in MB, minutes, CPU cores, GPUs."""
+    """The resources that one job requests: host memory in MB, minutes, CPU cores, GPUs."""
 
     memory_mb: int
     runtime: int

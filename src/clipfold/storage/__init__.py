@@ -1,1 +1,1 @@
-"""Files of results: writing, integrity, fingerprints of code, one job's frame."""
+"""Storage: writing results, integrity, fingerprints of code, logging of jobs."""

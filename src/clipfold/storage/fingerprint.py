@@ -75,7 +75,7 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 
 class _Essence(ast.NodeTransformer):
-    """A transformer that removes what cannot change behaviour: docstrings and imports for type checkers."""
+    """A transformer that removes code without effect on behaviour: docstrings and imports for type checkers."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)

@@ -20,8 +20,8 @@ logger = logging.getLogger("clipfold")
 def logged(log: str) -> Iterator[None]:
     """Write a job's messages, warnings, time and peak memory to a log file.
 
-    An error goes there with its traceback, and ends the process without a word: whoever runs the job reads the cause in
-    the log and prints it once. The first line of the record is the cause (`cause_of`).
+    An error is logged with its traceback and ends the process silently: the caller reads the cause, the first line of
+    the log record (`cause_of`), and prints it once.
 
     Args:
         log: The log file; an earlier one is overwritten.
@@ -36,7 +36,7 @@ def logged(log: str) -> Iterator[None]:
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    # SLURM's warning before the time limit would end the process; only training has something to save then.
+    # SLURM's warning before the time limit would end the process; only training has something to save.
     before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     started = time.monotonic()
     keep_freed_memory()

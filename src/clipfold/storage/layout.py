@@ -1,7 +1,7 @@
 """Name the folders of a run, once. Standard library only.
 
-Rules write paths as literals; a test holds them to these names. Everything that looks through a run's results from the
-outside (the integrity check, `make clean`) uses this list.
+Rules write paths as literals; a test holds them to these names. Code that searches the results
+of a run from outside (the integrity check, `make clean`) uses this list.
 """
 
 from typing import NamedTuple
@@ -39,4 +39,4 @@ RESULTS = (
 
 LOGS = "logs"
 ESTIMATES = "results/resources.json"
-"""What the jobs of each rule asked for."""
+"""Largest resource request of each rule."""

@@ -103,7 +103,7 @@ class BatchSource:
 
 
 class _Reader(Dataset[Any]):
-    """Reads the clips of a step from files; worker processes get a copy of it."""
+    """A reader of the clips of a step from files; each worker process gets its own."""
 
     def __init__(self, clips: Clips, ids: list[str], targets: Array) -> None:
         self._clips, self._ids, self._targets = clips, ids, targets

@@ -73,7 +73,7 @@ def write_record(task: Task, fold: Fold, kind: Input, **facts: Any) -> None:
         task: The fit.
         fold: The fold it was fitted on.
         kind: Kind of data that the model reads.
-        facts: What else to record; `peak_mb` (default: the peak of this process) is its memory in MB.
+        facts: Further values to record; `peak_mb` (default: the peak of this process) is its memory in MB.
     """
     write_json(
         task.outputs["record"],

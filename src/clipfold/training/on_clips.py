@@ -169,7 +169,7 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
 
 
 def _seen(task: Task, clips: Clips) -> dict[str, Any]:
-    """Record what the network was shown, so that it can be shown the same again."""
+    """Describe the network's input, so that other code can reproduce it."""
     facts: dict[str, Any] = {"frames": task.settings["frames"], "embedded": clips.dtype != np.uint8}
     if "encoder" in task.settings:  # imported by name: other networks do not depend on the code of encoders
         embedding = importlib.import_module("clipfold.models.embed")

@@ -1,4 +1,4 @@
-"""Fit an ensemble: a weighted mean of other models' probabilities, with weights fitted on validation videos alone."""
+"""An ensemble: a weighted mean of other models' probabilities, with weights fitted on validation videos alone."""
 
 import logging
 import time
@@ -70,6 +70,6 @@ def log_loss(weights: Array, probabilities: Array, targets: Array) -> float:
 
 
 def _probabilities(table: pd.DataFrame, fold: Fold, split: str) -> Array:
-    """A member's probabilities, float64 (videos, classes), in the order of `fold.ids(split)`."""
+    """Read a member's probabilities, float64 (videos, classes), in the order of `fold.ids(split)`."""
     rows = table[table.split == split].set_index("id").loc[fold.ids(split)]
     return rows[[f"p_{name}" for name in fold.classes]].to_numpy(np.float64)

@@ -22,7 +22,7 @@ _EVERY = 30.0  # seconds between log lines within a long epoch
 
 
 class Recorder:
-    """Records one fit; of several processes, only the first writes.
+    """The records of one fit; of several processes, only the first writes them.
 
     Args:
         settings: `tensorboard` and `profile` of the model.

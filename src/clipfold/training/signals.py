@@ -1,4 +1,4 @@
-"""Requests to stop, from a cluster that takes the machine away or from a person."""
+"""Stop requests: from a cluster that reclaims the machine, or from a user."""
 
 import signal
 from collections.abc import Callable, Iterator

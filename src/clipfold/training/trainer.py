@@ -68,7 +68,7 @@ class NotFiniteError(FloatingPointError):
 
 
 class Trainer:
-    """Trains a network on the training videos and keeps the epoch that is best on the validation videos.
+    """A training loop that keeps the epoch that is best on the validation videos.
 
     Attributes:
         network: The network; after `run` with the best weights.

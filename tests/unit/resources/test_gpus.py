@@ -1,4 +1,4 @@
-"""Jobs side by side never share a graphics processor; the devices are names, the processes and locks are real."""
+"""Jobs side by side never share a GPU; the devices are names, the processes and locks are real."""
 
 import os
 import subprocess

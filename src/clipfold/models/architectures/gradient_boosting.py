@@ -16,7 +16,7 @@ def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
     names = ("learning_rate", "max_iter", "max_leaf_nodes", "min_samples_leaf", "l2_regularization", "class_weight")
     options = {name: settings[name] for name in names}
     known = ColumnTransformer([("known", "passthrough", columns_with_values)])
-    # Early stopping would hold out rows of the training split at random and tear groups apart.
+    # Early stopping would hold out random rows of the training split and so separate videos of one group.
     return make_pipeline(known, HistGradientBoostingClassifier(**options, early_stopping=False, random_state=seed))
 
 

@@ -145,7 +145,7 @@ def test_a_model_on_embeddings_loads_with_its_encoder(run, name, caplog):
     with pytest.raises(ValueError, match=r"weights is '.*': the file has changed since the model was trained .*: rest"):
         load(folder)
     Path(weights).unlink()
-    with pytest.raises(ValueError, match="name a file that is there"):
+    with pytest.raises(ValueError, match="name an existing file"):
         load(folder)
 
 

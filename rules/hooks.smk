@@ -2,6 +2,7 @@
 # the last line.
 import atexit
 import math
+import re
 import shutil
 import signal
 import time
@@ -44,8 +45,13 @@ def remove_truncated():
         path.unlink()
 
 
-# The one effect at parse time: no hook comes before the plan. A dry run removes nothing.
-if workflow.is_main_process and not {"-n", "--dry-run", "--dryrun"} & {*sys.argv}:
+# Options with which Snakemake only shows something; short ones may be joined, as in -np.
+ONLY_SHOWS = re.compile(
+    r"-[pqrFfk]*n[pqrFfk]*|-[lDS]|--(dry-?run|unlock|lint|dag|rulegraph|filegraph|d3dag|list.*|summary|detailed-summary|report.*)(=.*)?"
+)
+
+# The one effect at parse time: no hook comes before the plan.
+if workflow.is_main_process and not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
     remove_truncated()
 
 
@@ -62,6 +68,12 @@ def planned_requests():
             )
 
 
+def described(model):
+    """What the forecast needs to know of a model."""
+    embedded = model.encoder is not None
+    return {"input": model.input, "settings": model.settings, "gmac": model.gmac, "embedded": embedded}
+
+
 def work():
     """Summarise the data and models that decide how long this run takes."""
     paths = [str(FOLDER / v.path) for v in PLAN.videos]
@@ -75,7 +87,8 @@ def work():
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,
         folds=len(FOLDS),
-        models={m.name: {"input": m.input, "settings": m.settings, "gmac": m.gmac} for m in PLAN.models},
+        models={m.name: described(m) for m in PLAN.models}
+        | {encoder_key(m.encoder): described(m) for m in PLAN.models if m.encoder},
         speed=machine_speed(),
     )
 

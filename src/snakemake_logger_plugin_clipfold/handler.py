@@ -199,12 +199,14 @@ class LogHandler(LogHandlerBase):
         announced: set[int] = set()
         while not self.closed.wait(5):
             self.acquire()  # the lock under which records are printed
-            for rule in self.progress.rules.values():
-                for jobid, start in rule.running.items():
-                    if jobid not in announced and time.time() - start > LONG:
-                        announced.add(jobid)
-                        self.say(f"{self.count()} {self.jobs[jobid]} is running")
-            self.release()
+            try:
+                for rule in self.progress.rules.values():
+                    for jobid, start in rule.running.items():
+                        if jobid not in announced and time.time() - start > LONG:
+                            announced.add(jobid)
+                            self.say(f"{self.count()} {self.jobs[jobid]} is running")
+            finally:
+                self.release()
 
     def count(self) -> str:
         """Format the number of finished jobs, such as `[ 7/24]`."""

@@ -21,6 +21,8 @@ PARSE_TIME = [
     "manifest.shards",
     "models.catalog",
     "resources.estimate",
+    "resources.forecast",
+    "resources.gpus",
     "resources.usage",
     "splits.feasibility",
     "storage.fingerprint",

@@ -53,7 +53,7 @@ def test_an_unknown_target_is_one_short_message(workflow):
     assert len(lines) <= 2
 
 
-def test_a_dry_run_says_why_and_snakemakes_own_output_is_to_be_had(retraining):
+def test_a_dry_run_says_why_and_snakemakes_own_output_is_available(retraining):
     lines = shown(retraining.run("--dry-run"))
     assert "train_cnn: missing output files" in lines
     full = retraining.run("--dry-run", "--logger-clipfold-full")

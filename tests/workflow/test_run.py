@@ -30,14 +30,14 @@ def test_rows_in_are_rows_predicted_plus_rows_quarantined(finished):
     assert quarantined.reason.str.len().min() > 5
 
 
-def test_no_group_is_in_two_roles_and_each_video_is_tested_once(finished):
+def test_no_group_is_in_two_splits_and_each_video_is_tested_once(finished):
     splits = read_table(finished.directory / "results/splits/splits.parquet").to_pandas()
     assert splits.groupby(["fold", "group"]).split.nunique().max() == 1
     assert (splits[splits.split == "test"].groupby("id").size() == 1).all()
     assert read_json(finished.directory / "results/splits/audit.json")["leaks"] == 0
 
 
-def test_predictions_of_each_fold_are_of_its_val_and_test_part_only(finished):
+def test_predictions_of_each_fold_are_of_its_val_and_test_splits_only(finished):
     splits = read_table(finished.directory / "results/splits/splits.parquet").to_pandas()
     for path in (finished.directory / "results/models").glob("*/fold-*/predictions.parquet"):
         fold = int(path.parent.name.removeprefix("fold-"))

@@ -38,8 +38,9 @@ class Architecture:
         input: What it learns from: `features` (a row per video), `clips` (sampled frames) or `predictions` (of others).
         declared: Every setting it takes.
         needs: Resources of one job by default.
-        gmac: For the forecast of a first run: multiply-adds of a forward pass of one clip at the default frames and
-            size, in 1e9; by encoder or variant where there are several (torch's flop counter, halved).
+        gmac: Cost of a forward pass of one clip at the default frames and size, for the forecast of a first run: its
+            multiply-adds in 1e9, or more where measured steps take longer than 30e9 per second and core; by encoder or
+            variant where there are several.
     """
 
     name: str

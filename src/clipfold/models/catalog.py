@@ -40,7 +40,7 @@ class Model:
 
     @property
     def gmac(self) -> float:
-        """Multiply-adds of a forward pass of one clip, in 1e9, roughly: for the forecast."""
+        """Cost of a forward pass of one clip, see `Architecture`: for the forecast."""
         known = ARCHITECTURES[self.architecture]
         if known.input != "clips":
             return 0.0
@@ -64,7 +64,7 @@ class Model:
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
 _VIT_GMAC = {"vit_micro": 0.54, "vit_tiny": 1.5, "vit_small": 3.9, "vit_b_16": 15.6}
-_CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.08, "mobilenet_v3_large": 0.30}
+_CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.66, "mobilenet_v3_large": 1.4}
 _VITS, _CNNS = tuple(_VIT_GMAC), tuple(_CNN_GMAC)
 
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
@@ -94,7 +94,7 @@ _ARCHITECTURES = (
     on_clips(
         "slowfast",
         _WITH_BACKBONE,
-        gmac={"small": 0.80, "r50_8x8": 6.6},
+        gmac={"small": 1.15, "r50_8x8": 6.6},
         dropout=0.5,
         variant=Setting(
             "small",
@@ -106,7 +106,7 @@ _ARCHITECTURES = (
     on_clips(
         "x3d",
         _WITH_BACKBONE,
-        gmac=1.26,
+        gmac=7.3,
         dropout=0.5,
         variant=Setting(
             "m",
@@ -149,11 +149,11 @@ _ARCHITECTURES = (
         layers=Setting(1, "number of LSTM layers", low=1, memory=True),
     ),
     on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7),
-    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=13.9, learning_rate=3e-4, dropout=0.5),
-    on_clips("swin3d_t", _WITH_BACKBONE, gmac=11.4, learning_rate=3e-4),
+    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=21.5, learning_rate=3e-4, dropout=0.5),
+    on_clips("swin3d_t", _WITH_BACKBONE, gmac=18.0, learning_rate=3e-4),
     on_clips(
         "variable_ar_cnn",
-        gmac=0.191,
+        gmac=0.61,
         memory_mb=4000,
         runtime=240,
         width=Setting(16, _WIDTH, low=1, values="1 or more channels", memory=True),

@@ -39,7 +39,8 @@ class Work:
         stored: Bytes of one video's views by name.
         size: Edge of the stored clips in pixels.
         folds: Number of folds.
-        models: Name -> `input`, `settings` and `gmac` of each model.
+        models: Name -> `input`, `settings`, `gmac` and whether it learns from embeddings (`embedded`), of each model;
+            also by the key of its frozen encoder.
         speed: Speed of this machine as a share of the one to which the constants were fitted.
     """
 
@@ -132,6 +133,8 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
     step = 3 * gmac / per_second + 0.004
     if stage == "explain":
         return 6 + 10 * (0.5 + 32 * step)
+    if model["embedded"]:  # only what follows the encoder is trained
+        step = 0.004
     trained: float = work.videos * (1 - 1 / max(2, work.folds)) * 0.8
     return float(4 + trained * model["settings"]["epochs"] * step)
 

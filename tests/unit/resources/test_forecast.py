@@ -12,7 +12,7 @@ from clipfold.resources.forecast import Work, disk_bytes, forecast, machine_spee
 from clipfold.resources.usage import Request, Usage
 
 ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
-NETWORK = {"input": "clips", "settings": {"epochs": 30, "size": 64}, "gmac": 0.07}
+NETWORK = {"input": "clips", "settings": {"epochs": 30, "size": 64}, "gmac": 0.07, "embedded": False}
 WORK = Work(
     videos=48,
     shards=1,
@@ -60,7 +60,7 @@ def test_measured_first_runs_are_forecast_on_the_upper_side_within_a_factor_of_3
     """The demo and 120 surveillance clips on 2 idle cores; measured in seconds of a job times its threads."""
     names = ["logistic_regression", "svm", "naive_cnn"]
     models = [*plan_models(names, largest_size=112, most_frames=16), *plan_shortcuts()]
-    facts = {m.name: {"input": m.input, "settings": m.settings, "gmac": m.gmac} for m in models}
+    facts = {m.name: {"input": m.input, "settings": m.settings, "gmac": m.gmac, "embedded": False} for m in models}
     work = replace(WORK, videos=videos, megapixels=megapixels, models=facts)
     two_threads = {"probe", "decode", "matches", "train_naive_cnn", "explain_naive_cnn"}
     rules = [*DATA, "resize", "check_leakage", "collect_clips_64", "collect_features"]
@@ -68,6 +68,15 @@ def test_measured_first_runs_are_forecast_on_the_upper_side_within_a_factor_of_3
     threads = [2 if rule in two_threads else 1 for rule in rules]
     total = sum(n * seconds_of(rule, work, n, 0) for rule, n in zip(rules, threads, strict=True))
     assert 1 < total / measured < 3
+
+
+def test_a_frozen_encoder_costs_once_and_not_in_every_epoch():
+    large = NETWORK | {"gmac": 40.0}
+    frozen = replace(WORK, models={"vit": large | {"embedded": True}, "vit_key": large | {"embedded": True}})
+    whole = replace(WORK, models={"vit": large})
+    once = seconds_of("embed_vit_key", frozen, 2, 0)
+    assert once > 48 * 3 * 40 / 60
+    assert once + 5 * seconds_of("train_vit", frozen, 2, 0) < seconds_of("train_vit", whole, 2, 0)
 
 
 def test_recorded_times_replace_estimates():

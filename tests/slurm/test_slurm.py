@@ -95,8 +95,7 @@ def test_near_its_time_limit_a_training_writes_a_checkpoint_and_goes_on(trained,
     assert driver.wait(timeout=300) == 0, trained.said()[-4000:]
     states = {job["JobIDRaw"]: job["State"] for job in cluster.jobs("State")}
     assert states[job] == "FAILED"  # it ended by itself; a job that is caught by its limit is a TIMEOUT
-    assert "asked to stop by signal 10" in trained.said()
-    assert int(going_on(trained)[1]) >= 20
+    assert int(going_on(trained)[1]) >= 20  # from a checkpoint, which this model writes only if a signal asks for it
     assert trained.results() == undisturbed
 
 

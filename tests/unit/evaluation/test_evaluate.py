@@ -234,6 +234,7 @@ def test_same_input_gives_same_bytes(tmp_path):
         assert path.read_bytes() == second[name].read_bytes(), name
 
 
+@pytest.mark.slow
 def test_svg_takes_the_surrounding_text_colour_and_pdf_is_written(tmp_path):
     outputs = run(tmp_path, {"a": 0.3})
     for name in FIGURES:

@@ -76,6 +76,7 @@ def test_near_duplicates_and_cuts_are_found_whatever_the_change(recordings):
     assert sum(end is not None for end in ends) >= len(ends) - 1
 
 
+@pytest.mark.slow
 def test_hardly_any_unrelated_films_are_taken_for_the_same(recordings):
     films, pairs = recordings
     unrelated = sum(a[0] != b[0] for i, a in enumerate(films) for b in films[:i])

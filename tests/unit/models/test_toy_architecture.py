@@ -12,6 +12,8 @@ from helpers.fits import plan, write_data
 
 import clipfold
 
+pytestmark = pytest.mark.slow
+
 FILE = '''"""A toy: the mean colour, a hidden layer, the classes."""
 
 from torch import nn

@@ -168,6 +168,7 @@ def test_same_input_gives_same_bytes(page, run, tmp_path):
     assert (tmp_path / "again.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_one_model_several_classes_and_nothing_measured(tmp_path):
     task = write_run(tmp_path, names=("run", "walk", "$jump$ <i>"), models=1)
     shutil.rmtree(task.benchmarks)

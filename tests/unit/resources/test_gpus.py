@@ -29,6 +29,7 @@ def job(count, folder, seconds=0.3, **environment):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | given)
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_each_have_their_own_device(tmp_path):
     jobs = [job(count, tmp_path) for count in (1, 1, 2, 1, 1, 2)]
     uses = []

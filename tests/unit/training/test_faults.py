@@ -99,6 +99,7 @@ def test_memory_for_few_clips_halves_the_micro_batch_and_keeps_the_effective_one
     assert (whole.record["batch"], whole.record["micro_batch"]) == (8, 8)
 
 
+@pytest.mark.slow
 def test_a_clip_that_does_not_fit_is_an_error_that_names_frames_and_size(data, tmp_path, monkeypatch):
     with_network(monkeypatch, "naive_cnn", lambda net: room_for(net, 0))
     with pytest.raises(RuntimeError, match="a single clip of 3 frames at 32 pixels does not fit into memory: use"):

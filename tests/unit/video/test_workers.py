@@ -27,6 +27,7 @@ def misbehave(item):
     return item * 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_hang_and_a_crash_cost_one_item_each(workers):
     started = time.monotonic()

@@ -83,13 +83,13 @@ def pairs(videos: list[Video], folder: Path, every: int) -> dict[str, object]:
 
 def matched(videos: list[Video], folder: Path) -> list[dict[str, object]]:
     """Find pairs of videos with the same content, as the workflow does."""
-    rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in videos]
+    paths = {v.id: v.path for v in videos}
     path = {
         name: folder / name for name in ("metadata", "clips", "motion", "native", "index", "hashes", "pictures", "out")
     }
-    probe_shard(rows, path["metadata"], ProbeSettings(), workers=2)
+    probe_shard(paths, path["metadata"], ProbeSettings(), workers=2)
     arrays = {view: path[view] for view in ("clips", "motion", "native")}
-    decode_shard(path["metadata"], arrays, path["index"], DecodeSettings(), workers=2)
+    decode_shard(paths, path["metadata"], arrays, path["index"], DecodeSettings(), workers=2)
     hash_shard(path["clips"], path["index"], path["hashes"], path["pictures"])
     match([path["hashes"]], [path["pictures"]], [path["index"]], path["out"], threads=2)
     return list(read_table(path["out"]).to_pylist())

@@ -47,8 +47,7 @@ def probe(paths: list[str], folder: str) -> None:
     from clipfold.video.probe_shard import probe_shard
 
     keep_freed_memory()
-    rows = [{"id": f"{i:05}", "path": path, "label": "a", "group": "a"} for i, path in enumerate(paths)]
-    probe_shard(rows, Path(folder, "metadata.parquet"), ProbeSettings(timeout_s=600), _workers(paths))
+    probe_shard(_by_id(paths), Path(folder, "metadata.parquet"), ProbeSettings(timeout_s=600), _workers(paths))
 
 
 def decode(paths: list[str], folder: str) -> None:
@@ -60,7 +59,11 @@ def decode(paths: list[str], folder: str) -> None:
     keep_freed_memory()
     settings, place = DecodeSettings(timeout_s=3600), Path(folder)
     arrays = {name: place / f"{name}.npy" for name in settings.views}
-    decode_shard(place / "metadata.parquet", arrays, place / "index.parquet", settings, _workers(paths))
+    decode_shard(_by_id(paths), place / "metadata.parquet", arrays, place / "index.parquet", settings, _workers(paths))
+
+
+def _by_id(paths: list[str]) -> dict[str, str]:
+    return {f"{i:05}": path for i, path in enumerate(paths)}
 
 
 def _workers(paths: list[str]) -> int:

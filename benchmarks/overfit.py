@@ -42,11 +42,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def decode_demo(folder: Path) -> tuple[dict[str, list[str]], str]:
     """Make and decode videos; return the files of their shard, and a fold with 8 of them in all splits."""
     videos = read_manifest(make_demo(folder, sources=3), {})
-    rows = [{"id": v.id, "path": v.path, "label": v.label, "group": v.group} for v in videos]
+    paths = {v.id: v.path for v in videos}
     metadata, index, clips = folder / "metadata.parquet", folder / "index.parquet", folder / "clips.npy"
-    probe_shard(rows, metadata, ProbeSettings(), 1)
+    probe_shard(paths, metadata, ProbeSettings(), 1)
     settings = DecodeSettings(size=SIZE, views={"clips": {"kind": "uniform", "frames": FRAMES}})
-    decode_shard(metadata, {"clips": clips}, index, settings, 1)
+    decode_shard(paths, metadata, {"clips": clips}, index, settings, 1)
     with ArrayWriter(folder / "copies.npy", (FRAMES, SIZE, SIZE, 3), "uint8"):
         pass
     schema = pa.schema({"id": pa.string(), "row": pa.int64()})

@@ -16,6 +16,7 @@ rule decode:
         mem_mb=by_attempt(1500),
         runtime=by_attempt(120),
     params:
+        paths=current_paths,
         views=list(PLAN.views),
         settings=SETTINGS["decode"],
         code=code_of("decode", "clipfold.video.decode_shard"),

@@ -5,11 +5,12 @@ import math
 import re
 import shutil
 import signal
-import time
+from contextlib import suppress
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from clipfold.manifest.contents import recognise, write_contents
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
 from clipfold.resources.usage import Request, read_usage, record_requests
@@ -50,9 +51,14 @@ ONLY_SHOWS = re.compile(
     r"-[pqrFfk]*n[pqrFfk]*|-[lDS]|--(dry-?run|unlock|lint|dag|rulegraph|filegraph|d3dag|list.*|summary|detailed-summary|report.*)(=.*)?"
 )
 
-# The one effect at parse time: no hook comes before the plan.
-if workflow.is_main_process and not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
-    remove_truncated()
+# The effects at parse time: no hook comes before the plan.
+if workflow.is_main_process:
+    RECOGNISED |= recognise(PLAN.shards, contents_record)
+    if not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
+        with suppress(OSError):  # a folder that cannot be written is reported before the first job
+            for shard, contents in RECOGNISED.items():
+                write_contents(contents_record(shard), contents)
+        remove_truncated()
 
 
 def planned_requests():
@@ -133,20 +139,10 @@ def check_results_folder():
         raise WorkflowError(f"results cannot be written to {Path('results').resolve()}: {error.strerror}") from None
 
 
-def check_clock():
-    """Warn of videos with a modification time in the future: their jobs run each time."""
-    late = [v.path for v in PLAN.videos if os.path.isfile(v.path) and os.stat(v.path).st_mtime > time.time() + 60]
-    if late:
-        logger.warning(
-            f"{len(late)} videos were changed in the future, such as {late[0]}: they are processed in each run; touch them"
-        )
-
-
 onstart:
     if workflow.executor_plugin.name == "slurm":
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
-    check_clock()
     show_forecast(logger.info)
 
 

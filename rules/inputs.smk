@@ -1,8 +1,8 @@
 # Input functions and names of files. No rules.
-import os
 import re
 
 from clipfold.features.registry import MODULES, VIEWS
+from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.read import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
@@ -51,28 +51,35 @@ def given(path):
     return storage(path) if is_address(path) else local(path) if IN_STORAGE else path
 
 
-def shard_rows(wildcards):
-    """Return a shard's rows of the manifest, with the modification time of each file that cannot be an input."""
-    rows = [
-        {"id": v.id, "path": v.path, "label": v.label, "group": v.group if v.grouped else None}
-        for v in PLAN.shards[wildcards.shard]
-    ]
-    for row in rows:
-        if is_address(row["path"]):
-            row |= {"path": str(given(row["path"])), "fetched": True}
-        elif not nameable(row["path"]) and os.path.isfile(row["path"]):
-            row["mtime_ns"] = os.stat(row["path"]).st_mtime_ns
-    return rows
+# Shards with videos that were moved or touched since they were probed -> their contents; `hooks.smk` finds them.
+RECOGNISED = {}
 
 
-def shard_files(wildcards):
-    """List the files of a shard that exist; probing gives the others their status."""
-    paths = (v.path for v in PLAN.shards[wildcards.shard] if nameable(v.path))
-    return [given(path) for path in paths if is_address(path) or os.path.isfile(path)]
+def contents_record(shard):
+    """Name the record of a shard's contents. Not an output: Snakemake would delete it before it is read again."""
+    return Path("results/contents", f"{shard}.json")
+
+
+def shard_keys(wildcards):
+    """Return the key of the content of each video of a shard: what Snakemake compares with the last run."""
+    shard = wildcards.shard
+    return content_keys(PLAN.shards[shard], RECOGNISED.get(shard) or read_contents(contents_record(shard)))
+
+
+# Params that take `input` are not recorded by Snakemake: where the videos and the manifest are re-runs nothing.
+def current_paths(wildcards, input):
+    """Return where each video of a shard is now."""
+    paths = {v.id: v.path for v in PLAN.shards[wildcards.shard]}
+    return {name: str(given(path)) if is_address(path) else path for name, path in paths.items()}
+
+
+def current_manifest(wildcards, input):
+    """Return where the manifest is now."""
+    return str(PLAN.manifest)
 
 
 def shard_addresses(wildcards):
-    """List the videos of a shard that are in storage, to be fetched for decoding too."""
+    """List the videos of a shard that are in storage, to be fetched; others are read in place."""
     return [given(v.path) for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path)]
 
 

@@ -1,6 +1,6 @@
 rule probe:
     input:
-        shard_files,
+        shard_addresses,
     output:
         "results/metadata/{shard}.parquet",
     log:
@@ -14,7 +14,9 @@ rule probe:
         mem_mb=by_attempt(1000),
         runtime=by_attempt(30),
     params:
-        videos=shard_rows,
+        paths=current_paths,
+        keys=shard_keys,
+        contents="results/contents/{shard}.json",
         settings=SETTINGS["probe"],
         code=code_of("probe", "clipfold.video.probe_shard"),
     script:

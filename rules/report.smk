@@ -44,6 +44,7 @@ rule report:
         explained=[model.name for model in PLAN.explained],
         folds=len(FOLDS),
         config=PLAN.described,
+        labels=lambda wildcards: PLAN.labels_digest,
         fingerprints=codes(),
         evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
         + ["roc", "precision_recall", "confusion", "reliability"],

@@ -18,6 +18,9 @@ rule splits:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
+        manifest=current_manifest,
+        columns=SETTINGS["columns"],
+        labels=lambda wildcards: PLAN.labels_digest,
         settings=SETTINGS["splits"],
         folds=len(FOLDS),
         given=PLAN.given_splits,

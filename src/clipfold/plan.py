@@ -10,6 +10,7 @@ from typing import Any
 from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
+from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
@@ -103,6 +104,11 @@ class Plan:
     def encoders(self) -> dict[str, dict[str, Any]]:
         """Frozen encoders, each of which embeds every clip once: key -> settings."""
         return {encoder_key(model.encoder): model.encoder for model in self.models if model.encoder}
+
+    @cached_property
+    def labels_digest(self) -> str:
+        """Digest of ids, labels and groups: with another one, folds are assigned again."""
+        return labels_digest(self.videos)
 
     @property
     def trains_as_stored(self) -> bool:

@@ -109,6 +109,7 @@ def write_run(
         output=folder / "index.html",
         config={"manifest": "videos.csv", "seed": 0},
         fingerprints={"probe": "0123456789abcdef"},
+        labels="0123456789abcdef",
     )
 
 

@@ -172,13 +172,13 @@ def test_a_lock_left_behind_is_named_with_its_remedy(workflow):
 
 def test_a_video_replaced_between_probing_and_decoding_is_named(workflow, tmp_path, monkeypatch):
     monkeypatch.chdir(workflow.directory)
-    rows = [{"id": name, "path": name, "label": "real", "group": name} for name in ("a b.mp4", "c,d.mp4")]
-    probe_shard(rows, tmp_path / "metadata.parquet", ProbeSettings(), workers=1)
+    paths = {name: name for name in ("a b.mp4", "c,d.mp4")}
+    probe_shard(paths, tmp_path / "metadata.parquet", ProbeSettings(), workers=1)
     times = os.stat("a b.mp4")
     Path("a b.mp4").write_bytes(Path("c,d.mp4").read_bytes())
     os.utime("a b.mp4", ns=(times.st_atime_ns, times.st_mtime_ns))
     arrays = {view: tmp_path / f"{view}.npy" for view in DecodeSettings().views}
     with pytest.raises(RuntimeError, match=r"a b\.mp4 was replaced while it was read: touch it and run again"):
-        decode_shard(tmp_path / "metadata.parquet", arrays, tmp_path / "index.parquet", DecodeSettings(), 1)
+        decode_shard(paths, tmp_path / "metadata.parquet", arrays, tmp_path / "index.parquet", DecodeSettings(), 1)
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["metadata.parquet"]
     assert not any(path.exists() for path in arrays.values())

@@ -7,6 +7,7 @@ from clipfold.video.decode_shard import decode_shard
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         decode_shard(
+            paths=snakemake.params.paths,
             metadata=snakemake.input.metadata,
             arrays={view: snakemake.output[view] for view in snakemake.params.views},
             index=snakemake.output.index,

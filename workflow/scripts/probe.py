@@ -2,13 +2,10 @@
 
 from clipfold.settings import ProbeSettings
 from clipfold.storage import job
-from clipfold.video.probe_shard import probe_shard
+from clipfold.video.probe_shard import probe_shard, record_contents
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        probe_shard(
-            videos=snakemake.params.videos,
-            output=snakemake.output[0],
-            settings=ProbeSettings(**snakemake.params.settings),
-            workers=snakemake.threads,
-        )
+        params, metadata = snakemake.params, snakemake.output[0]
+        probe_shard(params.paths, metadata, ProbeSettings(**params.settings), snakemake.threads)
+        record_contents(metadata, params.keys, params.contents)

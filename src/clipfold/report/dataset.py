@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("id", "label", "status", "frames", "duration", "fps", "vfr", "width", "height", "codec", "has_audio")
+COLUMNS = ("id", "status", "frames", "duration", "fps", "vfr", "width", "height", "codec", "has_audio")
 SPLITS = ("train", "val", "test")
 
 
@@ -39,7 +39,7 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
     """Summarise the usable videos of each class, and of all classes together (`label` None).
 
     Args:
-        probed: `COLUMNS`, one row per video of the manifest.
+        probed: `COLUMNS` and `label`, one row per video of the manifest.
         videos: Table of the folds.
 
     Returns:

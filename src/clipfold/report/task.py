@@ -27,6 +27,7 @@ class ReportTask:
         output: Path of the page.
         config: Config of the run, with all defaults; contains `seed`.
         fingerprints: Stage -> hash of its code.
+        labels: Digest of the manifest's ids, labels and groups.
     """
 
     evaluation: Mapping[str, PathLike]
@@ -43,3 +44,4 @@ class ReportTask:
     output: PathLike
     config: Mapping[str, Any]
     fingerprints: Mapping[str, str]
+    labels: str

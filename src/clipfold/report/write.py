@@ -26,7 +26,9 @@ def write_report(task: ReportTask) -> None:
     """Write the report as a page that needs no other file and no network."""
     assigned = read_table(task.splits).to_pandas()
     rejected = read_table(task.quarantine).to_pandas()
-    probed = read_table(task.metadata, (*dataset.COLUMNS, "group", "digest")).to_pandas()
+    labels = pd.concat([assigned.drop_duplicates("id"), rejected]).set_index("id")["label"]
+    probed = read_table(task.metadata, (*dataset.COLUMNS, "digest")).to_pandas()
+    probed["label"] = probed.id.map(labels).fillna("")
     classes = sorted(assigned.label.unique())
     metrics = read_table(task.evaluation["metrics"]).to_pandas()
     comparison = scores.comparison(read_table(task.evaluation["comparison"]).to_pandas(), metrics)
@@ -68,7 +70,7 @@ def write_report(task: ReportTask) -> None:
         "total": usage.total(stages),
         "seed": task.config["seed"],
         "config": json.dumps(task.config, indent=2, ensure_ascii=False),
-        "data_fingerprint": _digest(probed),
+        "data_fingerprint": _digest(task.labels, probed),
         "fingerprints": task.fingerprints,
         "settings": list(dict.fromkeys(key for model in models.values() for key in model["settings"])),
         "models": models,
@@ -94,10 +96,10 @@ def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
     return sum(float(r["seconds"] * r.get("processes", 1)) for r in records if r.get("device", "cpu") != "cpu")
 
 
-def _digest(probed: pd.DataFrame) -> str:
+def _digest(labels: str, probed: pd.DataFrame) -> str:
     """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
-    rows = probed[["id", "label", "group", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
-    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
+    rows = probed[["id", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
+    return hashlib.blake2b(json.dumps([labels, rows]).encode(), digest_size=8).hexdigest()
 
 
 def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from clipfold.leakage.audit import audit_folds
+from clipfold.manifest.read import Video
 from clipfold.splits.assign import assign
 from clipfold.splits.groups import resolve_groups
 from clipfold.splits.quarantine import apply_policy
@@ -33,7 +34,7 @@ SCHEMA = pa.schema(
     }
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
-_PROBED = ("id", "path", "label", "group", "size_bytes", "digest", "status", "reason")
+_PROBED = ("id", "size_bytes", "digest", "status", "reason")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,7 @@ class SplitTask:
     """Inputs, outputs and settings for building the folds.
 
     Args:
+        videos: rows of the manifest: what a person says of each video.
         metadata: input tables, written by probing.
         indices: indices of the decoded shards.
         matches: input table of the near-duplicate pairs.
@@ -55,6 +57,7 @@ class SplitTask:
         seed: seed for the random assignment.
     """
 
+    videos: Sequence[Video]
     metadata: Sequence[PathLike]
     indices: Sequence[PathLike]
     matches: PathLike
@@ -78,8 +81,9 @@ def split(task: SplitTask) -> None:
     """
     settings, given = task.settings, task.given
     decoded = {row["id"]: row for row in read_table(task.indices, ("id", "row", "status", "reason")).to_pylist()}
+    named = {v.id: {"path": v.path, "label": v.label, "group": v.group if v.grouped else None} for v in task.videos}
     candidates = [
-        row | {"stage": "decode" if row["status"] == Status.OK else "probe"} | decoded[row["id"]]
+        row | named[row["id"]] | {"stage": "decode" if row["status"] == Status.OK else "probe"} | decoded[row["id"]]
         for row in read_table(task.metadata, _PROBED).to_pylist()
     ]
     videos, rejected = apply_policy(candidates, task.policy)

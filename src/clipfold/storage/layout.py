@@ -21,6 +21,7 @@ class Folder(NamedTuple):
 
 RESULTS = (
     Folder("metadata"),
+    Folder("contents"),
     Folder("frames"),
     Folder("augmented"),
     Folder("resized"),

@@ -24,19 +24,25 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 Video = Mapping[str, Any]
 
 _PROBED = (
-    *("id", "path", "status", "reason", "width", "coded_width", "coded_height"),
+    *("id", "status", "reason", "width", "coded_width", "coded_height"),
     *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns"),
 )
 
 
 def decode_shard(
-    metadata: PathLike, arrays: Mapping[str, PathLike], index: PathLike, settings: DecodeSettings, workers: int
+    paths: Mapping[str, str],
+    metadata: PathLike,
+    arrays: Mapping[str, PathLike],
+    index: PathLike,
+    settings: DecodeSettings,
+    workers: int,
 ) -> None:
     """Decode each decodable video of a shard once and write every view.
 
     Truncated, damaged and very short videos are decoded too: the splits decide whether they are used.
 
     Args:
+        paths: id -> file of each video, where it is now.
         metadata: input table, written by `probe_shard`.
         arrays: view name -> output array, `uint8` (decoded videos, *shape of the view).
         index: output table of `index_schema`, one row per row of `metadata`; `row` is the row in the arrays, null for a
@@ -55,20 +61,23 @@ def decode_shard(
         }
         results = map_videos(
             partial(_decode, views),
-            filter(_decodable, _rows(table)),
-            total=sum(map(_decodable, _rows(table))),
+            filter(_decodable, _rows(table, paths)),
+            total=sum(map(_decodable, _rows(table, paths))),
             workers=workers,
             timeout_s=settings.timeout_s,
             what="decode",
         )
         # Rows are streamed: a job takes the same memory for ten videos and for ten thousand.
-        rows = (_facts(video, next(results)[1] if _decodable(video) else None, writers) for video in _rows(table))
+        rows = (
+            _facts(video, next(results)[1] if _decodable(video) else None, writers) for video in _rows(table, paths)
+        )
         write_table(index, reported("decoded", rows), index_schema(views))
 
 
-def _rows(table: pa.Table) -> Iterator[Video]:
+def _rows(table: pa.Table, paths: Mapping[str, str]) -> Iterator[Video]:
     for i in range(table.num_rows):
-        yield from table.slice(i, 1).to_pylist()
+        (video,) = table.slice(i, 1).to_pylist()
+        yield video | {"path": paths[video["id"]]}
 
 
 def _decodable(video: Video) -> bool:

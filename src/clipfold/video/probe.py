@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipfold.status import Status
+from clipfold.storage.hashing import file_digest
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
@@ -23,9 +23,6 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
-        "path": pa.string(),
-        "label": pa.string(),
-        "group": pa.string(),  # null if the manifest has none
         "status": pa.string(),
         "reason": pa.string(),
         "frames": pa.int32(),  # packets that show a frame
@@ -106,9 +103,7 @@ def _file_facts(path: str) -> dict[str, Any]:
     if not file.is_file():
         return {}
     stat = file.stat()
-    with open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest}
+    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": file_digest(file)}
 
 
 def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from clipfold.manifest.contents import Content, write_contents
 from clipfold.status import Status
-from clipfold.storage.files import PathLike, write_table
+from clipfold.storage.files import PathLike, read_table, write_table
 from clipfold.video.container import Unusable, check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
@@ -18,13 +20,12 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
     from clipfold.settings import ProbeSettings
 
 
-def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
+def probe_shard(paths: Mapping[str, str], output: PathLike, settings: ProbeSettings, workers: int) -> None:
     """Probe videos and write one row for each, usable or not.
 
     Args:
-        videos: rows of the manifest with `id`, `path`, `label` and `group` (None if it has none). `fetched` marks a
-            file downloaded from remote storage; its modification time is ignored, since decoding may download it again.
-        output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
+        paths: id -> file of each video.
+        output: table of `clipfold.video.probe.SCHEMA`, in the order of `paths`.
         settings: limits that a usable video must keep.
         workers: processes to use.
 
@@ -32,16 +33,32 @@ def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings:
         RuntimeError: a video was replaced while it was being read.
     """
     work = partial(_probe, settings)
+    videos = list(paths.items())
     results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
     write_table(output, reported("probed", (_row(video, result) for video, result in results)), SCHEMA)
 
 
-def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
+def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLike) -> None:
+    """Record what was probed, to recognise files that are moved or touched later.
+
+    Args:
+        metadata: table that `probe_shard` wrote.
+        keys: id -> key of its content, see `clipfold.manifest.contents`.
+        record: file to write.
+    """
+    rows = read_table(metadata, ("id", "size_bytes", "mtime_ns", "digest")).to_pylist()
+    contents = {
+        row["id"]: Content(keys[row["id"]], f"{row['size_bytes']}-{row['mtime_ns']}", row["digest"])
+        for row in rows
+        if row["digest"]
+    }
+    write_contents(Path(record), contents)
+
+
+def _row(video: tuple[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
     facts = _facts(result)
-    check_unchanged(video["path"], facts.get("size_bytes"), facts.get("mtime_ns"))
-    if video.get("fetched"):
-        facts |= {"mtime_ns": None}
-    return dict(video) | facts
+    check_unchanged(video[1], facts.get("size_bytes"), facts.get("mtime_ns"))
+    return {"id": video[0]} | facts
 
 
 def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:
@@ -57,5 +74,5 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:
-    return probe_video(video["path"], settings)
+def _probe(settings: ProbeSettings, video: tuple[str, str]) -> dict[str, Any]:
+    return probe_video(video[1], settings)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clipfold.leakage import matches
 from clipfold.leakage.audit import audit_folds
+from clipfold.manifest.read import Video
 from clipfold.settings import PolicySettings, SplitSettings
 from clipfold.splits.quarantine import apply_policy
 from clipfold.splits.split import SplitTask, split
@@ -70,6 +71,7 @@ def assign(folder, videos, given=None):
     pq.write_table(pa.Table.from_pandas(facts[["id", "row", "status", "reason"]]), folder / "index.parquet")
     pq.write_table(matches.SCHEMA.empty_table(), folder / "matches.parquet")
     task = SplitTask(
+        videos=[Video(v["id"], v["id"], v["label"], v["id"]) for v in videos],
         metadata=[folder / "probed.parquet"],
         indices=[folder / "index.parquet"],
         matches=folder / "matches.parquet",

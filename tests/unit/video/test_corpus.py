@@ -16,10 +16,9 @@ SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames":
 
 def run_shard(paths: dict[str, str], folder: Path) -> list[dict[str, object]]:
     """Probe and decode files as one shard, as the rules do, and return the index."""
-    rows = [{"id": name, "path": path, "label": "a", "group": name} for name, path in paths.items()]
-    probe_shard(rows, folder / "metadata.parquet", ProbeSettings(), workers=2)
+    probe_shard(paths, folder / "metadata.parquet", ProbeSettings(), workers=2)
     index, clips = folder / "index.parquet", folder / "clips.npy"
-    decode_shard(folder / "metadata.parquet", {"clips": clips}, index, SETTINGS, workers=2)
+    decode_shard(paths, folder / "metadata.parquet", {"clips": clips}, index, SETTINGS, workers=2)
     table = read_table(index).to_pylist()
     usable = [row for row in table if row["row"] is not None]
     assert [row["id"] for row in table] == list(paths)  # rows in = usable + quarantined

@@ -41,10 +41,10 @@ def test_a_hang_and_a_crash_cost_one_item_each(workers):
 
 def shard(paths, folder, workers):
     folder.mkdir()
-    rows = [{"id": path.name, "path": str(path), "label": "a", "group": "a"} for path in paths]
+    files = {path.name: str(path) for path in paths}
     metadata, clips, index = (folder / name for name in ("metadata.parquet", "clips.npy", "index.parquet"))
-    probe_shard(rows, metadata, ProbeSettings(), workers)
-    decode_shard(metadata, {"clips": clips}, index, SETTINGS, workers)
+    probe_shard(files, metadata, ProbeSettings(), workers)
+    decode_shard(files, metadata, {"clips": clips}, index, SETTINGS, workers)
     return [path.read_bytes() for path in (metadata, clips, index)]
 
 

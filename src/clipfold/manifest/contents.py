@@ -1,0 +1,132 @@
+"""Tell which videos are still the ones that were probed, by their content. Standard library only.
+
+A file may be moved, copied or restored from an archive without a change of its bytes. Each video therefore has a key
+that stays while its content does: Snakemake compares keys, not places and times. Probing records the key of each video
+with its digest and stamp (size and modification time); a file with another stamp is read once, to compare the digest.
+"""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from clipfold.manifest.read import Video, is_address
+from clipfold.storage.hashing import file_digest
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a video when it was probed.
+
+    Args:
+        key: Its name for Snakemake: the stamp under which this content was first seen.
+        stamp: The latest stamp of a file with this content.
+        digest: BLAKE2b of the bytes, see `file_digest`; empty if the file could not be read.
+    """
+
+    key: str
+    stamp: str
+    digest: str
+
+
+def stamp(path: str) -> str:
+    """Return a file's size and modification time as text, or `missing`.
+
+    An address in storage stays as it is: Snakemake tracks what it holds.
+    """
+    if is_address(path):
+        return path
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):
+        return "missing"
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def content_keys(videos: Iterable[Video], recorded: Mapping[str, Content]) -> dict[str, str]:
+    """Return the key of each video: the recorded one while its stamp is known, else the stamp of the new content."""
+    keys = {}
+    for video in videos:
+        now, content = stamp(video.path), recorded.get(video.id)
+        keys[video.id] = content.key if content and content.stamp == now else now
+    return keys
+
+
+def read_contents(record: Path) -> dict[str, Content]:
+    """Read the recorded contents of a shard: id -> content. A record that cannot be read is ignored with a warning."""
+    if not record.is_file():  # absent, or a pipe, which would wait for a writer
+        return {}
+    try:
+        return {str(name): _content(entry) for name, entry in json.loads(record.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        logger.warning("%s is ignored: %s", record, error or type(error).__name__)
+        return {}
+
+
+def _content(entry: Mapping[str, str]) -> Content:
+    content = Content(**entry)
+    if not all(isinstance(value, str) for value in asdict(content).values()):
+        raise TypeError(f"{entry} is not a content")
+    return content
+
+
+def write_contents(record: Path, contents: Mapping[str, Content]) -> None:
+    """Record the contents of a shard, for `read_contents`."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{record.name}.", suffix=".part", dir=record.parent)
+    with open(handle, "w", encoding="utf-8") as file:
+        json.dump({name: asdict(content) for name, content in contents.items()}, file, indent=2)
+        file.write("\n")
+    os.replace(part, record)
+
+
+def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], Path]) -> dict[str, dict[str, Content]]:
+    """Find videos that have another stamp than when they were probed, but the same content.
+
+    Files of the recorded size are read, several at once; a message on stderr says how many.
+
+    Args:
+        shards: Shard name -> its videos.
+        record_of: Shard name -> the record of its contents.
+
+    Returns:
+        Shard name -> its contents with the new stamps, for shards that have such videos.
+    """
+    moved: list[tuple[str, Video, str, Content]] = []
+    for shard, videos in shards.items():
+        recorded = read_contents(record_of(shard))
+        for video in videos if recorded else ():
+            content, now = recorded.get(video.id), stamp(video.path)
+            known = content is None or now == content.stamp
+            if not known and _size(now) == _size(content.stamp):  # else it has other content, or is not there
+                moved.append((shard, video, now, content))
+    if not moved:
+        return {}
+    total = sum(int(_size(now)) for _, _, now, _ in moved) / 1e9
+    print(f"{len(moved)} videos were moved or touched: comparing their content ({total:.2f} GB)", file=sys.stderr)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        digests = pool.map(_digest, [video.path for _, video, _, _ in moved])
+    same: dict[str, dict[str, Content]] = {}
+    for (shard, video, now, content), digest in zip(moved, digests, strict=True):
+        if digest == content.digest:
+            contents = same.setdefault(shard, read_contents(record_of(shard)))
+            contents[video.id] = replace(content, stamp=now)
+    return same
+
+
+def _size(text: str) -> str:
+    return text.partition("-")[0]
+
+
+def _digest(path: str) -> str:
+    with suppress(OSError):  # probing will say what is wrong with it
+        return file_digest(path)
+    return ""

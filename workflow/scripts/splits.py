@@ -1,7 +1,5 @@
 """Rule splits."""
 
-from pathlib import Path
-
 from clipfold.manifest.labels import read_planned
 from clipfold.settings import PolicySettings, SplitSettings
 from clipfold.splits.split import SplitTask, split
@@ -9,20 +7,16 @@ from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        params = snakemake.params
-        task = SplitTask(
-            videos=read_planned(Path(params.manifest), params.columns, params.labels),
-            metadata=snakemake.input.metadata,
-            indices=snakemake.input.indices,
-            matches=snakemake.input.matches,
-            output=snakemake.output.folds,
-            quarantine=snakemake.output.quarantine,
-            audit=snakemake.output.audit,
-            settings=SplitSettings(**params.settings),
-            folds=params.folds,
-            given=params.given,
-            policy=PolicySettings(**params.policy),
-            allowed=params.allowed,
-            seed=params.seed,
+        source, output, params = snakemake.input, snakemake.output, snakemake.params
+        split(
+            SplitTask(
+                videos=read_planned(params.manifest, params.columns, params.labels),
+                output=output.folds,
+                quarantine=output.quarantine,
+                audit=output.audit,
+                settings=SplitSettings(**params.settings),
+                policy=PolicySettings(**params.policy),
+                **{name: source[name] for name in ("metadata", "indices", "matches")},
+                **{name: params[name] for name in ("folds", "given", "allowed", "seed")},
+            )
         )
-        split(task)

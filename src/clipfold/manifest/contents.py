@@ -105,8 +105,8 @@ def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], 
         recorded = read_contents(record_of(shard))
         for video in videos if recorded else ():
             content, now = recorded.get(video.id), stamp(video.path)
-            known = content is None or now == content.stamp
-            if not known and _size(now) == _size(content.stamp):  # else it has other content, or is not there
+            # Another size is other content.
+            if content and now != content.stamp and _size(now) == _size(content.stamp):
                 moved.append((shard, video, now, content))
     if not moved:
         return {}

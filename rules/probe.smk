@@ -15,8 +15,8 @@ rule probe:
         runtime=by_attempt(30),
     params:
         paths=current_paths,
-        keys=shard_keys,
-        contents="results/contents/{shard}.json",
+        content=shard_keys,
+        record="results/contents/{shard}.json",
         settings=SETTINGS["probe"],
         code=code_of("probe", "clipfold.video.probe_shard"),
     script:

@@ -1,5 +1,7 @@
 """What changed is run again, and only that."""
 
+import shutil
+
 import pytest
 from helpers.harness import CONFIG
 
@@ -10,7 +12,8 @@ EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
-TRAINING = {"splits": 1, "audit": 1, "check_leakage": 1, **COLLECTED, **SVM, **CNN}
+LABELS = {"splits": 1, "audit": 1, "check_leakage": 1, **SVM, **CNN}
+TRAINING = {**LABELS, **COLLECTED}
 SHARD = {"probe": 1, "hashes": 1, "matches": 1, "decode": 1, "augment": 1, "resize": 2, "features": 1}
 
 
@@ -24,11 +27,40 @@ def test_one_video_changed_runs_its_shard_and_what_depends_on_it(workflow, name)
     assert workflow.planned() == SHARD | TRAINING
 
 
-def test_one_row_edited_runs_its_shard_and_what_depends_on_it(workflow):
+def test_a_corrected_group_decodes_nothing(workflow):
     header, *rows = workflow.rows()
     rows[5][2] = "source-99"
     workflow.write_rows([header, *rows])
-    assert workflow.planned() == SHARD | TRAINING
+    assert workflow.planned() == LABELS
+
+
+def test_a_corrected_label_decodes_nothing(workflow):
+    header, *rows = workflow.rows()
+    rows[5][1] = next(row[1] for row in rows if row[1] != rows[5][1])
+    workflow.write_rows([header, *rows])
+    assert workflow.planned() == LABELS
+
+
+def test_a_lost_group_column_decodes_nothing(workflow):
+    workflow.write_rows([row[:2] for row in workflow.rows()])
+    assert workflow.planned() == LABELS
+
+
+def test_a_renamed_manifest_runs_nothing(workflow):
+    (workflow.directory / "videos.csv").rename(workflow.directory / "other.csv")
+    workflow.configure(manifest=str(workflow.directory / "other.csv"))
+    assert workflow.planned() == {"report": 1, "all": 1}  # which names it
+
+
+def test_moved_and_touched_videos_run_nothing(workflow):
+    header, *rows = workflow.rows()
+    for path, *_ in rows:
+        if (workflow.directory / path).exists():
+            (workflow.directory / "elsewhere" / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(workflow.directory / path, workflow.directory / "elsewhere" / path)
+            (workflow.directory / path).unlink()
+    workflow.write_rows([["id", *header], *([path, f"elsewhere/{path}", *more] for path, *more in rows)])
+    assert workflow.planned() == {}
 
 
 def test_rows_in_another_order_change_nothing(workflow):

@@ -8,4 +8,4 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params, metadata = snakemake.params, snakemake.output[0]
         probe_shard(params.paths, metadata, ProbeSettings(**params.settings), snakemake.threads)
-        record_contents(metadata, params.keys, params.contents)
+        record_contents(metadata, params.content, params.record)

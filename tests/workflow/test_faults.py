@@ -129,17 +129,9 @@ def test_a_results_folder_that_cannot_be_written_is_one_clear_message(workflow):
     assert "Traceback" not in said
 
 
-def test_a_video_from_the_future_is_named(workflow):
-    before = workflow.results()
+def test_a_video_from_the_future_is_nothing_special(workflow):
     os.utime(workflow.directory / "a b.mp4", (time.time() + 86400,) * 2)
-    # Snakemake compares the contents of files this small, and would have nothing to do.
-    (workflow.directory / "results/report/index.html").unlink()
-    assert "1 videos were changed in the future, such as a b.mp4" in workflow.run()
-    assert workflow.results() == before
-    os.utime(workflow.directory / "a b.mp4")
-    workflow.run()
     assert workflow.planned() == {}
-    assert workflow.results() == before
 
 
 def test_a_clock_that_went_back_between_two_stages_ends_in_the_same_results(workflow):

@@ -29,6 +29,7 @@ PARSE_TIME = [
     "storage.integrity",
     "storage.hashing",
     "storage.layout",
+    "storage.replace",
     "status",
     "video.views",
 ]

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from clipfold.storage.files import Array, PathLike, replacing
+from clipfold.storage.files import Array, PathLike
+from clipfold.storage.replace import replacing
 
 # Types in our models that skops does not trust by itself; none of them runs code from the file.
 TRUSTED = (

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clipfold.storage.replace import replacing
+
 logger = logging.getLogger(__name__)
 
 
@@ -74,10 +76,10 @@ def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
     for rule, asked in jobs:
         if rule not in largest or asked.memory_mb > largest[rule].memory_mb:
             largest[rule] = asked
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({rule: asdict(asked) for rule, asked in sorted(largest.items())}, indent=2) + "\n")
-    part.replace(path)
+    with replacing(path) as file:
+        file.write(
+            f"{json.dumps({rule: asdict(asked) for rule, asked in sorted(largest.items())}, indent=2)}\n".encode()
+        )
 
 
 def read_requests(path: Path) -> dict[str, Request]:

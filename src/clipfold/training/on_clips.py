@@ -21,9 +21,9 @@ from clipfold.models.device import choose_device, place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
-from clipfold.storage.files import replacing
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.job import keep_freed_memory
+from clipfold.storage.replace import replacing
 from clipfold.training.batches import BatchSource
 from clipfold.training.checkpoint import Checkpoint, key_of
 from clipfold.training.distributed import joined

@@ -22,7 +22,7 @@ KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", 
 def made(folder: Path) -> Iterator[Path]:
     """Find the files that the workflow wrote below a folder."""
     yield from (path for path in [folder / ESTIMATES] if path.is_file())
-    for place in [*(folder / "results" / each.name for each in RESULTS), folder / LOGS]:
+    for place in [*(folder / "results" / name for name in RESULTS), folder / LOGS]:
         kinds = KINDS if place.name != LOGS else {".log"}
         for path, _, names in os.walk(place) if not place.is_symlink() else ():
             for file in (Path(path, name) for name in names):

@@ -8,14 +8,16 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from clipfold.plan import Plan
-from clipfold.resources.estimate import estimate, read_records
+from clipfold.resources.estimate import estimate, read_fits
 
 # The graph of a large run is millions of long-lived objects: not searching them for garbage saves 7 % of a dry run.
 gc.set_threshold(1_000_000, 50, 1000)
 
 # Jobs may run in a conda environment of their own, and import the package from here.
 SOURCE = str(Path(workflow.basedir, "src"))
-os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, os.getenv("PYTHONPATH")]))}
+os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [SOURCE, *os.getenv("PYTHONPATH", "").split(os.pathsep)]))}
+# Python must not import what lies in the working directory, which may come from a stranger.
+os.environ |= {"PYTHONSAFEPATH": "1"}
 
 # Snakemake writes this path into shell commands unquoted: without this, no script runs from a folder with a space.
 PYTHON = sys.executable
@@ -40,7 +42,7 @@ FOLDS = PLAN.folds
 RESOURCES = {
     model.name: estimate(
         model,
-        read_records(Path("results/models", model.name).glob("fold-*/fit.json")),
+        read_fits(Path("results/models", model.name).glob("fold-*/fit.json")),
         len(PLAN.videos),
     )
     for model in PLAN.models

@@ -8,14 +8,15 @@ import signal
 from contextlib import suppress
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
 from clipfold.manifest.contents import recognise, write_contents
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
 from clipfold.resources.usage import Request, read_usage, record_requests
-from clipfold.storage.integrity import incomplete_lists, truncated_outputs
-from clipfold.storage.layout import ESTIMATES, RESULTS
+from clipfold.storage.integrity import incomplete_lists, move_aside, own_outputs, truncated_outputs
+from clipfold.storage.layout import ESTIMATES
 
 # Before a time limit SLURM signals all processes of a job. Training then writes a checkpoint and ends; the Snakemake
 # around it must survive until then.
@@ -34,16 +35,37 @@ localrules:
 FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
 
 
-def remove_truncated():
-    """Remove truncated outputs before anything is planned, so that they are made again."""
-    for folder in RESULTS:
-        for path in truncated_outputs(Path("results", folder.name)) if folder.checked else ():
-            logger.warning(f"{path} is truncated, as after a full or failing disk: removed, and made again if needed")
-            path.unlink()
+# What rules write outside of a shard, model or fold of this plan is not theirs to judge.
+WILDCARDS = {
+    "shard": SHARDS,
+    "fold": FOLDS,
+    "size": {s["size"] for s in [*(m.settings for m in PLAN.models if m.input == "clips"), *PLAN.encoders.values()]},
+    "stored": ["frames", "augmented"],
+}
+
+
+def planned_outputs():
+    """List the files that this plan's rules wrote."""
+    patterns = [strip_wildcard_constraints(str(file)) for rule in workflow.rules for file in rule.output]
+    return own_outputs(map(Path, expand(patterns, **WILDCARDS)), Path("results"))
+
+
+def move_broken_aside():
+    """Move truncated outputs aside before anything is planned, so that they are made again."""
+    outputs = planned_outputs()
+    for path in truncated_outputs(outputs):
+        aside(path, "is truncated, as after a full or failing disk")
     # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
-    for path in incomplete_lists(Path("results/collections")):
-        logger.warning(f"{path} lists files that are missing: removed, and made again with what is needed of them")
-        path.unlink()
+    for path in incomplete_lists(path for path in outputs if path.match("results/collections/*.json")):
+        aside(path, "lists files that are missing")
+
+
+def aside(path, why):
+    """Move an output aside and say so."""
+    try:
+        logger.warning(f"{path} {why}: moved to {move_aside(path)}, and made again if needed")
+    except OSError as error:
+        sys.exit(f"error: {path} {why}, and cannot be moved aside: {error.strerror}")
 
 
 # Options with which Snakemake only shows something; short ones may be joined, as in -np.
@@ -52,13 +74,13 @@ ONLY_SHOWS = re.compile(
 )
 
 # The effects at parse time: no hook comes before the plan.
-if workflow.is_main_process:
+if workflow.is_main_process and not IN_STORAGE:
     RECOGNISED |= recognise(PLAN.shards, contents_record)
     if not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
         with suppress(OSError):  # a folder that cannot be written is reported before the first job
             for shard, contents in RECOGNISED.items():
                 write_contents(contents_record(shard), contents)
-        remove_truncated()
+        move_broken_aside()
 
 
 def planned_requests():

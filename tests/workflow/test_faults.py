@@ -95,6 +95,21 @@ def test_a_truncated_file_is_found_and_made_again(workflow, patterns):
     assert workflow.planned() == {}
 
 
+def test_files_that_no_rule_writes_and_files_behind_links_are_never_touched(workflow):
+    results, mine = workflow.directory / "results", workflow.directory / "mine"
+    (results / "evaluation").rename(mine)
+    (results / "evaluation").symlink_to(mine)
+    others = [results / "report/notes.html", results / "notes.pdf", results / "metadata/mine.json", mine / "roc.svg"]
+    for path in others:
+        path.write_text("no end that the type requires")
+    (results / "splits/audit.json").write_text("[")
+    said = workflow.run("--until", "splits")
+    assert [path.read_text() for path in others] == ["no end that the type requires"] * 4
+    assert "results/splits/audit.json.broken-1" in said
+    assert (results / "splits/audit.json.broken-1").read_text() == "["
+    assert said.count("moved to") == 1
+
+
 def test_what_a_model_learns_from_is_made_again_only_where_a_model_needs_it(workflow):
     before = workflow.results()
     results = workflow.directory / "results"

@@ -11,7 +11,8 @@ import pyarrow as pa
 from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
 from clipfold.evaluation.pooling import Pooled, pool
 from clipfold.evaluation.task import EvaluationTask
-from clipfold.storage.files import Array, PathLike, read_json, read_table, replacing, write_table
+from clipfold.storage.files import Array, PathLike, read_json, read_table, write_table
+from clipfold.storage.replace import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from clipfold.storage.files import PathLike, open_array, read_json, read_table, replacing
+from clipfold.storage.files import PathLike, open_array, read_json, read_table
+from clipfold.storage.replace import replacing
 
 SHOWN = 60
 """Most pairs of each kind that the page shows; all pairs are in `matches.parquet`."""

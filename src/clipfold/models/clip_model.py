@@ -3,11 +3,11 @@
 import importlib
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from clipfold.clips.reader import scale_box
@@ -19,6 +19,7 @@ from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record
+from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
 from clipfold.video.sampling import uniform
 
@@ -131,8 +132,9 @@ def rebuild(record: Record, path: PathLike) -> ClipNetwork:
         settings = settings | {"weights": "", "download": False}
     torch.manual_seed(record["seed"])
     network: ClipNetwork = importlib.import_module(module).build(settings, len(record["classes"]))
-    missing, unexpected = network.load_state_dict(load_file(path), strict=False)
-    wrong = [*unexpected, *(name for name in missing if not (embedded and name.startswith("encoder.")))]
-    if wrong:
-        raise ValueError(f"{path} has other weights than {module}, such as {wrong[0]}: train the model again")
+    state = read_tensors(Path(path))
+    if embedded:  # the encoder has its own weights
+        state |= {key: value for key, value in network.state_dict().items() if key.startswith("encoder.")}
+    require_fit(network, state, Path(path))
+    network.load_state_dict(state)
     return network.eval()

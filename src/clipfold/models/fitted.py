@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from clipfold.storage.files import Array, PathLike, replacing
+from clipfold.models.archive import refuse_compressed
+from clipfold.models.compiled import check_compiled
+from clipfold.storage.files import Array, PathLike
+from clipfold.storage.replace import replacing
 
 # Types in our models that skops does not trust by itself; none of them runs code from the file.
 TRUSTED = (
@@ -43,6 +46,7 @@ def _without_torch() -> Iterator[None]:
 # 600 MB in each job, for nothing.
 with _without_torch():
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
 
 def write_fitted(path: PathLike, model: Any) -> None:
@@ -56,8 +60,18 @@ def read_fitted(path: PathLike) -> Any:
 
     Raises:
         TypeError: The file holds types that are neither trusted by skops nor in `TRUSTED`.
+        ValueError: The file is damaged, compressed, or holds a model that scikit-learn cannot use safely.
     """
-    return skops.io.loads(Path(path).read_bytes(), trusted=list(TRUSTED))
+    path = Path(path)
+    refuse_compressed(path)
+    try:
+        model = skops.io.loads(path.read_bytes(), trusted=list(TRUSTED))
+        check_compiled(model)
+    except UntrustedTypesFoundException:  # a TypeError that names them
+        raise
+    except Exception as error:  # a damaged file may raise anything
+        raise ValueError(f"{path} holds no usable model ({error}): train the model again") from error
+    return model
 
 
 def class_probabilities(model: Any, x: Array, classes: int) -> Array:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from clipfold.checks import require
+from clipfold.models.archive import refuse_compressed
 
 logger = logging.getLogger(__name__)
 
@@ -70,27 +71,52 @@ def load_weights(
     Raises:
         ValueError: The file holds anything except tensors, or its tensors are not those of the network.
     """
-    own, state = network.state_dict(), {rename(key): value for key, value in _read(path).items()}
+    own, state = network.state_dict(), {rename(key): value for key, value in read_tensors(path).items()}
     last = [key for key in own if key.startswith(skip)]
     kept = not all(key in state and state[key].shape == own[key].shape for key in last)
     if kept:
         state = {key: value for key, value in state.items() if not key.startswith(skip)} | {k: own[k] for k in last}
+    require_fit(network, state, path)
+    network.load_state_dict(state)
+    logger.info("weights loaded from %s%s", path, ", except the last layer" if kept else "")
+
+
+def require_fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Check that tensors are those of a network: names, shapes, types, and finite values.
+
+    Raises:
+        ValueError: They are not; the message names the file, the first tensors and the remedy.
+    """
+    own = network.state_dict()
     wrong = {
         # Batch normalisation counts batches but does not use the count: many published files lack it.
         "lacks": [key for key in own if key not in state and not key.endswith(".num_batches_tracked")],
         "has unknown": [key for key in state if key not in own],
         "has another shape for": [key for key in own if key in state and state[key].shape != own[key].shape],
+        "has another type for": [key for key in own if key in state and not _same_kind(state[key], own[key])],
     }
+    if not any(wrong.values()):
+        wrong["is not finite in"] = [key for key in state if not state[key].to(own[key].dtype).isfinite().all()]
     for what, keys in wrong.items():
         few = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
         require(not keys, "weights", str(path), f"it {what} {few}: use a file of this architecture and variant")
-    network.load_state_dict(state)
-    logger.info("weights loaded from %s%s", path, ", except the last layer" if kept else "")
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _same_kind(one: Tensor, other: Tensor) -> bool:
+    """Tell whether both are dense and real, or both whole numbers: `half` weights become `float`, others do not."""
+    kinds = [(each.layout, each.is_floating_point(), each.is_complex()) for each in (one, other)]
+    return kinds[0] == kinds[1] and not one.is_quantized
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a file of tensors by name, see `load_weights`.
+
+    Raises:
+        ValueError: The file is corrupt, compressed, or holds anything except tensors.
+    """
     remedy = "it is corrupt, or holds more than tensors: download it again, or save a state dict as .safetensors"
     content: Any
+    refuse_compressed(path)
     try:
         if path.suffix == ".safetensors":
             content = safetensors.torch.load_file(path)

@@ -17,7 +17,8 @@ from clipfold.report import dataset, evidence, scores, usage, videos
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
-from clipfold.storage.files import PathLike, read_json, read_table, replacing
+from clipfold.storage.files import PathLike, read_json, read_table
+from clipfold.storage.replace import replacing
 
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 

@@ -1,59 +1,88 @@
 """Estimate a fit's resources from the recorded usage of similar fits. Standard library only."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from clipfold.models.architecture import Resources
 from clipfold.models.catalog import ARCHITECTURES, Model
-
-Record = Mapping[str, Any]
+from clipfold.storage.records import amount, parse_json, read_record
 
 MARGIN = 1.25
 AROUND_MB = 400  # the two Snakemake processes around a cluster's job
 SLACK_MINUTES = 10  # to start, and to wait for a slow file system
 
 
-def read_records(paths: Iterable[Path]) -> list[Record]:
-    """Read the records of fits (`fit.json`); skip those that cannot be read."""
-    found = []
-    for path in paths:
-        try:
-            found.append(json.loads(path.read_bytes()))
-        except (OSError, ValueError):  # removed or half-written by a run in progress
-            continue
-    return found
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a fit took.
+
+    Args:
+        module: Module of the architecture.
+        settings: Settings of the model.
+        videos: Number of videos in all splits.
+        seconds: Duration.
+        memory_mb: Peak memory of all its processes in MB; None if it was not recorded.
+    """
+
+    module: str
+    settings: Mapping[str, Any]
+    videos: float
+    seconds: float
+    memory_mb: float | None
 
 
-def estimate(model: Model, records: Sequence[Record], videos: int) -> Resources:
-    """Estimate the resources of a model's fits from the records of earlier ones.
+def read_fits(paths: Iterable[Path]) -> list[Fit]:
+    """Read the records of fits (`fit.json`); odd ones, such as those of another version, are ignored with a warning."""
+    fits = [read_record(path, _fit) for path in paths]
+    return [fit for fit in fits if fit is not None]
 
-    Only records count whose settings that shape memory are equal. Memory is the largest peak times 1.25. Time is the
-    longest, in proportion to videos and epochs, times 2. Figures in the config take precedence; without records, the
-    catalog's figures apply.
+
+def _fit(content: bytes) -> Fit:
+    record = parse_json(content)
+    settings = dict(record["settings"])
+    if amount(settings.get("epochs", 1)) < 1:
+        raise ValueError("epochs is less than 1")
+    return Fit(
+        module=record["architecture"],
+        settings=settings,
+        videos=sum(amount(record[f"{split}_videos"]) for split in ("train", "val", "test")),
+        seconds=amount(record["seconds"]),
+        memory_mb=amount(record["peak_mb"]) * amount(record.get("processes", 1)) if "peak_mb" in record else None,
+    )
+
+
+def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
+    """Estimate the resources of a model's fits from earlier ones.
+
+    Only fits of the same architecture count whose settings that shape memory are equal. Memory is the largest peak
+    times 1.25. Time is the longest, in proportion to videos and epochs, times 2. Figures in the config take precedence;
+    without such fits, the catalog's figures apply.
 
     Args:
         model: The model.
-        records: Records of its fits.
+        fits: Its earlier fits.
         videos: Number of videos in the manifest.
     """
     needs = model.needs
     shape = [key for key, setting in ARCHITECTURES[model.architecture].declared.items() if setting.memory]
-    similar = [r for r in records if all(r["settings"].get(key) == model.settings[key] for key in shape)]
-    peaks = [r["peak_mb"] * r.get("processes", 1) for r in similar if "peak_mb" in r]
+    similar = [
+        fit
+        for fit in fits
+        if fit.module == model.module and all(fit.settings.get(key) == model.settings[key] for key in shape)
+    ]
+    peaks = [fit.memory_mb for fit in similar if fit.memory_mb is not None]
     if peaks and "memory_mb" not in model.fixed:
         needs = replace(needs, memory_mb=math.ceil((max(peaks) * MARGIN + AROUND_MB) / 100) * 100)
-    minutes = [float(r["seconds"]) / 60 * _growth(model, r, videos) for r in similar]
+    minutes = [fit.seconds / 60 * _growth(model, fit, videos) for fit in similar]
     if minutes and "runtime" not in model.fixed:
         needs = replace(needs, runtime=math.ceil(max(minutes) * 2) + SLACK_MINUTES)
     return needs
 
 
-def _growth(model: Model, record: Record, videos: int) -> float:
+def _growth(model: Model, fit: Fit, videos: int) -> float:
     """Compute the ratio of a fit's time to that of the recorded one."""
-    had = sum(int(record[f"{split}_videos"]) for split in ("train", "val", "test"))
-    epochs = float(model.settings.get("epochs", 1) / record["settings"].get("epochs", 1))
-    return max(1.0, videos / max(1, had)) * max(1.0, epochs)
+    epochs = float(model.settings.get("epochs", 1) / fit.settings.get("epochs", 1))
+    return max(1.0, videos / max(1, fit.videos)) * max(1.0, epochs)

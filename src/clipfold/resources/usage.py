@@ -4,9 +4,8 @@
 """
 
 import csv
+import io
 import json
-import logging
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger(__name__)
-
+from clipfold.storage.records import amount, parse_json, read_record
+from clipfold.storage.replace import replacing
 
 WATTS_PER_CORE = 10.0
 WATTS_PER_GPU = 300.0
@@ -48,24 +47,18 @@ def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
     usage: dict[str, list[Usage]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
         rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        try:
-            if not path.is_file():  # a pipe, which would wait for a writer
-                raise ValueError("not a file")
-            with open(path, newline="") as file:
-                rows = [_usage(row) for row in csv.DictReader(file, delimiter="\t")]
-            if rows:
-                usage[rule] += rows
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            logger.warning("%s is ignored: %s", path, error or type(error).__name__)
+        if rows := read_record(path, _usage):
+            usage[rule] += rows
     return usage
 
 
-def _usage(row: Mapping[str, str]) -> Usage:
-    memory = 0.0 if row["max_rss"] in ("NA", "-") else float(row["max_rss"])
-    seconds = float(row["s"])
-    if not (math.isfinite(seconds) and math.isfinite(memory)):
-        raise ValueError("a number is not finite")
-    return Usage(seconds, memory)
+def _usage(content: bytes) -> list[Usage]:
+    rows = csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter="\t")
+    return [Usage(amount(float(row["s"])), _megabytes(row["max_rss"])) for row in rows]
+
+
+def _megabytes(text: str) -> float:
+    return 0.0 if text in ("NA", "-") else amount(float(text))
 
 
 def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
@@ -74,29 +67,27 @@ def record_requests(path: Path, jobs: Iterable[tuple[str, Request]]) -> None:
     for rule, asked in jobs:
         if rule not in largest or asked.memory_mb > largest[rule].memory_mb:
             largest[rule] = asked
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({rule: asdict(asked) for rule, asked in sorted(largest.items())}, indent=2) + "\n")
-    part.replace(path)
+    with replacing(path) as file:
+        file.write(
+            f"{json.dumps({rule: asdict(asked) for rule, asked in sorted(largest.items())}, indent=2)}\n".encode()
+        )
 
 
 def read_requests(path: Path) -> dict[str, Request]:
     """Read the largest request of each rule, as recorded by `record_requests`.
 
-    A record that cannot be read is ignored: the next run writes it again.
+    A record that cannot be read is ignored with a warning: the next run writes it again.
     """
-    if not path.is_file():  # a pipe, which would wait for a writer
-        return {}
-    try:
-        return {str(rule): _request(asked) for rule, asked in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        logger.warning("%s is ignored: %s", path, error or type(error).__name__)
-        return {}
+    return read_record(path, _requests) or {}
+
+
+def _requests(content: bytes) -> dict[str, Request]:
+    return {str(rule): _request(asked) for rule, asked in parse_json(content).items()}
 
 
 def _request(asked: Mapping[str, Any]) -> Request:
     request = Request(**asked)
-    if not all(isinstance(value, int) for value in asdict(request).values()):
+    if not all(isinstance(value, int) and amount(value) == value for value in asdict(request).values()):
         raise ValueError(f"{asked} are not whole numbers")
     return request
 

@@ -1,46 +1,25 @@
 """Read and write results: `.npy` arrays that readers memory-map, Parquet tables, JSON.
 
-Every file is written under a temporary name in the same folder and renamed when it is complete, so that neither a
-reader nor a second writer left over from a killed run ever sees a partial file.
+Every file is renamed into place when it is complete, so that neither a reader nor a second writer left over from a
+killed run ever sees a partial file.
 """
 
-import glob
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipfold.storage.replace import replacing
+
 Array: TypeAlias = npt.NDArray[Any]
 PathLike: TypeAlias = str | Path
-
-
-@contextmanager
-def replacing(path: PathLike) -> Iterator[IO[bytes]]:
-    """Open a temporary file for writing that replaces `path` if the block succeeds.
-
-    Temporary files of killed writers of the same path are removed first; if such a writer is still alive, its rename
-    fails.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        leftover.unlink(missing_ok=True)
-    part = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
-        with open(part, "w+b") as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class ArrayWriter:

@@ -24,13 +24,14 @@ def logged(log: str) -> Iterator[None]:
     the log record (`cause_of`), and prints it once.
 
     Args:
-        log: The log file; an earlier one is overwritten.
+        log: The log file; an earlier one, or a link in its place, is removed.
 
     Raises:
         SystemExit: The job failed or was interrupted.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    Path(log).unlink(missing_ok=True)
+    handler = logging.FileHandler(log, mode="x", encoding="utf-8")  # "w" would write through a link
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

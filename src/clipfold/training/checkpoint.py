@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from clipfold.storage.files import PathLike, replacing
+from clipfold.storage.files import PathLike
+from clipfold.storage.replace import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -21,9 +22,9 @@ from clipfold.models.device import choose_device, place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
-from clipfold.storage.files import replacing
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.job import keep_freed_memory
+from clipfold.storage.replace import replacing
 from clipfold.training.batches import BatchSource
 from clipfold.training.checkpoint import Checkpoint, key_of
 from clipfold.training.distributed import joined
@@ -71,7 +72,10 @@ def launch(task: Task, processes: int) -> None:
     signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
     command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
     with listening() as stop:
-        running = subprocess.Popen([sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", task_file])
+        running = subprocess.Popen(
+            [sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", task_file],
+            env=os.environ | {"PYTHONSAFEPATH": "1"},  # imports nothing from the working directory
+        )
         stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and exit
         code = running.wait()
     if stop.signal is not None:

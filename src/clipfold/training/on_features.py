@@ -9,7 +9,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.models.fitted import class_probabilities, write_fitted
-from clipfold.storage.files import read_table, replacing
+from clipfold.storage.files import read_table
+from clipfold.storage.replace import replacing
 from clipfold.training.fold import read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 

@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from clipfold.models.mixing import mix
-from clipfold.storage.files import Array, read_table, replacing, write_json
+from clipfold.storage.files import Array, read_table, write_json
+from clipfold.storage.replace import replacing
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 

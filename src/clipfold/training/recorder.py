@@ -1,6 +1,7 @@
 """Record a fit while it runs: history, log, TensorBoard curves, and the bottleneck of its speed."""
 
 import logging
+import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from clipfold.storage.files import Array, PathLike, replacing
+from clipfold.storage.files import Array, PathLike
+from clipfold.storage.replace import replacing
 from clipfold.training.batches import Batch, BatchSource
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ class Recorder:
         if settings["tensorboard"] and first:
             from torch.utils.tensorboard import SummaryWriter  # heavy, and needed only here
 
-            self._writer = SummaryWriter(str(self._folder))
+            # A name that nobody can put a link at in advance.
+            self._writer = SummaryWriter(str(self._folder), filename_suffix=f".{secrets.token_hex(8)}")
 
     def seconds(self) -> float:
         """Return the seconds since the start of the fit."""
@@ -133,12 +136,13 @@ class Recorder:
         if not self._profile:
             return nullcontext()
         self._profile = False
-        self._folder.mkdir(parents=True, exist_ok=True)
-        trace = str(self._folder / "trace.json")
         return torch.profiler.profile(
-            schedule=torch.profiler.schedule(wait=1, warmup=1, active=3, repeat=1),
-            on_trace_ready=lambda profiler: profiler.export_chrome_trace(trace),
+            schedule=torch.profiler.schedule(wait=1, warmup=1, active=3, repeat=1), on_trace_ready=self._write_trace
         )
+
+    def _write_trace(self, profiler: Any) -> None:
+        with replacing(self._folder / "trace.json") as file:
+            profiler.export_chrome_trace(file.name)
 
     def _sample_utilisation(self) -> None:
         try:

@@ -38,7 +38,7 @@ PROGRAM = """
 import json, sys
 from clipfold.models.catalog import plan_models
 from clipfold.models.reference import reference
-from clipfold.resources.estimate import estimate
+from clipfold.resources.estimate import Fit, estimate
 from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
 
@@ -53,10 +53,9 @@ for entry in ({"branches": -3}, {"branches": "many"}, {"sampler": "random"}, {"b
         errors.append(str(error))
 model = complete(size=32, frames=3, epochs=2, batch_size=4, workers=0, warmup=0.0)
 fit_here(Task(**json.loads(sys.argv[1]) | {"module": model.module, "settings": model.settings}))
-record = {f"{split}_videos": 1 for split in ("train", "val", "test")}
-record |= {"settings": model.settings, "peak_mb": 1000, "seconds": 1}
+fit = Fit(module=model.module, settings=model.settings, videos=3, seconds=1, memory_mb=1000)
 wide = complete(**{key: v for key, v in model.settings.items() if key != "branches"}, branches=400)
-memory = [estimate(m, [record], 3).memory_mb for m in (model, wide)]
+memory = [estimate(m, [fit], 3).memory_mb for m in (model, wide)]
 print(json.dumps({"errors": errors, "memory": memory, "reference": reference()}))
 """
 

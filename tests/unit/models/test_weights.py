@@ -1,4 +1,5 @@
 import urllib.request
+import zipfile
 from hashlib import sha256
 
 import pytest
@@ -132,6 +133,12 @@ def test_counts_of_batches_may_be_missing(tmp_path):
         ({f"x{i}": torch.zeros(1) for i in range(9)}, "it has unknown x0, x1, x2 and 6 more"),
         ({"body.0.weight": torch.zeros(5, 1)}, "it has another shape for body.0.weight"),
         ({"body.0.weight": 1.0}, "holds more than tensors"),
+        ({"body.0.weight": torch.zeros(5, 4, dtype=torch.int64)}, "it has another type for body.0.weight"),
+        ({"body.0.weight": torch.zeros(5, 4, dtype=torch.complex64)}, "it has another type for body.0.weight"),
+        ({"body.0.weight": torch.zeros(5, 4).to_sparse()}, "it has another type for body.0.weight"),
+        ({"body.1.num_batches_tracked": torch.tensor(0.5)}, "it has another type for body.1.num_batches_tracked"),
+        ({"body.0.weight": torch.full((5, 4), torch.nan)}, "it is not finite in body.0.weight"),
+        ({"body.0.bias": torch.full((5,), 1e300, dtype=torch.float64)}, "it is not finite in body.0.bias"),
     ],
 )
 def test_what_does_not_fit_is_an_error_and_changes_nothing(tmp_path, change, message):
@@ -141,6 +148,23 @@ def test_what_does_not_fit_is_an_error_and_changes_nothing(tmp_path, change, mes
     with pytest.raises(ValueError, match=message):
         load_weights(net, saved(tmp_path / "x.pth", state))
     assert all(same(net, before))
+
+
+def test_half_precision_is_read(tmp_path):
+    one, other = network(), network()
+    load_weights(
+        other, saved(tmp_path / "x.pth", {key: v.half() for key, v in one.state_dict().items() if "num_" not in key})
+    )
+    assert other.body[0].weight.dtype == torch.float32
+
+
+def test_an_archive_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
+    whole = saved(tmp_path / "x.pth", {"a": torch.zeros(10_000_000)})
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(tmp_path / "y.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in source.namelist():
+            packed.writestr(name, source.read(name))
+    with pytest.raises(ValueError, match=r"unpacks to 4\d+: save it without compression"):
+        load_weights(network(), tmp_path / "y.pth")
 
 
 class Anything:

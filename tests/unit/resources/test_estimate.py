@@ -1,18 +1,21 @@
 """Estimates follow recorded usage; a forecast adds up."""
 
+import json
+
 import pytest
 
 from clipfold.models.catalog import plan_models
-from clipfold.resources.estimate import estimate, read_records
+from clipfold.resources.estimate import Fit, estimate, read_fits
 
 
 def model(**settings):
     return plan_models([{"architecture": "x3d"} | settings], largest_size=112, most_frames=16)[0]
 
 
-def record(settings, **facts):
-    videos = {"train_videos": 60, "val_videos": 20, "test_videos": 20}
-    return {"settings": dict(settings), "peak_mb": 3000.0, "seconds": 600.0} | videos | facts
+def fit(like, settings=None, **facts):
+    """A fit of a model on 100 videos, with other settings where given."""
+    facts = {"videos": 100, "seconds": 600.0, "memory_mb": 3000.0} | facts
+    return Fit(module=like.module, settings=like.settings | (settings or {}), **facts)
 
 
 def test_without_a_record_the_catalogs_figures_hold():
@@ -21,7 +24,7 @@ def test_without_a_record_the_catalogs_figures_hold():
 
 def test_the_largest_recorded_peak_is_asked_for_with_a_margin():
     x3d = model()
-    needs = estimate(x3d, [record(x3d.settings), record(x3d.settings, peak_mb=4000.0, seconds=1200.0)], 100)
+    needs = estimate(x3d, [fit(x3d), fit(x3d, memory_mb=4000.0, seconds=1200.0)], 100)
     assert (needs.memory_mb, needs.runtime) == (5400, 50)  # 4000 * 1.25 + 400; 20 * 2 + 10
 
 
@@ -41,25 +44,63 @@ SHAPING = [
 def test_a_record_with_another_setting_that_shapes_memory_is_ignored(architecture, key, value):
     like = model(architecture=architecture)
     changed = model(architecture=architecture, **{key: value})
-    small = record(like.settings, peak_mb=960.0)
+    small = fit(like, memory_mb=960.0)
     assert estimate(like, [small], 100).memory_mb == 1600
     assert estimate(changed, [small], 100) == changed.needs
 
 
 def test_more_videos_and_epochs_ask_for_more_time_not_memory():
     x3d = model(epochs=20, learning_rate=0.5)
-    needs = estimate(x3d, [record(x3d.settings | {"epochs": 10, "learning_rate": 0.1})], 300)
+    needs = estimate(x3d, [fit(x3d, {"epochs": 10, "learning_rate": 0.1})], 300)
     assert (needs.memory_mb, needs.runtime) == (4200, 130)  # 10 minutes, thrice the videos, twice the epochs, twice
 
 
 def test_what_the_config_asks_for_holds():
     x3d = model(memory_mb=20000, runtime=90)
-    assert estimate(x3d, [record(x3d.settings)], 100) == x3d.needs
+    assert estimate(x3d, [fit(x3d)], 100) == x3d.needs
     like_the_catalog = model(memory_mb=model().needs.memory_mb, runtime=model().needs.runtime)
-    assert estimate(like_the_catalog, [record(x3d.settings)], 100) == model().needs
+    assert estimate(like_the_catalog, [fit(x3d)], 100) == model().needs
 
 
-def test_records_that_cannot_be_read_are_left_out(tmp_path):
-    (tmp_path / "a.json").write_text('{"seconds": 1')
-    (tmp_path / "b.json").write_text('{"seconds": 1}')
-    assert read_records([tmp_path / name for name in ("a.json", "b.json", "gone.json")]) == [{"seconds": 1}]
+def test_a_fit_of_another_architecture_is_ignored():
+    """A model may get another architecture and keep its name, and with it the folder of its records."""
+    r3d, swin = (model(architecture=name) for name in ("r3d_18", "swin3d_t"))
+    assert estimate(swin, [fit(r3d, swin.settings, memory_mb=90_000.0)], 100) == swin.needs
+
+
+RECORD = {
+    "architecture": "clipfold.models.architectures.x3d",
+    "settings": {"epochs": 2},
+    **{f"{split}_videos": 10 for split in ("train", "val", "test")},
+    "seconds": 5.0,
+    "peak_mb": 100.0,
+    "processes": 2,
+}
+
+
+def test_records_are_read(tmp_path):
+    (tmp_path / "fit.json").write_text(json.dumps(RECORD))
+    expected = Fit(RECORD["architecture"], {"epochs": 2}, videos=30, seconds=5.0, memory_mb=200.0)
+    assert read_fits([tmp_path / "fit.json"]) == [expected]
+
+
+ODD = {
+    "no settings": {key: value for key, value in RECORD.items() if key != "settings"},
+    "no seconds": {key: value for key, value in RECORD.items() if key != "seconds"},
+    "no videos": {key: value for key, value in RECORD.items() if key != "train_videos"},
+    "no architecture": {key: value for key, value in RECORD.items() if key != "architecture"},
+    "a list": [RECORD],
+    "text": RECORD | {"seconds": "5"},
+    "not a number": RECORD | {"peak_mb": float("nan")},
+    "negative": RECORD | {"test_videos": -1},
+    "huge": RECORD | {"peak_mb": 10**400},
+    "settings of another shape": RECORD | {"settings": 3},
+    "no epochs": RECORD | {"settings": {"epochs": 0}},
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD)
+def test_odd_records_are_left_out_with_a_warning(tmp_path, caplog, content):
+    (tmp_path / "fit.json").write_text(json.dumps(content))
+    assert read_fits([tmp_path / "fit.json", tmp_path / "gone.json"]) == []
+    assert len(caplog.records) == 1

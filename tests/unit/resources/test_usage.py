@@ -30,6 +30,8 @@ def test_odd_records_are_ignored_with_a_warning(tmp_path, caplog):
         "columns": "a\tb\n1\t2\n",
         "text": "s\tmax_rss\nsoon\t1\n",
         "infinite": "s\tmax_rss\nnan\t1\n",
+        "large": "s\tmax_rss\n1e308\t1\n",
+        "negative": "s\tmax_rss\n1\t-5\n",
     }
     for name, text in {"good": good, **odd}.items():
         (tmp_path / f"{name}.tsv").write_text(text)
@@ -38,7 +40,7 @@ def test_odd_records_are_ignored_with_a_warning(tmp_path, caplog):
     os.mkfifo(tmp_path / "pipe.tsv")
     found = read_usage(tmp_path)
     assert found == {"good": [Usage(30.0, 500.0)]}
-    for name in ("truncated", "columns", "text", "infinite", "bytes", "folder", "pipe"):
+    for name in ("truncated", "columns", "text", "infinite", "large", "negative", "bytes", "folder", "pipe"):
         assert f"{name}.tsv is ignored" in caplog.text
 
 
@@ -50,6 +52,7 @@ def test_odd_records_are_ignored_with_a_warning(tmp_path, caplog):
         '{"decode": 3}',
         '{"decode": {"memory": 1}}',
         '{"decode": {"memory_mb": "much", "runtime": 1, "threads": 1, "gpus": 0}}',
+        '{"decode": {"memory_mb": 1%s, "runtime": 1, "threads": 1, "gpus": 0}}' % ("0" * 400),
     ],
 )
 def test_an_odd_record_of_requests_is_replaced(tmp_path, caplog, text):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfold.storage.files import ArrayWriter, open_array, read_table, replacing, write_table
+from clipfold.storage.files import ArrayWriter, open_array, read_table, write_table
+from clipfold.storage.replace import replacing
 
 
 @given(st.integers(0, 30), st.lists(st.integers(1, 4), max_size=3).map(tuple), st.sampled_from(["u1", "f4", "i8"]))

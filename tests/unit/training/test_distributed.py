@@ -47,3 +47,16 @@ def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(t
 def test_a_setting_of_the_environment_does_not_make_a_fit_one_of_several(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert fitted(write_data(tmp_path / "data"), tmp_path / "fit", "naive_cnn").record["processes"] == 1
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):
+    """A folder of results may come from a stranger, and jobs start there."""
+    ran = tmp_path / "ran"
+    for name in ("resource.py", "torch.py", "clipfold.py"):
+        (tmp_path / name).write_text(f"open({str(ran)!r}, 'a').write(__file__)")
+    monkeypatch.chdir(tmp_path)
+    arguments = plan(write_data(tmp_path / "data"), tmp_path / "fit", "naive_cnn")
+    with pytest.raises(SystemExit):
+        launch(Task(**arguments | {"splits": "missing"}), 1)
+    assert not ran.exists()

@@ -11,4 +11,5 @@ if __name__ == "__main__":
             output=snakemake.output[0],
             settings=ProbeSettings(**snakemake.params.settings),
             workers=snakemake.threads,
+            memory_mb=snakemake.resources.mem_mb,
         )

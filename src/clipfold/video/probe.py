@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -14,6 +12,7 @@ from av.video.stream import VideoStream
 
 from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video
+from clipfold.video.digest import digest_of, stamp_of
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
 
@@ -85,7 +84,8 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"status": Status.OK, "reason": ""}
     try:
-        facts |= _file_facts(path)
+        if facts_of_file := stamp_of(path):
+            facts |= facts_of_file | {"digest": digest_of(path)}
         with open_video(path, settings.max_pixels) as (container, stream):
             facts |= _stream_facts(container, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)
@@ -99,16 +99,6 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         facts |= {"status": Status.UNREADABLE, "reason": describe(error)}
     return facts
-
-
-def _file_facts(path: str) -> dict[str, Any]:
-    file = Path(path)
-    if not file.is_file():
-        return {}
-    stat = file.stat()
-    with open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest}
 
 
 def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, Any]:

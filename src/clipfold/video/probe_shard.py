@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from clipfold.status import Status
 from clipfold.storage.files import PathLike, write_table
-from clipfold.video.container import Unusable, check_unchanged
+from clipfold.video.container import Unusable
+from clipfold.video.digest import STAMP, check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
     from clipfold.settings import ProbeSettings
 
 
-def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings: ProbeSettings, workers: int) -> None:
+def probe_shard(
+    videos: Sequence[Mapping[str, Any]],
+    output: PathLike,
+    settings: ProbeSettings,
+    workers: int,
+    memory_mb: int | None = None,
+) -> None:
     """Probe videos and write one row for each, usable or not.
 
     Args:
@@ -27,18 +34,27 @@ def probe_shard(videos: Sequence[Mapping[str, Any]], output: PathLike, settings:
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `videos`.
         settings: limits that a usable video must keep.
         workers: processes to use.
+        memory_mb: memory of the job; None for no limit.
 
     Raises:
-        RuntimeError: a video was replaced while it was being read.
+        NotTheVideo: a video changed while it was being read, or the machine failed.
     """
-    work = partial(_probe, settings)
-    results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
+    results = map_videos(
+        partial(_probe, settings),
+        videos,
+        total=len(videos),
+        workers=workers,
+        timeout_s=settings.timeout_s,
+        stage="probe",
+        memory_mb=memory_mb,
+    )
     write_table(output, reported("probed", (_row(video, result) for video, result in results)), SCHEMA)
 
 
 def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
     facts = _facts(result)
-    check_unchanged(video["path"], facts.get("size_bytes"), facts.get("mtime_ns"))
+    if "size_bytes" in facts:
+        check_unchanged(video["path"], {name: facts[name] for name in STAMP})
     if video.get("fetched"):
         facts |= {"mtime_ns": None}
     return dict(video) | facts

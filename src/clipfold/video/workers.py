@@ -59,7 +59,8 @@ def map_videos(
     started = reported = time.monotonic()
     # Forked workers have all modules loaded; spawned ones would import the calling script again.
     fork = multiprocessing.get_context("fork")
-    call = partial(_call, function, f"the {memory_mb} MB of the job (mem_mb of rule {stage})")
+    limit = f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
+    call = partial(_call, function, limit)
     with ProcessPool(workers, _RENEWED_AFTER, limit_address_space, [memory_mb], fork) as pool:
         waiting: deque[tuple[Video, float, ProcessFuture[Any]]] = deque()
         upcoming = iter(videos)
@@ -91,7 +92,9 @@ def _call(function: Callable[[Video], Result], limit: str, video: Video) -> Resu
     except MemoryError:
         if machine_refuses_memory():
             raise NotTheVideo(f"{video['id']}: the machine has no memory left: run again") from None
-        raise Unusable(Status.TOO_LARGE, f"needs more memory than {limit}") from None
+        # Some decoders report the same for a frame over their own limit.
+        reason = f"needs more memory than {limit}, or grows over probe.max_pixels"
+        raise Unusable(Status.TOO_LARGE, reason) from None
     except Exception as error:
         if is_fault(error):
             raise NotTheVideo(f"{video['id']}: cannot be read now: {error}: run again") from None

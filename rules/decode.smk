@@ -19,6 +19,7 @@ rule decode:
         paths=current_paths,
         views=list(PLAN.views),
         settings=SETTINGS["decode"],
+        max_pixels=SETTINGS["probe"]["max_pixels"],
         code=code_of("decode", "clipfold.video.decode_shard"),
     script:
         "../workflow/scripts/decode.py"

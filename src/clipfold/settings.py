@@ -86,6 +86,7 @@ class PolicySettings:
     too_large: str = "quarantine"
     timeout: str = "quarantine"
     crashed: str = "quarantine"
+    failed: str = "quarantine"
     duplicate: str = "quarantine"
 
     def __post_init__(self) -> None:

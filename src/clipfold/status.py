@@ -19,6 +19,7 @@ class Status(StrEnum):
     TOO_LARGE = "too_large"
     TIMEOUT = "timeout"
     CRASHED = "crashed"
+    FAILED = "failed"
     DUPLICATE = "duplicate"
 
 

@@ -185,7 +185,7 @@ def test_a_video_replaced_between_probing_and_decoding_is_named(workflow, tmp_pa
     Path("a b.mp4").write_bytes(Path("c,d.mp4").read_bytes())
     os.utime("a b.mp4", ns=(times.st_atime_ns, times.st_mtime_ns))
     arrays = {view: tmp_path / f"{view}.npy" for view in DecodeSettings().views}
-    with pytest.raises(RuntimeError, match=r"a b\.mp4 was replaced while it was read: touch it and run again"):
+    with pytest.raises(RuntimeError, match=r"a b\.mp4 is not the file that was probed: run again"):
         decode_shard(paths, tmp_path / "metadata.parquet", arrays, tmp_path / "index.parquet", DecodeSettings(), 1)
     assert sorted(path.name for path in tmp_path.glob("*.parquet")) == ["metadata.parquet"]
     assert not any(path.exists() for path in arrays.values())

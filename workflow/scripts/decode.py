@@ -13,4 +13,6 @@ if __name__ == "__main__":
             index=snakemake.output.index,
             settings=DecodeSettings(**snakemake.params.settings),
             workers=snakemake.threads,
+            max_pixels=snakemake.params.max_pixels,
+            memory_mb=snakemake.resources.mem_mb,
         )

@@ -7,5 +7,6 @@ from clipfold.video.probe_shard import probe_shard, record_contents
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params, metadata = snakemake.params, snakemake.output[0]
-        probe_shard(params.paths, metadata, ProbeSettings(**params.settings), snakemake.threads)
+        settings, memory_mb = ProbeSettings(**params.settings), snakemake.resources.mem_mb
+        probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb)
         record_contents(metadata, params.content, params.record)

@@ -6,10 +6,8 @@ with its digest and stamp (size and modification time); a file with another stam
 """
 
 import json
-import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,8 +16,8 @@ from pathlib import Path
 
 from clipfold.manifest.read import Video, is_address
 from clipfold.storage.hashing import file_digest
-
-logger = logging.getLogger(__name__)
+from clipfold.storage.records import parse_json, read_record
+from clipfold.storage.replace import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +60,11 @@ def content_keys(videos: Iterable[Video], recorded: Mapping[str, Content]) -> di
 
 def read_contents(record: Path) -> dict[str, Content]:
     """Read the recorded contents of a shard: id -> content. A record that cannot be read is ignored with a warning."""
-    if not record.is_file():  # absent, or a pipe, which would wait for a writer
-        return {}
-    try:
-        return {str(name): _content(entry) for name, entry in json.loads(record.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        logger.warning("%s is ignored: %s", record, error or type(error).__name__)
-        return {}
+    return read_record(record, _contents) or {}
+
+
+def _contents(text: bytes) -> dict[str, Content]:
+    return {str(name): _content(entry) for name, entry in parse_json(text).items()}
 
 
 def _content(entry: Mapping[str, str]) -> Content:
@@ -80,12 +76,9 @@ def _content(entry: Mapping[str, str]) -> Content:
 
 def write_contents(record: Path, contents: Mapping[str, Content]) -> None:
     """Record the contents of a shard, for `read_contents`."""
-    record.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{record.name}.", suffix=".part", dir=record.parent)
-    with open(handle, "w", encoding="utf-8") as file:
-        json.dump({name: asdict(content) for name, content in contents.items()}, file, indent=2)
-        file.write("\n")
-    os.replace(part, record)
+    entries = {name: asdict(content) for name, content in contents.items()}
+    with replacing(record) as file:
+        file.write((json.dumps(entries, indent=2) + "\n").encode())
 
 
 def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], Path]) -> dict[str, dict[str, Content]]:

@@ -1,8 +1,10 @@
 """Open video files that may be hostile."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +28,19 @@ _PLAYLIST = re.compile(
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.,-]*:")
 
 
+# Errors on opening that say something about the file or its name. All others, such as too many open files, a stale
+# network mount or a bad disk, say something about the machine, as does any error on reading an open file.
+_FACTS = frozenset(
+    {None}  # raised by Python
+    | {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM}
+    | {errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.EILSEQ}
+)
+
+
+class NotTheVideo(RuntimeError):
+    """A cause beyond the video, such as a fault of the machine: it ends the job, which may be tried again."""
+
+
 class Unusable(Exception):
     """A video that cannot be used.
 
@@ -44,27 +59,6 @@ class Unusable(Exception):
         return {"status": self.status, "reason": self.reason}
 
 
-def check_unchanged(path: str, size_bytes: int | None, mtime_ns: int | None) -> None:
-    """Check that a file is still the one that was read before.
-
-    Args:
-        path: the file.
-        size_bytes: its size when it was read.
-        mtime_ns: its modification time when it was read; None if unknown, which skips the check.
-
-    Raises:
-        RuntimeError: the file was replaced.
-    """
-    file = Path(path)
-    if mtime_ns is not None and not (file.is_file() and _identity(file) == (size_bytes, mtime_ns)):
-        raise RuntimeError(f"{path} was replaced while it was read: touch it and run again")
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    stat = file.stat()
-    return stat.st_size, stat.st_mtime_ns
-
-
 @contextmanager
 def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a local file and choose its video stream; no other file is ever opened.
@@ -74,7 +68,7 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
 
     Args:
         path: a regular file.
-        max_pixels: most pixels of a frame; the decoder refuses larger frames before it allocates them.
+        max_pixels: most pixels of a frame; larger ones are refused while opening. The stream's decoder has no limit.
         analyse: let FFmpeg decode the first frames on opening, as it does by default. This finds out how far frames are
             reordered where the stream does not say so, and takes as long as decoding a tenth of a short clip.
 
@@ -85,7 +79,7 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
     if not analyse:
         options["skip_frame"] = "all"  # only applies while opening
-    with open(path, "rb", buffering=0) as file:
+    with _opened(path) as file:
         try:
             container = av.open(
                 file, "r", options=options, metadata_errors="replace", buffer_size=1 << 16, io_open=_refuse
@@ -109,11 +103,18 @@ def _check_file(path: str) -> None:
         if file.stat().st_size == 0:
             raise Unusable(Status.EMPTY, "0 bytes")
     except (OSError, ValueError) as error:  # a link loop, a name that is too long, no permission
-        raise Unusable(Status.UNREADABLE, str(error)) from None
+        raise Unusable(Status.UNREADABLE, describe(error)) from None
+
+
+def _opened(path: str) -> FileIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise Unusable(Status.UNREADABLE, describe(error)) from None
 
 
 def _refuse(url: str, flags: Any, options: Any) -> NoReturn:
-    raise PermissionError(f"the file asks to open {url!r}")
+    raise Unusable(Status.REFUSED, f"the file asks to open {url!r}")
 
 
 def _why_not_opened(head: bytes, error: Exception) -> Unusable:
@@ -122,8 +123,23 @@ def _why_not_opened(head: bytes, error: Exception) -> Unusable:
     return Unusable(Status.UNREADABLE, f"cannot be opened: {describe(error)}")
 
 
+def is_fault(error: Exception) -> bool:
+    """Check whether reading failed because of the machine, not of the video.
+
+    FFmpeg's own I/O errors are facts about the video, such as a file that ends early: Python opens and reads the files.
+    """
+    ffmpegs = isinstance(error, av.error.FFmpegError)
+    return isinstance(error, OSError) and not ffmpegs and error.errno not in _FACTS
+
+
 def describe(error: Exception) -> str:
-    """Return FFmpeg's error text, without the path that PyAV adds."""
+    """Return FFmpeg's error text, without the path that PyAV adds.
+
+    Raises:
+        MemoryError, OSError: the same error, if it may be no fact about the video.
+    """
+    if isinstance(error, MemoryError) or is_fault(error):
+        raise error
     return getattr(error, "strerror", None) or str(error)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from clipfold.storage.files import Array
 
 
-MAX_PIXELS = 8192 * 8192  # per frame, in case a stream changes its size on the way
+MAX_PIXELS = 8192 * 8192  # per frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Stream:
     max_pixels: int = MAX_PIXELS
 
     @classmethod
-    def of(cls, probed: Mapping[str, Any]) -> Stream:
-        """Build the stream from a row of the table that probing writes."""
+    def of(cls, probed: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> Stream:
+        """Build the stream from a row of the table that probing writes, with a limit on each frame."""
         aspect = probed["sample_aspect"]
         return cls(
             id=probed["id"],
@@ -66,7 +67,7 @@ class Stream:
             time_base=Fraction(probed["time_base"]),
             rate=probed["fps"],
             aspect=Fraction(aspect) if aspect else None,
-            max_pixels=max(MAX_PIXELS, probed["coded_width"] * probed["coded_height"]),  # a size that probing accepted
+            max_pixels=max_pixels,
         )
 
     def order(self) -> dict[int, int] | None:
@@ -147,11 +148,12 @@ def _shown(stream: Stream, order: Mapping[int, int]) -> list[int]:
 
 
 def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
-    """Return the times if they ascend, else those of a steady clock."""
-    known = [time for time in times if time is not None]
+    """Return the times if they are numbers that ascend, else those of a steady clock."""
+    known = [time for time in times if time is not None and isfinite(time)]  # a decoder's clock may have no unit: NaN
     if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
         return known
-    return [i / rate for i in range(len(times))]
+    steady = rate if isfinite(rate) and rate > 0 else 25.0
+    return [i / steady for i in range(len(times))]
 
 
 class _Keeper:
@@ -237,7 +239,11 @@ def _run(
 
     with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
         context = video.codec_context
-        context.open()  # some decoders read `skip_frame` only when they are opened
+        context.options = {"max_pixels": str(stream.max_pixels)}  # a stream may grow on the way
+        try:
+            context.open()  # some decoders read `skip_frame` only when they are opened
+        except av.error.FFmpegError as error:
+            raise Unusable(Status.CORRUPT, f"the decoder cannot start: {describe(error)}") from None
         for position, packet in enumerate(_packets(container, video, counts)):
             if packet.is_corrupt:
                 counts.damaged += 1  # also marked where streams were joined, so this is no error

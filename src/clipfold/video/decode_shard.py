@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
-from clipfold.video.container import Unusable, check_unchanged
-from clipfold.video.decode import Decoded, Stream, decode_video
+from clipfold.video.container import Unusable
+from clipfold.video.decode import MAX_PIXELS, Decoded, Stream, decode_video
+from clipfold.video.digest import check_content, check_unchanged, stamp_of
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
 
@@ -25,7 +26,7 @@ Video = Mapping[str, Any]
 
 _PROBED = (
     *("id", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns", "digest"),
 )
 
 
@@ -36,6 +37,8 @@ def decode_shard(
     index: PathLike,
     settings: DecodeSettings,
     workers: int,
+    max_pixels: int = MAX_PIXELS,
+    memory_mb: int | None = None,
 ) -> None:
     """Decode each decodable video of a shard once and write every view.
 
@@ -49,9 +52,11 @@ def decode_shard(
             video without frames.
         settings: views and time limit.
         workers: processes to use.
+        max_pixels: most pixels of a frame; the decoder refuses larger ones.
+        memory_mb: memory of the job; None for no limit.
 
     Raises:
-        RuntimeError: a video was replaced after it was probed.
+        NotTheVideo: a video is not the one that was probed or changed while it was being read, or the machine failed.
     """
     views = build_views(settings.views, settings.size)
     table = read_table(metadata, _PROBED)
@@ -60,21 +65,21 @@ def decode_shard(
             name: stack.enter_context(ArrayWriter(arrays[name], view.shape, np.uint8)) for name, view in views.items()
         }
         results = map_videos(
-            partial(_decode, views),
-            filter(_decodable, _rows(table, paths)),
+            partial(_decode, views, max_pixels),
+            (video | {"before": stamp_of(video["path"])} for video in _rows(table, paths) if _decodable(video)),
             total=sum(map(_decodable, _rows(table, paths))),
             workers=workers,
             timeout_s=settings.timeout_s,
-            what="decode",
+            stage="decode",
+            memory_mb=memory_mb,
         )
         # Rows are streamed: a job takes the same memory for ten videos and for ten thousand.
-        rows = (
-            _facts(video, next(results)[1] if _decodable(video) else None, writers) for video in _rows(table, paths)
-        )
+        found = (next(results) if _decodable(video) else (video, None) for video in _rows(table, paths))
+        rows = (_facts(video, decoded, writers) for video, decoded in found)
         write_table(index, reported("decoded", rows), index_schema(views))
 
 
-def _rows(table: pa.Table, paths: Mapping[str, str]) -> Iterator[Video]:
+def _rows(table: pa.Table, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     for i in range(table.num_rows):
         (video,) = table.slice(i, 1).to_pylist()
         yield video | {"path": paths[video["id"]]}
@@ -88,7 +93,7 @@ def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[st
     """Append the video's views to the arrays and return its row of the index."""
     facts: dict[str, Any] = {}
     if decoded is not None:
-        check_unchanged(video["path"], video["size_bytes"], video["mtime_ns"])
+        check_unchanged(video["path"], video["before"])
     if isinstance(decoded, Decoded):
         for name, writer in writers.items():
             facts["row"] = writer.append(decoded.arrays[name])
@@ -121,5 +126,6 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
     return pa.schema(columns)
 
 
-def _decode(views: Mapping[str, View], video: Mapping[str, Any]) -> Decoded:
-    return decode_video(Stream.of(video), views)
+def _decode(views: Mapping[str, View], max_pixels: int, video: Video) -> Decoded:
+    check_content(video["path"], video)
+    return decode_video(Stream.of(video, max_pixels), views)

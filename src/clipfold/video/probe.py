@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -14,6 +13,7 @@ from av.video.stream import VideoStream
 from clipfold.status import Status
 from clipfold.storage.hashing import file_digest
 from clipfold.video.container import Unusable, describe, open_video
+from clipfold.video.digest import stamp_of
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
 
@@ -82,7 +82,8 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"status": Status.OK, "reason": ""}
     try:
-        facts |= _file_facts(path)
+        if facts_of_file := stamp_of(path):
+            facts |= facts_of_file | {"digest": file_digest(path)}
         with open_video(path, settings.max_pixels) as (container, stream):
             facts |= _stream_facts(container, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)
@@ -96,14 +97,6 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         facts |= {"status": Status.UNREADABLE, "reason": describe(error)}
     return facts
-
-
-def _file_facts(path: str) -> dict[str, Any]:
-    file = Path(path)
-    if not file.is_file():
-        return {}
-    stat = file.stat()
-    return {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": file_digest(file)}
 
 
 def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, Any]:

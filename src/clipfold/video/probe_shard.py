@@ -12,7 +12,8 @@ import pyarrow as pa
 from clipfold.manifest.contents import Content, write_contents
 from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_table
-from clipfold.video.container import Unusable, check_unchanged
+from clipfold.video.container import Unusable
+from clipfold.video.digest import STAMP, check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
     from clipfold.settings import ProbeSettings
 
 
-def probe_shard(paths: Mapping[str, str], output: PathLike, settings: ProbeSettings, workers: int) -> None:
+def probe_shard(
+    paths: Mapping[str, str],
+    output: PathLike,
+    settings: ProbeSettings,
+    workers: int,
+    memory_mb: int | None = None,
+) -> None:
     """Probe videos and write one row for each, usable or not.
 
     Args:
@@ -28,13 +35,20 @@ def probe_shard(paths: Mapping[str, str], output: PathLike, settings: ProbeSetti
         output: table of `clipfold.video.probe.SCHEMA`, in the order of `paths`.
         settings: limits that a usable video must keep.
         workers: processes to use.
+        memory_mb: memory of the job; None for no limit.
 
     Raises:
-        RuntimeError: a video was replaced while it was being read.
+        NotTheVideo: a video changed while it was being read, or the machine failed.
     """
-    work = partial(_probe, settings)
-    videos = list(paths.items())
-    results = map_videos(work, videos, total=len(videos), workers=workers, timeout_s=settings.timeout_s, what="probe")
+    results = map_videos(
+        partial(_probe, settings),
+        [{"id": name, "path": path} for name, path in paths.items()],
+        total=len(paths),
+        workers=workers,
+        timeout_s=settings.timeout_s,
+        stage="probe",
+        memory_mb=memory_mb,
+    )
     write_table(output, reported("probed", (_row(video, result) for video, result in results)), SCHEMA)
 
 
@@ -55,10 +69,11 @@ def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLik
     write_contents(Path(record), contents)
 
 
-def _row(video: tuple[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
+def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
     facts = _facts(result)
-    check_unchanged(video[1], facts.get("size_bytes"), facts.get("mtime_ns"))
-    return {"id": video[0]} | facts
+    if "size_bytes" in facts:
+        check_unchanged(video["path"], {name: facts[name] for name in STAMP})
+    return {"id": video["id"]} | facts
 
 
 def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:
@@ -74,5 +89,5 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, video: tuple[str, str]) -> dict[str, Any]:
-    return probe_video(video[1], settings)
+def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:
+    return probe_video(video["path"], settings)

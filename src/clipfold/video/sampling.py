@@ -69,7 +69,8 @@ def steady(times: Sequence[float], rate: float, frames: int) -> list[int]:
     taken: list[int] = []
     tick, last = 0, int((times[-1] - times[0]) * rate + early)
     while tick <= last and len(taken) < frames:
-        taken.append(bisect_left(times, times[0] + tick / rate - early))
+        # At slow rates the last tick may lie after the last frame, by the tolerance.
+        taken.append(min(bisect_left(times, times[0] + tick / rate - early), len(times) - 1))
         # Jump to the first tick after the frame: timestamps may leap by years, as when a recorder sets its clock.
         tick = max(tick, int((times[taken[-1]] - times[0] + early) * rate)) + 1
     return taken

@@ -1,75 +1,117 @@
-"""Process many videos in parallel, so that one which hangs or crashes its decoder affects no other."""
+"""Process many videos in parallel, so that one which hangs, crashes or takes all memory affects no other."""
 
 import logging
 import multiprocessing
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import TimeoutError
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from clipfold.status import Status
-from clipfold.video.container import Unusable
+from clipfold.video.address_space import limit_address_space, machine_refuses_memory
+from clipfold.video.container import NotTheVideo, Unusable, is_fault
 
-Item = TypeVar("Item")
+Video = Mapping[str, Any]
 Result = TypeVar("Result")
 Row = TypeVar("Row", bound=Mapping[str, Any])
 
 logger = logging.getLogger(__name__)
 
 _RENEWED_AFTER = 200  # videos per worker process before it is replaced: its memory grows by some KB with each
+_BYTES_PER_S = 10_000_000  # slow storage: time to compute the digest of a file comes on top of the time to work on it
 
 
 def map_videos(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
+    function: Callable[[Video], Result],
+    videos: Iterable[Video],
     *,
     total: int,
     workers: int,
     timeout_s: float,
-    what: str,
-) -> Iterator[tuple[Item, Result | Unusable]]:
-    """Call `function` on each item in worker processes.
+    stage: str,
+    memory_mb: int | None = None,
+) -> Iterator[tuple[Video, Result | Unusable]]:
+    """Call `function` on each video in worker processes.
 
     Args:
         function: a module-level function, or a partial of one; raises `Unusable` for a video that cannot be used.
-        items: work items, read as needed, so that neither items nor results pile up.
-        total: number of items.
+        videos: mappings with `id` and `path`, read as needed, so that neither they nor results pile up.
+        total: number of videos.
         workers: processes to use.
-        timeout_s: seconds per item; a process that takes longer is killed and its item gets the status `timeout`.
-        what: name of the work, for progress messages.
+        timeout_s: seconds per video, besides those to read a large file; a process that takes longer is killed.
+        stage: name of the rule and of its settings, for messages.
+        memory_mb: memory of the job; one video may take all of it, but no more.
 
     Yields:
-        Each item with its result, in the order of the items for any number of workers. Failed items have an `Unusable`
-        instead of a result: `timeout` or `crashed` if the process did not survive.
+        Each video with its result, in the order of the videos for any number of workers. Failed ones have an `Unusable`
+        instead of a result: `timeout` or `crashed` if the process did not survive, `too_large` if it may not have the
+        memory it needs, `failed` for any error that `function` should not raise.
+
+    Raises:
+        NotTheVideo: a fault of the machine, or a file that changed.
     """
     started = reported = time.monotonic()
     # Forked workers have all modules loaded; spawned ones would import the calling script again.
     fork = multiprocessing.get_context("fork")
-    with ProcessPool(max_workers=workers, max_tasks=_RENEWED_AFTER, context=fork) as pool:
-        waiting: deque[tuple[Item, ProcessFuture[Any]]] = deque()
-        upcoming = iter(items)
+    limit = f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
+    call = partial(_call, function, limit)
+    with ProcessPool(workers, _RENEWED_AFTER, limit_address_space, [memory_mb], fork) as pool:
+        waiting: deque[tuple[Video, float, ProcessFuture[Any]]] = deque()
+        upcoming = iter(videos)
         for done in range(total):
-            while len(waiting) < 2 * workers and (item := next(upcoming, None)) is not None:
-                waiting.append((item, pool.schedule(function, args=[item], timeout=timeout_s)))
-            item, future = waiting.popleft()
-            yield item, _outcome(future, timeout_s)
+            while len(waiting) < 2 * workers and (video := next(upcoming, None)) is not None:
+                allowed_s = timeout_s + _size(video["path"]) / _BYTES_PER_S
+                waiting.append((video, allowed_s, pool.schedule(call, args=[video], timeout=allowed_s)))
+            video, allowed_s, future = waiting.popleft()
+            yield video, _outcome(video["id"], future, f"{allowed_s:.3g} s ({stage}.timeout_s)")
             if (now := time.monotonic()) - reported > 10:
                 reported = now
                 left = (now - started) / (done + 1) * (total - done - 1)
-                logger.info("%s: %d of %d videos, about %.0f s left", what, done + 1, total, left)
+                logger.info("%s: %d of %d videos, about %.0f s left", stage, done + 1, total, left)
 
 
-def _outcome(future: ProcessFuture[Any], timeout_s: float) -> Any:
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except (OSError, ValueError):  # its worker says why
+        return 0
+
+
+def _call(function: Callable[[Video], Result], limit: str, video: Video) -> Result:
+    """Call `function` and turn whatever it raises into the status of the video, or the end of the job."""
+    try:
+        return function(video)
+    except (Unusable, NotTheVideo):
+        raise
+    except MemoryError:
+        if machine_refuses_memory():
+            raise NotTheVideo(f"{video['id']}: the machine has no memory left: run again") from None
+        # Some decoders report the same for a frame over their own limit.
+        reason = f"needs more memory than {limit}, or grows over probe.max_pixels"
+        raise Unusable(Status.TOO_LARGE, reason) from None
+    except Exception as error:
+        if is_fault(error):
+            raise NotTheVideo(f"{video['id']}: cannot be read now: {error}: run again") from None
+        logger.exception("%s: an error of clipfold itself, please report it", video["id"])
+        raise Unusable(Status.FAILED, f"{type(error).__name__}: {error}") from None
+
+
+def _outcome(id: str, future: ProcessFuture[Any], limit: str) -> Any:
     try:
         return future.result()
     except Unusable as unusable:
         return unusable
     except TimeoutError:
-        return Unusable(Status.TIMEOUT, f"not finished after {timeout_s:g} s")
+        return Unusable(Status.TIMEOUT, f"not finished after {limit}")
     except ProcessExpired as expired:
+        if expired.exitcode == -signal.SIGKILL:  # no decoder does that: the system lacks memory, or the job is ending
+            raise NotTheVideo(f"{id}: its process was killed, as when memory runs out: run again") from None
         return Unusable(Status.CRASHED, f"the process ended with exit code {expired.exitcode}")
 
 

@@ -1,10 +1,12 @@
 from bisect import bisect_left
+from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clipfold.video import sampling
+from clipfold.video.decode import _ascending
 
 counts, frames, strides = st.integers(1, 500), st.integers(1, 64), st.integers(1, 8)
 
@@ -62,3 +64,23 @@ def test_steady_does_not_go_through_the_ticks_of_a_clock_that_jumps_by_years():
 @pytest.mark.parametrize(("times", "rate", "expected"), [([0.0, 0.04, 0.08, 0.12], 25, [0, 1, 2, 3]), ([5.0], 10, [0])])
 def test_steady_at_the_videos_own_rate_takes_all(times, rate, expected):
     assert sampling.steady(times, rate, 64) == expected
+
+
+@given(st.lists(st.floats(0, 30), min_size=1, max_size=60, unique=True).map(sorted), st.floats(0.01, 1))
+def test_a_slow_clock_never_asks_for_a_frame_past_the_last(times, rate):
+    assert sampling.steady(times, rate, 40)[-1] < len(times)
+
+
+def test_the_last_tick_may_lie_just_after_the_last_frame():
+    assert sampling.steady([0.0, 9.999995], 0.1, 4) == [0, 1]
+
+
+@pytest.mark.parametrize("bad", [None, nan, inf, -inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_clock_that_is_no_number_is_replaced_by_a_steady_one(bad, place):
+    times = [0.0, 1.0, 3.0]
+    assert _ascending(times, 10.0) == times
+    times[place] = bad
+    assert _ascending(times, 10.0) == [0.0, 0.1, 0.2]
+    for rate in (0.0, nan, inf):
+        assert _ascending(times, rate) == [0.0, 0.04, 0.08]

@@ -19,24 +19,28 @@ from clipfold.video.workers import map_videos
 SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
 
 
-def misbehave(item):
-    if item == 3:
+def misbehave(video):
+    if video["id"] == 3:
         time.sleep(60)
-    if item == 5:
+    if video["id"] == 5:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return item * 10
+    return video["id"] * 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_hang_and_a_crash_cost_one_item_each(workers):
     started = time.monotonic()
-    done = list(map_videos(misbehave, range(12), total=12, workers=workers, timeout_s=1.0, what="test"))
+    videos = [{"id": i, "path": "none"} for i in range(12)]
+    done = list(map_videos(misbehave, videos, total=12, workers=workers, timeout_s=1.0, stage="probe"))
     assert time.monotonic() - started < 30
-    assert [item for item, _ in done] == list(range(12))
-    statuses = {item: result.status for item, result in done if isinstance(result, Unusable)}
-    assert statuses == {3: "timeout", 5: "crashed"}
-    assert [result for item, result in done if item not in statuses] == [i * 10 for i in range(12) if i not in (3, 5)]
+    assert [video for video, _ in done] == videos
+    failed = {video["id"]: result for video, result in done if isinstance(result, Unusable)}
+    assert {i: result.status for i, result in failed.items()} == {3: "timeout", 5: "crashed"}
+    assert failed[3].reason == "not finished after 1 s (probe.timeout_s)"
+    assert [result for video, result in done if video["id"] not in failed] == [
+        i * 10 for i in range(12) if i not in (3, 5)
+    ]
 
 
 def shard(paths, folder, workers):

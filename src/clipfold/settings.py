@@ -21,7 +21,7 @@ class ProbeSettings:
         min_frames: A video with fewer frames is `too_short`.
         max_frames: A video with more frames is `too_large`.
         max_pixels: A video with larger frames (width times height) is `too_large`.
-        timeout_s: Seconds allowed to probe one file; after that its status is `timeout`.
+        timeout_s: Seconds allowed to probe one file, and 1 s more per 10 MB to read it; then it is a `timeout`.
     """
 
     min_frames: int = 2
@@ -44,7 +44,7 @@ class DecodeSettings:
 
     Args:
         size: Edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
-        timeout_s: Seconds allowed to decode one video; after that its status is `timeout`.
+        timeout_s: Seconds allowed to decode one video, and 1 s more per 10 MB to read it; then it is a `timeout`.
         views: Name of each array -> its kind and options, see `clipfold.video.views`.
     """
 

@@ -1,5 +1,7 @@
 """Open video files that may be hostile."""
 
+from __future__ import annotations
+
 import errno
 import re
 from collections.abc import Iterator
@@ -89,6 +91,16 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
             raise _why_not_opened(file.read(4096), error) from None
         with container:
             yield container, _choose_stream(container)
+
+
+def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[av.Packet[Any]]:
+    """Yield the packets of the streams; of all, if none is given."""
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except IndexError:  # PyAV does not know a stream that begins on the way: pass its packet over
+            continue
 
 
 def _check_file(path: str) -> None:

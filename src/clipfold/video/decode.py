@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from clipfold.status import Status
-from clipfold.video.container import Unusable, describe, open_video
+from clipfold.video.container import Unusable, describe, open_video, packets_of
 from clipfold.video.picture import Picture
 from clipfold.video.planner import Packet, Step, plan
 from clipfold.video.views import Timeline, View
@@ -267,7 +267,7 @@ def _run(
 def _packets(container: InputContainer, video: VideoStream, counts: _Counts) -> Iterator[av.Packet[VideoStream]]:
     """Yield the stream's packets until the file ends or cannot be read any further."""
     try:
-        for packet in container.demux(video):
+        for packet in packets_of(container, video):
             if packet.size == 0 and packet.pts is None:  # marks the end of the file
                 return
             yield packet

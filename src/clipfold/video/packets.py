@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipfold.status import Status
-from clipfold.video.container import Unusable, describe
+from clipfold.video.container import Unusable, describe, packets_of
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
@@ -83,7 +83,7 @@ class Packets:
 
     def _demux(self) -> Iterator[av.Packet[Any]]:
         try:
-            for packet in self._container.demux():
+            for packet in packets_of(self._container):
                 if packet.size == 0 and packet.pts is None:
                     continue
                 if packet.pts is not None and (base := self._time_base(packet)):

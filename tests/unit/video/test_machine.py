@@ -6,10 +6,12 @@ import logging
 import os
 import resource
 import signal
+import time
 
 import av
 import pytest
 from helpers.corpus.movies import movie
+from helpers.corpus.spoil import blank
 
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import read_table
@@ -37,10 +39,9 @@ def probe(paths, folder, **limits):
     return read_table(folder / "metadata.parquet").to_pylist()
 
 
-def decode(folder, **limits):
-    decode_shard(
-        folder / "metadata.parquet", {"clips": folder / "clips.npy"}, folder / "index.parquet", SETTINGS, 2, **limits
-    )
+def decode(folder, settings=SETTINGS, **limits):
+    arrays = {name: folder / f"{name}.npy" for name in settings.views}
+    decode_shard(folder / "metadata.parquet", arrays, folder / "index.parquet", settings, 2, **limits)
     return read_table(folder / "index.parquet").to_pylist()
 
 
@@ -89,6 +90,30 @@ def too_many_files(video):
 def test_too_many_open_files_end_the_job(videos):
     with pytest.raises(NotTheVideo, match=rf"{videos[0].name}: cannot be read now: .*Too many open files"):
         mapped(too_many_files, [str(videos[0])])
+
+
+def slow(video):
+    time.sleep(1)
+
+
+def test_time_to_read_a_large_file_does_not_count_towards_the_limit(tmp_path):
+    sizes = {"small": 1 << 20, "large": 30 << 20}
+    for name, size in sizes.items():
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, size)
+    videos = [{"id": name, "path": str(tmp_path / name)} for name in sizes]
+    (_, small), (_, large) = map_videos(slow, videos, total=2, workers=2, timeout_s=0.3, stage="decode")
+    assert small.facts() == {"status": "timeout", "reason": "not finished after 0.405 s (decode.timeout_s)"}
+    assert large is None
+
+
+def test_a_single_frame_whose_clock_is_no_number_costs_its_video_only(tmp_path):
+    clock = {"kind": "luma", "rate": 10.0, "frames": 4, "size": 32}
+    motion = DecodeSettings(size=32, views=SETTINGS.views | {"motion": clock})
+    path = tmp_path / "b.mp4"
+    path.write_bytes(blank(movie(path, codec="libx265"), 1 / 25, 1 / 25 + 0.3))
+    assert probe([path], tmp_path)[0]["status"] == "ok"
+    assert decode(tmp_path, motion)[0]["status"] == "corrupt"
 
 
 class Disk(io.FileIO):

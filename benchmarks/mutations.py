@@ -68,16 +68,16 @@ def mutated(source: bytes, seed: int) -> bytes:
 
 def run_shard(files: dict[str, bytes], folder: Path, workers: int) -> dict[str, tuple[str, str]]:
     """Write, probe and decode files, and return the status and reason of each."""
-    rows = []
+    paths = {}
     for name, data in files.items():
         path = folder / name
         path.write_bytes(data)
-        rows.append({"id": name, "path": str(path), "label": "a", "group": "a"})
+        paths[name] = str(path)
     metadata, index = folder / "metadata.parquet", folder / "index.parquet"
     arrays = {view: folder / f"{view}.npy" for view in VIEWS}
-    probe_shard(rows, metadata, ProbeSettings(timeout_s=20), workers, memory_mb=1000)
+    probe_shard(paths, metadata, ProbeSettings(timeout_s=20), workers, memory_mb=1000)
     settings = DecodeSettings(timeout_s=20, views=VIEWS)
-    decode_shard(metadata, arrays, index, settings, workers, memory_mb=1500)
+    decode_shard(paths, metadata, arrays, index, settings, workers, memory_mb=1500)
     return {row["id"]: (row["status"], row["reason"]) for row in read_table(index).to_pylist()}
 
 

@@ -34,14 +34,15 @@ def videos(tmp_path):
 
 
 def probe(paths, folder, **limits):
-    rows = [{"id": path.name, "path": str(path), "label": "a", "group": "a"} for path in paths]
-    probe_shard(rows, folder / "metadata.parquet", ProbeSettings(), 2, **limits)
+    files = {path.name: str(path) for path in paths}
+    probe_shard(files, folder / "metadata.parquet", ProbeSettings(), 2, **limits)
     return read_table(folder / "metadata.parquet").to_pylist()
 
 
 def decode(folder, settings=SETTINGS, **limits):
     arrays = {name: folder / f"{name}.npy" for name in settings.views}
-    decode_shard(folder / "metadata.parquet", arrays, folder / "index.parquet", settings, 2, **limits)
+    files = {path.name: str(path) for path in folder.iterdir()}
+    decode_shard(files, folder / "metadata.parquet", arrays, folder / "index.parquet", settings, 2, **limits)
     return read_table(folder / "index.parquet").to_pylist()
 
 
@@ -183,7 +184,7 @@ def test_a_restored_archive_decodes_and_another_content_of_that_size_does_not(vi
     data = bytearray(videos[1].read_bytes())
     data[-50] ^= 1
     videos[1].write_bytes(data)
-    with pytest.raises(NotTheVideo, match=r"1\.mkv is not the file that was probed: touch it and run again"):
+    with pytest.raises(NotTheVideo, match=r"1\.mkv is not the file that was probed: run again"):
         decode(tmp_path)
 
 

@@ -44,6 +44,10 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
     Steigerwald 2017). Few groups of one class make the metric uncertain, regardless of the other classes; classes
     combine as variances do (Welch 1947; Satterthwaite 1946).
 
+    The groups of a class with a single group show no spread. Among more than two classes, such classes are pooled, with
+    the class of fewest groups if there is only one: "collapsed strata" (Cochran 1977, ch. 5A.12; Rust & Kalton 1987). Of
+    two classes neither can stand in for the other.
+
     Args:
         targets: Class indices, int of (videos,).
         groups: The group of each video, int of (videos,).
@@ -52,8 +56,13 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
         At least 1, at most the number of groups minus 1.
     """
     each = np.array([_effective(groups[targets == c]) for c in np.unique(targets)])
-    spread = 1 / each**2 / np.maximum(each - 1, 1e-9)
-    return float(max(1, min(_effective(groups) - 1, (1 / each).sum() ** 2 / spread.sum())))
+    alone = int((each == 1).sum())
+    pooled = np.argsort(each)[: max(2, alone) if alone and len(each) > 2 else 0]
+    rest = np.delete(each, pooled)
+    spread = (1 / rest**2 / np.maximum(rest - 1, 1e-9)).sum()
+    if len(pooled):
+        spread += (1 / each[pooled]).sum() ** 2 / (each[pooled].sum() - 1)
+    return float(max(1, min(_effective(groups) - 1, (1 / each).sum() ** 2 / spread)))
 
 
 def _effective(groups: Array) -> float:
@@ -189,11 +198,15 @@ def decisions(
     targets: Array, predicted: Array, groups: Array, counts: Array, classes: int
 ) -> tuple[dict[str, Array], list[dict[str, Array]]]:
     """Compute `metrics.decisions` on every resample; returns the same form as `resampled`."""
-    by_group = np.zeros((counts.shape[1], classes, classes))
-    np.add.at(by_group, (groups, targets, predicted), 1)
-    confusion = np.tensordot(counts, by_group, axes=1)
-    hits = np.diagonal(confusion, axis1=1, axis2=2)
-    support, given, total = confusion.sum(axis=2), confusion.sum(axis=1), confusion.sum(axis=(1, 2))
+    right = targets == predicted
+
+    def drawn(of_class: Array, of_group: Array) -> Array:
+        by_group = np.zeros((counts.shape[1], classes))
+        np.add.at(by_group, (of_group, of_class), 1)
+        return np.asarray(counts.astype(float) @ by_group)
+
+    hits, support, given = drawn(targets[right], groups[right]), drawn(targets, groups), drawn(predicted, groups)
+    total = support.sum(axis=1)
     present = np.where(support > 0, support, np.nan)
     each = {
         "precision": hits / np.maximum(given, 1) + 0 * present,

@@ -6,7 +6,8 @@ is positive: `real` in `fake, real`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import (
@@ -36,6 +37,14 @@ def positives(classes: int) -> range:
     return range(1, 2) if classes == 2 else range(classes)
 
 
+def mean_of_defined(rows: Sequence[Sequence[Any]]) -> Array:
+    """Average over the first axis, without NaN; NaN where all rows are."""
+    values = np.asarray(rows)
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0).sum(axis=0)
+    return np.divide(total, defined.sum(axis=0), out=np.full(total.shape, np.nan), where=defined.any(axis=0))
+
+
 def bounds(metric: str, classes: int) -> tuple[float, float]:
     """Return the lowest and the highest possible value of a metric."""
     unusual: Mapping[str, tuple[float, float]] = {
@@ -57,11 +66,14 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
         probabilities: Float of (videos, classes).
 
     Returns:
-        Metric -> value. `roc_auc`, `average_precision` and `eer` are NaN if a class is absent.
+        Metric -> value. `roc_auc`, `average_precision` and `eer` cover the classes present in `targets`, as macro
+        averages do, and are NaN if there is only one.
     """
     classes = probabilities.shape[1]
     decided, _ = decisions(targets, probabilities.argmax(axis=1), classes)
-    auc, average_precision, eer = np.mean([ranking(targets == c, probabilities[:, c]) for c in positives(classes)], 0)
+    auc, average_precision, eer = mean_of_defined(
+        [ranking(targets == c, probabilities[:, c]) for c in positives(classes)]
+    )
     # A network's float32 softmax sums to 1 only to seven digits, which makes scikit-learn warn.
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     return decided | {

@@ -188,7 +188,8 @@ def resampled(
     """
     decided, by_class = decisions(targets, probabilities.argmax(axis=1), groups, counts, probabilities.shape[1])
     classes = probabilities.shape[1]
-    ranked = [ranking(targets == c, probabilities[:, c], groups, counts, classes > 2) for c in range(classes)]
+    ready = np.asfortranarray(counts, np.float64)  # converted once, not for each class
+    ranked = [ranking(targets == c, probabilities[:, c], groups, ready, classes > 2) for c in range(classes)]
     names = ("roc_auc", "average_precision", "eer")
     chosen = mean_of_defined([ranked[c] for c in positives(classes)])
     overall = decided | dict(zip(names, chosen, strict=True)) | sums(targets, probabilities, groups, counts)

@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
-    average_precision_score,
     brier_score_loss,
     confusion_matrix,
     log_loss,
     matthews_corrcoef,
     precision_recall_fscore_support,
-    roc_auc_score,
-    roc_curve,
 )
 
 from clipfold.storage.files import Array
@@ -74,12 +71,19 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
     auc, average_precision, eer = mean_of_defined(
         [ranking(targets == c, probabilities[:, c]) for c in positives(classes)]
     )
+    return (
+        decided
+        | {"roc_auc": float(auc), "average_precision": float(average_precision), "eer": float(eer)}
+        | of_probabilities(targets, probabilities)
+    )
+
+
+def of_probabilities(targets: Array, probabilities: Array) -> dict[str, float]:
+    """Compute `log_loss`, `brier` and `ece`, the metrics that calibration changes; see `overall`."""
+    classes = probabilities.shape[1]
     # A network's float32 softmax sums to 1 only to seven digits, which makes scikit-learn warn.
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return decided | {
-        "roc_auc": float(auc),
-        "average_precision": float(average_precision),
-        "eer": float(eer),
+    return {
         "log_loss": float(log_loss(targets, exact, labels=range(classes))),
         "brier": float(brier_score_loss(targets, exact, labels=range(classes))),
         "ece": calibration_error(targets, probabilities),
@@ -155,9 +159,17 @@ def ranking(positive: Array, scores: Array) -> tuple[float, float, float]:
     """
     if positive.all() or not positive.any():
         return np.nan, np.nan, np.nan
-    false, true, _ = roc_curve(positive, scores)
+    # What scikit-learn computes, without its checks of each call, which take minutes for hundreds of classes.
+    order = np.argsort(scores, kind="stable")[::-1]
+    last = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]  # of equal scores
+    hits = np.cumsum(positive[order])[last]
+    alarms = last + 1 - hits
+    precision, recall = hits / (last + 1), hits / hits[-1]
+    average_precision = -np.sum(np.diff(np.r_[recall[::-1], 0]) * precision[::-1])
+    corners = np.flatnonzero(np.r_[True, (np.diff(alarms, 2) != 0) | (np.diff(hits, 2) != 0), True][-len(hits) :])
+    true, false = np.r_[0, hits[corners]] / hits[-1], np.r_[0, alarms[corners]] / alarms[-1]
     eer = float(np.interp(0, false - (1 - true), false))  # false positives minus misses never decreases
-    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores)), eer
+    return float(np.trapezoid(true, false)), float(average_precision), eer
 
 
 def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:

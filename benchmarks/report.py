@@ -28,6 +28,7 @@ from clipfold.report.write import write_report  # noqa: E402
 
 PDFS = tuple(f"{name}_pdf" for name in FIGURES)
 
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=5000)

@@ -38,6 +38,9 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # keeps text selectable and editable
 }
 
+PICTURE_ABOVE = 25
+"""With more classes than this, a confusion matrix is one picture, without names and numbers."""
+
 Predictions = Mapping[str, Sequence[tuple[Array, Array]]]
 """Model name -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
 
@@ -137,6 +140,8 @@ def _positive(classes: Sequence[str]) -> str:
 
 def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
     """Draw each model's confusion matrix: colour is the share of the true class, numbers count videos."""
+    if len(classes) > PICTURE_ABOVE:
+        return _confusion_picture(predictions)
     figure, panels = _panels(list(predictions), 1.5 + 0.45 * len(classes), 1.2 + 0.45 * len(classes))
     names = [_short(name, 14) for name in classes]
     for axes, parts in zip(panels, predictions.values(), strict=True):
@@ -160,6 +165,19 @@ def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_aspect("equal")
+    return figure
+
+
+def _confusion_picture(predictions: Predictions) -> Figure:
+    """Draw each model's confusion matrix with one pixel per cell, so that the size of the file is bounded."""
+    figure, panels = _panels(list(predictions), 4.4, 4.4)
+    for axes, parts in zip(panels, predictions.values(), strict=True):
+        counts = np.mean([metrics.confusion(*part) for part in parts], axis=0)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        colors = np.broadcast_to(to_rgba(_ACCENT), (*shares.shape, 4)).copy()
+        colors[..., 3] = np.where(shares > 0, 0.15 + 0.85 * shares, 0.03)
+        axes.imshow(colors, interpolation="none")
+        axes.set(xticks=[], yticks=[], xlabel="predicted, in order of name", ylabel="true, in order of name")
     return figure
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from clipfold.evaluation.metrics import BINS, bins, bounds, confidence, mean_of_defined, positives
+from clipfold.evaluation.metrics import BINS, MANY, bins, bounds, confidence, in_top, mean_of_defined, positives
 from clipfold.storage.files import Array
 
 RESAMPLES = 1000
@@ -44,9 +44,9 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
     Steigerwald 2017). Few groups of one class make the metric uncertain, regardless of the other classes; classes
     combine as variances do (Welch 1947; Satterthwaite 1946).
 
-    The groups of a class with a single group show no spread. Among more than two classes, such classes are pooled, with
-    the class of fewest groups if there is only one: "collapsed strata" (Cochran 1977, ch. 5A.12; Rust & Kalton 1987). Of
-    two classes neither can stand in for the other.
+    A class with a single group shows no spread. Among more than two classes, such classes are pooled, with the class of
+    fewest groups if there is only one: "collapsed strata" (Cochran 1977, ch. 5A.12; Rust & Kalton 1987). Of two classes
+    neither can stand in for the other.
 
     Args:
         targets: Class indices, int of (videos,).
@@ -230,19 +230,22 @@ def decisions(
 
 
 def sums(targets: Array, probabilities: Array, groups: Array, counts: Array) -> dict[str, Array]:
-    """Compute the metrics that are sums over videos (log-loss, Brier score, calibration error) on every resample."""
+    """Compute log-loss, Brier score, calibration error and top-5 accuracy, sums over videos, on every resample."""
     classes = probabilities.shape[1]
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     own = exact[np.arange(len(targets)), targets]
     squares = ((exact - np.eye(classes)[targets]) ** 2).sum(axis=1) / (2 if classes == 2 else 1)
     terms = np.column_stack([-np.log(np.maximum(own, np.finfo(float).eps)), squares, np.ones(len(targets))])
+    if classes > MANY:
+        terms = np.column_stack([terms, in_top(targets, probabilities)])
     by_group, gaps = np.zeros((counts.shape[1], terms.shape[1])), np.zeros((counts.shape[1], BINS))
     np.add.at(by_group, groups, terms)
     values, hits = confidence(targets, probabilities)
     np.add.at(gaps, (groups, bins(values)), values - hits)
-    log_loss, brier, videos = (counts @ by_group).T
+    log_loss, brier, videos, *top = (counts @ by_group).T
     ece = np.abs(counts @ gaps).sum(axis=1)
-    return {"log_loss": log_loss / videos, "brier": brier / videos, "ece": ece / videos}
+    found = {"log_loss": log_loss / videos, "brier": brier / videos, "ece": ece / videos}
+    return found | ({"top_5_accuracy": top[0] / videos} if top else {})
 
 
 def ranking(

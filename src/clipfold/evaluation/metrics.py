@@ -24,6 +24,11 @@ from clipfold.storage.files import Array
 BINS = 15  # for the expected calibration error, as in Guo et al. 2017
 
 
+TOP = 5
+MANY = 10
+"""With more classes than this, `top_5_accuracy` is computed."""
+
+
 def headline(classes: int) -> str:
     """Name the metric that ranks models: a threshold-free one for two classes, balanced accuracy for more."""
     return "roc_auc" if classes == 2 else "balanced_accuracy"
@@ -58,6 +63,9 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
     For more than two classes, ROC-AUC, average precision and the equal error rate are one-vs-rest means. The Brier
     score is in [0, 1] for two classes and in [0, 2] for more, as originally defined (Brier 1950).
 
+    With more than `MANY` classes there is `top_5_accuracy`: the share of videos whose class is among the five most
+    probable.
+
     Args:
         targets: Class indices, int of (videos,).
         probabilities: Float of (videos, classes).
@@ -75,6 +83,7 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
         decided
         | {"roc_auc": float(auc), "average_precision": float(average_precision), "eer": float(eer)}
         | of_probabilities(targets, probabilities)
+        | ({"top_5_accuracy": float(in_top(targets, probabilities).mean())} if classes > MANY else {})
     )
 
 
@@ -186,6 +195,12 @@ def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
 def bins(values: Array, number: int = BINS) -> Array:
     """Assign each probability to one of equally wide bins of [0, 1], open below; returns bin indices."""
     return np.searchsorted(np.linspace(0, 1, number + 1)[1:-1], values, side="left")
+
+
+def in_top(targets: Array, probabilities: Array) -> Array:
+    """Find the videos whose class is among the `TOP` most probable, bool of (videos,)."""
+    order = np.argsort(probabilities, axis=1, kind="stable")
+    return np.asarray((order[:, -TOP:] == targets[:, None]).any(axis=1))
 
 
 def calibration_error(targets: Array, probabilities: Array) -> float:

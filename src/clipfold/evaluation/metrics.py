@@ -44,7 +44,8 @@ def mean_of_defined(rows: Sequence[Sequence[Any]]) -> Array:
     values = np.asarray(rows)
     defined = ~np.isnan(values)
     total = np.where(defined, values, 0).sum(axis=0)
-    return np.divide(total, defined.sum(axis=0), out=np.full(total.shape, np.nan), where=defined.any(axis=0))
+    count = defined.sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def bounds(metric: str, classes: int) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, interval_of, standard_error, sums
-from clipfold.evaluation.metrics import bins, confidence, overall
+from clipfold.evaluation.metrics import bins, confidence, of_probabilities
 from clipfold.storage.files import Array
 
 METRICS = ("log_loss", "brier", "ece")
@@ -140,7 +140,7 @@ def compare(
     for given in (before, after):
         parts = [sums(targets[rows], given[rows], groups[rows], counts) for rows in repeats]
         resamples.append({metric: np.mean([part[metric] for part in parts], axis=0) for metric in METRICS})
-        scores = [overall(targets[rows], given[rows]) for rows in repeats]
+        scores = [of_probabilities(targets[rows], given[rows]) for rows in repeats]
         values.append({metric: float(np.mean([score[metric] for score in scores])) for metric in METRICS})
     rows = []
     for metric in METRICS:

@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -38,6 +38,12 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # keeps text selectable and editable
 }
 
+Curve: TypeAlias = tuple[Array, Array]
+"""Horizontal and vertical positions, float of (points,)."""
+
+PICTURE_ABOVE = 25
+"""With more classes than this, a confusion matrix is one picture, without names and numbers."""
+
 Predictions = Mapping[str, Sequence[tuple[Array, Array]]]
 """Model name -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
 
@@ -54,9 +60,18 @@ def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFr
         `roc`, `precision_recall`, `confusion` and `reliability` as SVG, and the same names with `_pdf` as PDF.
     """
     models = ", ".join(predictions)
+    # Computed once, as each figure is drawn twice.
+    scores = {m: [metrics.overall(*part) for part in parts] for m, parts in predictions.items()}
+    roc, precision_recall = _lines(predictions, _roc_curve), _lines(predictions, _precision_recall_curve)
+    targets = next(iter(predictions.values()))[0][0]
+    chance = float(np.mean([(targets == c).mean() for c in metrics.positives(len(classes))]))
+    auc, precision = (_labels(scores, name) for name in ("roc_auc", "average_precision"))
     drawings: Mapping[str, tuple[str, Callable[[], Figure]]] = {
-        "roc": ("ROC curves", lambda: _roc(predictions, classes)),
-        "precision_recall": ("Precision-recall curves", lambda: _precision_recall(predictions, classes)),
+        "roc": ("ROC curves", lambda: _roc(roc, auc, classes)),
+        "precision_recall": (
+            "Precision-recall curves",
+            lambda: _precision_recall(precision_recall, precision, chance, classes),
+        ),
         "confusion": ("Confusion matrices", lambda: _confusion(predictions, classes)),
         "reliability": ("Reliability diagrams", lambda: _reliability(list(predictions), classes, bins)),
     }
@@ -67,42 +82,40 @@ def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFr
     return drawn
 
 
-def _roc(predictions: Predictions, classes: Sequence[str]) -> Figure:
+def _labels(scores: Mapping[str, Sequence[Mapping[str, float]]], metric: str) -> list[str]:
+    return [f"{model}  {np.mean([each[metric] for each in own]):.3f}" for model, own in scores.items()]
+
+
+def _roc(lines: Sequence[Curve], labels: Sequence[str], classes: Sequence[str]) -> Figure:
     """Draw the pooled ROC curve of each model."""
-
-    def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
-        false, true, _ = roc_curve(positive, scores)
-        return false, true
-
-    auc = {m: np.mean([metrics.overall(*part)["roc_auc"] for part in parts]) for m, parts in predictions.items()}
-    figure, axes = _square(len(predictions))
+    figure, axes = _square(len(lines))
     axes.plot([0, 1], [0, 1], color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
-    _plot_curves(axes, predictions, {model: f"{model}  {value:.3f}" for model, value in auc.items()}, curve)
+    _plot_curves(axes, lines, labels)
     axes.set_xlabel("false positive rate")
     axes.set_ylabel(f"true positive rate ({_positive(classes)})")
     figure.legend(loc="outside lower center", title="ROC-AUC", alignment="left", handlelength=3)
     return figure
 
 
-def _precision_recall(predictions: Predictions, classes: Sequence[str]) -> Figure:
+def _roc_curve(positive: Array, scores: Array) -> Curve:
+    false, true, _ = roc_curve(positive, scores)
+    return false, true
+
+
+def _precision_recall(lines: Sequence[Curve], labels: Sequence[str], chance: float, classes: Sequence[str]) -> Figure:
     """Draw the pooled precision-recall curve of each model."""
-
-    def curve(positive: Array, scores: Array) -> tuple[Array, Array]:
-        precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
-        return recall[::-1], precision[::-1]
-
-    mean = {
-        m: np.mean([metrics.overall(*part)["average_precision"] for part in parts]) for m, parts in predictions.items()
-    }
-    targets = next(iter(predictions.values()))[0][0]
-    chance = np.mean([(targets == c).mean() for c in metrics.positives(len(classes))])
-    figure, axes = _square(len(predictions))
+    figure, axes = _square(len(lines))
     axes.axhline(chance, color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
-    _plot_curves(axes, predictions, {model: f"{model}  {value:.3f}" for model, value in mean.items()}, curve)
+    _plot_curves(axes, lines, labels)
     axes.set_xlabel(f"recall ({_positive(classes)})")
     axes.set_ylabel("precision")
     figure.legend(loc="outside lower center", title="Average precision", alignment="left", handlelength=3)
     return figure
+
+
+def _precision_recall_curve(positive: Array, scores: Array) -> Curve:
+    precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+    return recall[::-1], precision[::-1]
 
 
 def _square(models: int) -> tuple[Figure, Axes]:
@@ -110,15 +123,10 @@ def _square(models: int) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 
 
-def _plot_curves(
-    axes: Axes,
-    predictions: Predictions,
-    labels: Mapping[str, str],
-    curve: Callable[[Array, Array], tuple[Array, Array]],
-) -> None:
-    """Draw one line per model: the positive class, or the one-vs-rest mean; averaged over repeats."""
-    grid = np.linspace(0, 1, 201)
-    for i, (model, parts) in enumerate(predictions.items()):
+def _lines(predictions: Predictions, curve: Callable[[Array, Array], Curve]) -> list[Curve]:
+    """Compute one line per model: the positive class, or the one-vs-rest mean; averaged over repeats."""
+    grid, lines = np.linspace(0, 1, 201), []
+    for parts in predictions.values():
         found = [
             curve(targets == c, probabilities[:, c])
             for targets, probabilities in parts
@@ -127,8 +135,14 @@ def _plot_curves(
         x, y = found[0] if len(found) == 1 else (grid, np.mean([np.interp(grid, *each) for each in found], axis=0))
         if len(found) > 1:  # interpolation would start a curve with a vertical rise at its top
             x, y = np.r_[0, x], np.r_[np.mean([each[1][0] for each in found]), y]
+        lines.append((x, y))
+    return lines
+
+
+def _plot_curves(axes: Axes, lines: Sequence[Curve], labels: Sequence[str]) -> None:
+    for i, ((x, y), label) in enumerate(zip(lines, labels, strict=True)):
         color, style = _COLORS[i % len(_COLORS)], _STYLES[i // len(_COLORS) % len(_STYLES)]
-        axes.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=labels[model])
+        axes.plot(x, y, color=color, linestyle=style, linewidth=1.8, label=label)
 
 
 def _positive(classes: Sequence[str]) -> str:
@@ -137,6 +151,8 @@ def _positive(classes: Sequence[str]) -> str:
 
 def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
     """Draw each model's confusion matrix: colour is the share of the true class, numbers count videos."""
+    if len(classes) > PICTURE_ABOVE:
+        return _confusion_picture(predictions)
     figure, panels = _panels(list(predictions), 1.5 + 0.45 * len(classes), 1.2 + 0.45 * len(classes))
     names = [_short(name, 14) for name in classes]
     for axes, parts in zip(panels, predictions.values(), strict=True):
@@ -160,6 +176,19 @@ def _confusion(predictions: Predictions, classes: Sequence[str]) -> Figure:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_aspect("equal")
+    return figure
+
+
+def _confusion_picture(predictions: Predictions) -> Figure:
+    """Draw each model's confusion matrix with one pixel per cell, so that the size of the file is bounded."""
+    figure, panels = _panels(list(predictions), 4.4, 4.4)
+    for axes, parts in zip(panels, predictions.values(), strict=True):
+        counts = np.mean([metrics.confusion(*part) for part in parts], axis=0)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        colors = np.broadcast_to(to_rgba(_ACCENT), (*shares.shape, 4)).copy()
+        colors[..., 3] = np.where(shares > 0, 0.15 + 0.85 * shares, 0.03)
+        axes.imshow(colors, interpolation="none")
+        axes.set(xticks=[], yticks=[], xlabel="predicted, in order of name", ylabel="true, in order of name")
     return figure
 
 

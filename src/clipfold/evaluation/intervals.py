@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from clipfold.evaluation.metrics import BINS, bins, bounds, confidence, positives
+from clipfold.evaluation.metrics import BINS, MANY, bins, bounds, confidence, in_top, mean_of_defined, positives
 from clipfold.storage.files import Array
 
 RESAMPLES = 1000
@@ -44,6 +44,10 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
     Steigerwald 2017). Few groups of one class make the metric uncertain, regardless of the other classes; classes
     combine as variances do (Welch 1947; Satterthwaite 1946).
 
+    A class with a single group shows no spread. Among more than two classes, such classes are pooled, with the class of
+    fewest groups if there is only one: "collapsed strata" (Cochran 1977, ch. 5A.12; Rust & Kalton 1987). Of two classes
+    neither can stand in for the other.
+
     Args:
         targets: Class indices, int of (videos,).
         groups: The group of each video, int of (videos,).
@@ -52,8 +56,13 @@ def degrees_of_freedom(targets: Array, groups: Array) -> float:
         At least 1, at most the number of groups minus 1.
     """
     each = np.array([_effective(groups[targets == c]) for c in np.unique(targets)])
-    spread = 1 / each**2 / np.maximum(each - 1, 1e-9)
-    return float(max(1, min(_effective(groups) - 1, (1 / each).sum() ** 2 / spread.sum())))
+    alone = int((each == 1).sum())
+    pooled = np.argsort(each)[: max(2, alone) if alone and len(each) > 2 else 0]
+    rest = np.delete(each, pooled)
+    spread = (1 / rest**2 / np.maximum(rest - 1, 1e-9)).sum()
+    if len(pooled):
+        spread += (1 / each[pooled]).sum() ** 2 / (each[pooled].sum() - 1)
+    return float(max(1, min(_effective(groups) - 1, (1 / each).sum() ** 2 / spread)))
 
 
 def _effective(groups: Array) -> float:
@@ -178,9 +187,11 @@ def resampled(
         Metric -> float of (resamples,), over all classes and per class; without `support`.
     """
     decided, by_class = decisions(targets, probabilities.argmax(axis=1), groups, counts, probabilities.shape[1])
-    ranked = [ranking(targets == c, probabilities[:, c], groups, counts) for c in range(probabilities.shape[1])]
+    classes = probabilities.shape[1]
+    ready = np.asfortranarray(counts, np.float64)  # converted once, not for each class
+    ranked = [ranking(targets == c, probabilities[:, c], groups, ready, classes > 2) for c in range(classes)]
     names = ("roc_auc", "average_precision", "eer")
-    chosen = np.mean([ranked[c] for c in positives(len(ranked))], axis=0)
+    chosen = mean_of_defined([ranked[c] for c in positives(classes)])
     overall = decided | dict(zip(names, chosen, strict=True)) | sums(targets, probabilities, groups, counts)
     return overall, [own | {"roc_auc": ranked[c][0]} for c, own in enumerate(by_class)]
 
@@ -189,11 +200,15 @@ def decisions(
     targets: Array, predicted: Array, groups: Array, counts: Array, classes: int
 ) -> tuple[dict[str, Array], list[dict[str, Array]]]:
     """Compute `metrics.decisions` on every resample; returns the same form as `resampled`."""
-    by_group = np.zeros((counts.shape[1], classes, classes))
-    np.add.at(by_group, (groups, targets, predicted), 1)
-    confusion = np.tensordot(counts, by_group, axes=1)
-    hits = np.diagonal(confusion, axis1=1, axis2=2)
-    support, given, total = confusion.sum(axis=2), confusion.sum(axis=1), confusion.sum(axis=(1, 2))
+    right = targets == predicted
+
+    def drawn(of_class: Array, of_group: Array) -> Array:
+        by_group = np.zeros((counts.shape[1], classes))
+        np.add.at(by_group, (of_group, of_class), 1)
+        return np.asarray(counts.astype(float) @ by_group)
+
+    hits, support, given = drawn(targets[right], groups[right]), drawn(targets, groups), drawn(predicted, groups)
+    total = support.sum(axis=1)
     present = np.where(support > 0, support, np.nan)
     each = {
         "precision": hits / np.maximum(given, 1) + 0 * present,
@@ -215,22 +230,27 @@ def decisions(
 
 
 def sums(targets: Array, probabilities: Array, groups: Array, counts: Array) -> dict[str, Array]:
-    """Compute the metrics that are sums over videos (log-loss, Brier score, calibration error) on every resample."""
+    """Compute log-loss, Brier score, calibration error and top-5 accuracy, sums over videos, on every resample."""
     classes = probabilities.shape[1]
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
     own = exact[np.arange(len(targets)), targets]
     squares = ((exact - np.eye(classes)[targets]) ** 2).sum(axis=1) / (2 if classes == 2 else 1)
     terms = np.column_stack([-np.log(np.maximum(own, np.finfo(float).eps)), squares, np.ones(len(targets))])
+    if classes > MANY:
+        terms = np.column_stack([terms, in_top(targets, probabilities)])
     by_group, gaps = np.zeros((counts.shape[1], terms.shape[1])), np.zeros((counts.shape[1], BINS))
     np.add.at(by_group, groups, terms)
     values, hits = confidence(targets, probabilities)
     np.add.at(gaps, (groups, bins(values)), values - hits)
-    log_loss, brier, videos = (counts @ by_group).T
+    log_loss, brier, videos, *top = (counts @ by_group).T
     ece = np.abs(counts @ gaps).sum(axis=1)
-    return {"log_loss": log_loss / videos, "brier": brier / videos, "ece": ece / videos}
+    found = {"log_loss": log_loss / videos, "brier": brier / videos, "ece": ece / videos}
+    return found | ({"top_5_accuracy": top[0] / videos} if top else {})
 
 
-def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tuple[Array, Array, Array]:
+def ranking(
+    positive: Array, scores: Array, groups: Array, counts: Array, one_of_many: bool = False
+) -> tuple[Array, Array, Array]:
     """Compute ROC-AUC, average precision and equal error rate on every resample; ties count half, as is usual.
 
     Sorts the scores once; each resample only adds up weights in that order.
@@ -240,6 +260,8 @@ def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tup
         scores: Float of (videos,); higher means more likely positive.
         groups: The group of each video, int of (videos,).
         counts: Result of `draw`, int of (resamples, groups).
+        one_of_many: Whether positive videos are few: adds up the negatives between two positives at once, which is
+            faster and changes the equal error rate by rounding only.
 
     Returns:
         Each float of (resamples,); NaN if all or none of the drawn videos are positive.
@@ -250,15 +272,27 @@ def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tup
     level = np.searchsorted(-scores[below], -scores[above], side="right")
     peers = np.searchsorted(-scores[above], -scores[above], side="right")
     # Corners of the ROC curve: the positives and negatives at or above each score.
-    steps: Array = np.r_[-np.inf, np.unique(-scores)]
+    levels = np.unique(-scores)
+    if one_of_many:  # without positives the curve runs straight: its corners are at each positive and just before
+        places = np.searchsorted(levels, np.unique(-scores[above]))
+        levels = levels[np.unique(np.r_[places, np.maximum(places - 1, 0), len(levels) - 1])]
+    steps: Array = np.r_[-np.inf, levels]
     reached = np.searchsorted(-scores[above], steps, side="right")
     passed = np.searchsorted(-scores[below], steps, side="right")
+    rows = len(scores)
+    if one_of_many:
+        cuts, among = np.unique(np.r_[ahead, level, passed], return_inverse=True)
+        ahead, level, passed = np.split(among, [len(ahead), 2 * len(ahead)])
+        rows, before = len(cuts), np.zeros((len(cuts), counts.shape[1]))
+        np.add.at(before, (np.searchsorted(cuts, np.arange(len(below)), side="right"), groups[below]), 1)
+        before = np.cumsum(before, axis=0)
     auc, precision, eer = (np.full(len(counts), np.nan) for _ in range(3))
-    step = max(1, _AT_ONCE // len(scores))
+    step = max(1, _AT_ONCE // rows)
     for part in (slice(first, first + step) for first in range(0, len(counts), step)):
         by_group = np.ascontiguousarray(counts[part].T, np.float64)  # resamples last, to gather and add whole rows
         weights = by_group[groups[above]]
-        hits, misses = _cumulative(weights), _cumulative(by_group[groups[below]])
+        hits = _cumulative(weights)
+        misses = before @ by_group if one_of_many else _cumulative(by_group[groups[below]])
         total, pairs = hits[-1], hits[-1] * misses[-1]
         lost = np.einsum("vr,vr->r", weights, misses[ahead] + misses[level]) / 2
         share = hits[peers] / np.maximum(hits[peers] + misses[level], 1)

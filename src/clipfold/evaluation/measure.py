@@ -73,9 +73,11 @@ def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[s
     number = int(groups.max()) + 1
     degrees = {"": intervals.degrees_of_freedom(targets, groups)}
     degrees |= {name: intervals.degrees_of_freedom(targets == c, groups) for c, name in enumerate(classes)}
+    alone = {name for c, name in enumerate(classes) if len(np.unique(groups[targets == c])) == 1}
     rows = []
     for key, value in measured.values.items():
-        draws = measured.resamples.get(key, np.array([]))
+        # A class tested in one group shows nothing of how groups differ: its own metrics have no interval.
+        draws = measured.resamples[key] if key in measured.resamples and key[0] not in alone else np.array([])
         ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes))
         rows.append(_row(model, "pooled", key, value, *ends))
     return rows + [

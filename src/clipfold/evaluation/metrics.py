@@ -6,24 +6,27 @@ is positive: `real` in `fake, real`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import (
     accuracy_score,
-    average_precision_score,
     brier_score_loss,
     confusion_matrix,
     log_loss,
     matthews_corrcoef,
     precision_recall_fscore_support,
-    roc_auc_score,
-    roc_curve,
 )
 
 from clipfold.storage.files import Array
 
 BINS = 15  # for the expected calibration error, as in Guo et al. 2017
+
+
+TOP = 5
+MANY = 10
+"""With more classes than this, `top_5_accuracy` is computed."""
 
 
 def headline(classes: int) -> str:
@@ -34,6 +37,15 @@ def headline(classes: int) -> str:
 def positives(classes: int) -> range:
     """List the classes to score against the rest: the positive one of two, or all if there are more."""
     return range(1, 2) if classes == 2 else range(classes)
+
+
+def mean_of_defined(rows: Sequence[Sequence[Any]]) -> Array:
+    """Average over the first axis, without NaN; NaN where all rows are."""
+    values = np.asarray(rows)
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0).sum(axis=0)
+    count = defined.sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
 def bounds(metric: str, classes: int) -> tuple[float, float]:
@@ -52,22 +64,36 @@ def overall(targets: Array, probabilities: Array) -> dict[str, float]:
     For more than two classes, ROC-AUC, average precision and the equal error rate are one-vs-rest means. The Brier
     score is in [0, 1] for two classes and in [0, 2] for more, as originally defined (Brier 1950).
 
+    With more than `MANY` classes there is `top_5_accuracy`: the share of videos whose class is among the five most
+    probable.
+
     Args:
         targets: Class indices, int of (videos,).
         probabilities: Float of (videos, classes).
 
     Returns:
-        Metric -> value. `roc_auc`, `average_precision` and `eer` are NaN if a class is absent.
+        Metric -> value. `roc_auc`, `average_precision` and `eer` cover the classes present in `targets`, as macro
+        averages do, and are NaN if there is only one.
     """
     classes = probabilities.shape[1]
     decided, _ = decisions(targets, probabilities.argmax(axis=1), classes)
-    auc, average_precision, eer = np.mean([ranking(targets == c, probabilities[:, c]) for c in positives(classes)], 0)
+    auc, average_precision, eer = mean_of_defined(
+        [ranking(targets == c, probabilities[:, c]) for c in positives(classes)]
+    )
+    return (
+        decided
+        | {"roc_auc": float(auc), "average_precision": float(average_precision), "eer": float(eer)}
+        | of_probabilities(targets, probabilities)
+        | ({"top_5_accuracy": float(in_top(targets, probabilities).mean())} if classes > MANY else {})
+    )
+
+
+def of_probabilities(targets: Array, probabilities: Array) -> dict[str, float]:
+    """Compute `log_loss`, `brier` and `ece`, the metrics that calibration changes; see `overall`."""
+    classes = probabilities.shape[1]
     # A network's float32 softmax sums to 1 only to seven digits, which makes scikit-learn warn.
     exact = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return decided | {
-        "roc_auc": float(auc),
-        "average_precision": float(average_precision),
-        "eer": float(eer),
+    return {
         "log_loss": float(log_loss(targets, exact, labels=range(classes))),
         "brier": float(brier_score_loss(targets, exact, labels=range(classes))),
         "ece": calibration_error(targets, probabilities),
@@ -143,9 +169,17 @@ def ranking(positive: Array, scores: Array) -> tuple[float, float, float]:
     """
     if positive.all() or not positive.any():
         return np.nan, np.nan, np.nan
-    false, true, _ = roc_curve(positive, scores)
+    # What scikit-learn computes, without its checks of each call, which take minutes for hundreds of classes.
+    order = np.argsort(scores, kind="stable")[::-1]
+    last = np.r_[np.flatnonzero(np.diff(scores[order])), len(scores) - 1]  # of equal scores
+    hits = np.cumsum(positive[order])[last]
+    alarms = last + 1 - hits
+    precision, recall = hits / (last + 1), hits / hits[-1]
+    average_precision = -np.sum(np.diff(np.r_[recall[::-1], 0]) * precision[::-1])
+    corners = np.flatnonzero(np.r_[True, (np.diff(alarms, 2) != 0) | (np.diff(hits, 2) != 0), True][-len(hits) :])
+    true, false = np.r_[0, hits[corners]] / hits[-1], np.r_[0, alarms[corners]] / alarms[-1]
     eer = float(np.interp(0, false - (1 - true), false))  # false positives minus misses never decreases
-    return float(roc_auc_score(positive, scores)), float(average_precision_score(positive, scores)), eer
+    return float(np.trapezoid(true, false)), float(average_precision), eer
 
 
 def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
@@ -162,6 +196,12 @@ def confidence(targets: Array, probabilities: Array) -> tuple[Array, Array]:
 def bins(values: Array, number: int = BINS) -> Array:
     """Assign each probability to one of equally wide bins of [0, 1], open below; returns bin indices."""
     return np.searchsorted(np.linspace(0, 1, number + 1)[1:-1], values, side="left")
+
+
+def in_top(targets: Array, probabilities: Array) -> Array:
+    """Find the videos whose class is among the `TOP` most probable, bool of (videos,)."""
+    order = np.argsort(probabilities, axis=1, kind="stable")
+    return np.asarray((order[:, -TOP:] == targets[:, None]).any(axis=1))
 
 
 def calibration_error(targets: Array, probabilities: Array) -> float:

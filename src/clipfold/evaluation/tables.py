@@ -5,6 +5,7 @@ import pandas as pd
 
 NAMES = {
     "accuracy": "Accuracy",
+    "top_5_accuracy": "Top-5 accuracy",
     "balanced_accuracy": "Balanced accuracy",
     "macro_precision": "Macro precision",
     "macro_recall": "Macro recall",
@@ -22,7 +23,7 @@ NAMES = {
 }
 """Display names of the metrics."""
 SHORTCUT = "shortcut"
-_BESIDE = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
+_BESIDE = ("accuracy", "top_5_accuracy", "balanced_accuracy", "macro_f1", "mcc")
 
 
 def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
@@ -39,7 +40,7 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
     pooled = scores[(scores.scope == "pooled") & (scores["class"] == "") & (scores.decision != "val")]
     table = pd.DataFrame({"Model": compared.model, NAMES[metric]: _with_interval(compared)})
     for other in _BESIDE:
-        if other != metric:
+        if other != metric and (pooled.metric == other).any():
             values = pooled[pooled.metric == other].set_index("model").loc[compared.model]
             table[NAMES[other]] = _with_interval(values).to_numpy()
     best = np.arange(len(compared)) == 0

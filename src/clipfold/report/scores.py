@@ -85,6 +85,28 @@ def per_class(scores: pd.DataFrame, models: Sequence[str]) -> list[dict[str, Any
     ]
 
 
+def confusions(predictions: pd.DataFrame, models: Sequence[str], most: int = 20) -> list[dict[str, Any]]:
+    """List each model's most frequent confusions.
+
+    Args:
+        predictions: Result of `videos.mean_over_repeats`.
+        models: Names of the models in display order.
+        most: Maximum number per model.
+
+    Returns:
+        `model`, the true class `label`, the class `predicted`, the number of `videos`, and their `share` of the class;
+        most frequent first.
+    """
+    support = predictions.groupby(["model", "label"]).size()
+    counts = predictions[predictions.wrong].groupby(["model", "label", "predicted"]).size().rename("videos")
+    table = counts.reset_index().sort_values(["videos", "label", "predicted"], ascending=[False, True, True])
+    return [
+        row | {"share": row["videos"] / support[model, row["label"]]}
+        for model in models
+        for row in records(table[table.model == model].head(most))
+    ]
+
+
 def _folds(scores: pd.DataFrame, model: str, metric: str) -> dict[str, float]:
     """Compute mean and standard deviation over the folds that have a value."""
     values = scores.value[(scores.model == model) & (scores.metric == metric) & scores.scope.str.startswith("fold-")]

@@ -110,6 +110,19 @@ def test_files_that_no_rule_writes_and_files_behind_links_are_never_touched(work
     assert said.count("moved to") == 1
 
 
+def test_jobs_import_nothing_from_the_working_directory(workflow, monkeypatch):
+    ran = workflow.directory.parent / "ran"
+    for folder in (workflow.directory, workflow.directory / ".snakemake/scripts"):
+        folder.mkdir(exist_ok=True)
+        for name in ("resource.py", "numpy.py", "clipfold.py"):
+            (folder / name).write_text(f"open({str(ran)!r}, 'a').write(__file__)")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    (workflow.directory / "results/splits/matches.parquet").unlink()
+    workflow.run("results/splits/matches.parquet")
+    assert (workflow.directory / "results/splits/matches.parquet").exists()
+    assert not ran.exists()
+
+
 def test_what_a_model_learns_from_is_made_again_only_where_a_model_needs_it(workflow):
     before = workflow.results()
     results = workflow.directory / "results"

@@ -8,7 +8,7 @@ from clipfold.storage import job
 from clipfold.storage.files import read_json
 
 if __name__ == "__main__":
-    with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0)):
+    with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0), snakemake.log[0]):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = ExplainTask(

@@ -9,7 +9,7 @@ from clipfold.training.task import Task
 
 if __name__ == "__main__":
     gpus = snakemake.resources.get("gpu", 0)
-    with job.logged(snakemake.log[0]), reserve_gpus(gpus):
+    with job.logged(snakemake.log[0]), reserve_gpus(gpus, snakemake.log[0]):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = Task(

@@ -10,7 +10,8 @@ import pandas as pd
 from clipfold.models.fitted import class_probabilities, read_fitted
 from clipfold.models.mixing import mix
 from clipfold.models.record import Record, model_file, read_record
-from clipfold.storage.files import Array, PathLike, read_json
+from clipfold.storage.files import Array, PathLike
+from clipfold.storage.records import amount, parse_json, read_bytes
 
 
 class FittedModel(Protocol):
@@ -134,7 +135,7 @@ class Ensemble:
 
     def __init__(self, record: Record, path: PathLike, members: Mapping[str, FittedModel]) -> None:
         self.classes: list[str] = record["classes"]
-        self.weights: dict[str, float] = read_json(path)["weights"]
+        self.weights = {name: amount(weight) for name, weight in parse_json(read_bytes(Path(path)))["weights"].items()}
         for name in self.weights:
             if name not in members:
                 raise ValueError(f"members has no {name}: pass the folder of every member")

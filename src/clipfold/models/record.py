@@ -6,7 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from clipfold.storage.files import PathLike, read_json
+from clipfold.checks import require
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.storage.files import PathLike
+from clipfold.storage.records import parse_json, read_bytes
 
 Input = Literal["features", "clips", "predictions"]
 Record = Mapping[str, Any]
@@ -27,15 +30,23 @@ def read_record(path: PathLike) -> dict[str, Any]:
     """Read `fit.json`.
 
     Raises:
-        ValueError: It has another format.
+        ValueError: It has another format, or is no record of a fit of a known architecture.
     """
-    record: dict[str, Any] = read_json(path)
-    if record.get("format") != FORMAT:
+    record = parse_json(read_bytes(Path(path)))
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != FORMAT:
         raise ValueError(
-            f"{path}: format is {record.get('format')!r}, this version of clipfold reads {FORMAT}: "
+            f"{path}: format is {found!r}, this version of clipfold reads {FORMAT}: "
             "train the model again, or use the version that trained it"
         )
-    return record
+    classes, architecture = record.get("classes"), record.get("architecture")
+    known = [each.module for each in ARCHITECTURES.values()]  # a module of any name would be imported
+    require(architecture in known, f"{path}: architecture", architecture, "add it to the catalog, or train again")
+    require(record.get("input") in [*MODEL_FILES], f"{path}: input", record.get("input"), "train the model again")
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    require(named, f"{path}: classes", classes, "train the model again")
+    require(isinstance(record.get("settings"), dict), f"{path}: settings", record.get("settings"), "train again")
+    return dict(record)
 
 
 def model_file(folder: PathLike, record: Record) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 from clipfold.models.architecture import Resources
 from clipfold.models.catalog import ARCHITECTURES, Model
-from clipfold.storage.records import amount, parse_json, read_record
+from clipfold.storage.records import amount, parse_json, read_or_ignore
 
 MARGIN = 1.25
 AROUND_MB = 400  # the two Snakemake processes around a cluster's job
@@ -36,7 +36,7 @@ class Fit:
 
 def read_fits(paths: Iterable[Path]) -> list[Fit]:
     """Read the records of fits (`fit.json`); odd ones, such as those of another version, are ignored with a warning."""
-    fits = [read_record(path, _fit) for path in paths]
+    fits = [read_or_ignore(path, _fit) for path in paths]
     return [fit for fit in fits if fit is not None]
 
 

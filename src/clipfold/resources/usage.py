@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clipfold.storage.records import amount, parse_json, read_record
+from clipfold.storage.records import amount, parse_json, read_or_ignore
 from clipfold.storage.replace import replacing
 
 WATTS_PER_CORE = 10.0
@@ -47,7 +47,7 @@ def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
     usage: dict[str, list[Usage]] = defaultdict(list)
     for path in sorted(benchmarks.rglob("*.tsv")):
         rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        if rows := read_record(path, _usage):
+        if rows := read_or_ignore(path, _usage):
             usage[rule] += rows
     return usage
 
@@ -78,7 +78,7 @@ def read_requests(path: Path) -> dict[str, Request]:
 
     A record that cannot be read is ignored with a warning: the next run writes it again.
     """
-    return read_record(path, _requests) or {}
+    return read_or_ignore(path, _requests) or {}
 
 
 def _requests(content: bytes) -> dict[str, Request]:

@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 from typing import IO
 
-from clipfold.storage.records import LIMIT, parse_json, read_record
+from clipfold.storage.records import LIMIT, parse_json, read_or_ignore
 
 ENDS = {
     ".parquet": (b"PAR1",),
@@ -53,7 +53,7 @@ def truncated_outputs(outputs: Iterable[Path]) -> Iterator[Path]:
 
 def incomplete_lists(lists: Iterable[Path]) -> Iterator[Path]:
     """Yield those lists of files (JSON, kind -> paths) that name a missing file, or are no such lists."""
-    return (path for path in lists if not read_record(path, _all_exist))
+    return (path for path in lists if not read_or_ignore(path, _all_exist))
 
 
 def _all_exist(content: bytes) -> bool:

@@ -32,7 +32,7 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
-def read_record(path: Path, parse: Callable[[bytes], T]) -> T | None:
+def read_or_ignore(path: Path, parse: Callable[[bytes], T]) -> T | None:
     """Read a record; one that is missing is None, and one that is odd in any way too, with a warning.
 
     Args:

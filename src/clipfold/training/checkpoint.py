@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from clipfold.models.archive import refuse_compressed
 from clipfold.storage.files import PathLike
 from clipfold.storage.replace import replacing
 
@@ -39,9 +40,10 @@ class Checkpoint:
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """Read the state; None if the file is missing, unreadable or has another key."""
-        if not self._path.exists():
+        if not self._path.is_file():  # a pipe would wait for a writer
             return None
         try:
+            refuse_compressed(self._path)
             state: dict[str, Any] = torch.load(self._path, map_location=device, weights_only=True)
             found = state["key"]
         except Exception as error:  # a damaged file may raise anything, and the fit can start over

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -210,6 +211,24 @@ def test_records_say_what_the_model_reads(run):
     assert record["views"] == {"clips": {"kind": "uniform"}}
     assert record["versions"].keys() >= {"python", "numpy", "scikit-learn", "torch"}
     assert json.loads((run.folder / "svm" / "fold-0" / "fit.json").read_text())["features"][0] == "noise.a"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "antigravity"}, "architecture is 'antigravity': add it to the catalog"),
+        ({"input": "../x"}, "input is '../x'"),
+        ({"classes": 3}, "classes is 3"),
+        ({"settings": []}, r"settings is \[\]"),
+    ],
+)
+def test_an_odd_record_is_refused_and_no_module_that_it_names_is_imported(tmp_path, change, message):
+    good = {"format": 1, "architecture": "clipfold.models.architectures.svm", "input": "features"}
+    record = good | {"classes": ["a", "b"], "settings": {}} | change
+    (tmp_path / "fit.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=rf"fit\.json: {message}"):
+        load(tmp_path)
+    assert "antigravity" not in sys.modules
 
 
 def test_a_record_of_another_format_is_refused(tmp_path):

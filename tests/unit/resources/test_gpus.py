@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import combinations
 from pathlib import Path
@@ -15,7 +16,7 @@ JOB = """
 import os, sys, time
 from pathlib import Path
 from clipfold.resources.gpus import reserve_gpus
-with reserve_gpus(int(sys.argv[1]), Path(sys.argv[2])):
+with reserve_gpus(int(sys.argv[1]), "logs/fit.log", Path(sys.argv[2])):
     began = time.monotonic()
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     time.sleep(float(sys.argv[3]))
@@ -56,7 +57,7 @@ def test_a_killed_job_frees_its_device(tmp_path):
 def test_the_environment_is_as_before(tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    with reserve_gpus(1, tmp_path) as mine:
+    with reserve_gpus(1, "logs/fit.log", tmp_path) as mine:
         assert mine == [os.environ["CUDA_VISIBLE_DEVICES"]] == ["3"]
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
 
@@ -66,7 +67,7 @@ def test_a_cluster_hands_out_its_own_and_a_machine_without_has_none(tmp_path, mo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with reserve_gpus(1, tmp_path) as mine:
+    with reserve_gpus(1, "logs/fit.log", tmp_path) as mine:
         assert mine == []
     assert list(Path(tmp_path).iterdir()) == []
 
@@ -74,3 +75,56 @@ def test_a_cluster_hands_out_its_own_and_a_machine_without_has_none(tmp_path, mo
 def test_without_a_choice_all_devices_of_the_machine_count(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert visible_gpus() == sorted(p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*"))
+
+
+def test_who_waits_learns_who_holds_the_device_and_does_not_wait_for_ever(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,GPU-4f")
+    holder = job(1, tmp_path, seconds=600)
+    assert holder.stdout.readline() == "0\n"
+    expected = rf"waited .* for 2 of the GPUs 0, GPU-4f, held by process {holder.pid} \(logs/fit.log\): end these jobs"
+    with pytest.raises(ValueError, match=expected), reserve_gpus(2, "logs/other.log", tmp_path, patience=0.1):
+        pass
+    assert f"waiting for 2 of the GPUs 0, GPU-4f, held by process {holder.pid} (logs/fit.log)" in caplog.text
+    holder.kill()
+    holder.communicate()
+
+
+def shared(folder):
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def linked(folder):
+    (folder.parent / "other").mkdir(mode=0o700)
+    folder.symlink_to(folder.parent / "other")
+
+
+@pytest.mark.parametrize("make", [shared, linked, Path.touch])
+def test_a_folder_of_locks_that_others_may_have_made_is_refused(tmp_path, monkeypatch, make):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make(tmp_path / f"clipfold-{os.getuid()}")
+    with pytest.raises(ValueError, match="is not a folder of yours alone: remove it"), reserve_gpus(1, "logs/fit.log"):
+        pass
+
+
+def test_a_lock_file_is_not_opened_through_a_link(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / "gpu-0.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(OSError, match=r"gpu-0\.lock"), reserve_gpus(1, "logs/fit.log", tmp_path):
+        pass
+    assert (tmp_path / "victim").read_text() == "theirs"
+
+
+def test_locks_are_this_users_alone(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with reserve_gpus(1, "logs/fit.log"):
+        found = {path.relative_to(tmp_path).name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert found == {f"clipfold-{os.getuid()}": 0o700, "gpu-0.lock": 0o600}

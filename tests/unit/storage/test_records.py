@@ -5,7 +5,7 @@ import os
 import pytest
 
 from clipfold.storage import records
-from clipfold.storage.records import parse_json, read_record
+from clipfold.storage.records import parse_json, read_or_ignore
 
 ODD = {
     "cut": b'{"a": 1',
@@ -26,7 +26,7 @@ def parse(content):
 @pytest.mark.parametrize("content", ODD.values(), ids=ODD)
 def test_odd_content_is_ignored(tmp_path, caplog, content):
     (tmp_path / "a.json").write_bytes(content)
-    assert read_record(tmp_path / "a.json", parse) is None
+    assert read_or_ignore(tmp_path / "a.json", parse) is None
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [f"{tmp_path / 'a.json'} is ignored"]
 
 
@@ -35,22 +35,22 @@ def test_odd_content_is_ignored(tmp_path, caplog, content):
 )
 def test_what_is_no_file_is_ignored_without_waiting(tmp_path, caplog, make):
     make(tmp_path / "a.json")
-    assert read_record(tmp_path / "a.json", parse) is None
+    assert read_or_ignore(tmp_path / "a.json", parse) is None
     assert len(caplog.records) == 1
 
 
 def test_a_huge_file_is_not_read(tmp_path, caplog):
     (tmp_path / "a.json").touch()
     os.truncate(tmp_path / "a.json", records.LIMIT + 1)
-    assert read_record(tmp_path / "a.json", parse) is None
+    assert read_or_ignore(tmp_path / "a.json", parse) is None
     assert "larger than" in caplog.text
 
 
 def test_a_missing_record_is_no_oddity(tmp_path, caplog):
-    assert read_record(tmp_path / "a.json", parse) is None
+    assert read_or_ignore(tmp_path / "a.json", parse) is None
     assert not caplog.records
 
 
 def test_a_good_record_is_read(tmp_path):
     (tmp_path / "a.json").write_text('{"a": 5}')
-    assert read_record(tmp_path / "a.json", parse) == 5
+    assert read_or_ignore(tmp_path / "a.json", parse) == 5

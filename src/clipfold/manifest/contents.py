@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clipfold.manifest.read import Video, is_address
 from clipfold.storage.hashing import file_digest
-from clipfold.storage.records import parse_json, read_record
+from clipfold.storage.records import parse_json, read_or_ignore
 from clipfold.storage.replace import replacing
 
 
@@ -60,7 +60,7 @@ def content_keys(videos: Iterable[Video], recorded: Mapping[str, Content]) -> di
 
 def read_contents(record: Path) -> dict[str, Content]:
     """Read the recorded contents of a shard: id -> content. A record that cannot be read is ignored with a warning."""
-    return read_record(record, _contents) or {}
+    return read_or_ignore(record, _contents) or {}
 
 
 def _contents(text: bytes) -> dict[str, Content]:

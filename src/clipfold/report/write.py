@@ -57,7 +57,7 @@ def write_report(task: ReportTask) -> None:
         "metrics": scores.metrics(metrics, order, "argmax"),
         "metrics_at_threshold": scores.metrics(metrics, order, "val"),
         "per_class": scores.per_class(metrics, order),
-        "confusions": scores.confusions(predictions, order) if len(classes) > figures.PICTURE_ABOVE else [],
+        "confusions": scores.confusions(predictions, order) if len(classes) > figures.PICTURE_ABOVE else None,
         "pairs": read_table(task.evaluation["pairs"]).to_pylist(),
         "calibration": read_table(task.evaluation["calibration"]).to_pylist(),
         "slices": [row for row in slices if row["worse"]],

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from helpers.made_up_run import NASTY, write_run
 
-from clipfold.report import dataset
+from clipfold.report import dataset, scores
 from clipfold.report.task import ReportTask
 from clipfold.report.usage import stages
 from clipfold.report.write import write_report
@@ -197,3 +197,26 @@ def test_accounting_requires_every_model_and_rejects_unknown_ids():
     assert not found["adds_up"]
     assert found["lost"] == ["b"]  # model n did not predict it
     assert found["surplus"] == ["x"]
+
+
+def test_the_most_frequent_confusions_come_first():
+    rows = [("a", "b")] * 2 + [("a", "c")] + [("c", "b")] * 3 + [("b", "b")] * 4
+    table = pd.DataFrame(rows, columns=["label", "predicted"]).assign(model="m")
+    found = scores.confusions(table.assign(wrong=table.label != table.predicted), ["m"], most=2)
+    assert [(row["label"], row["predicted"], row["videos"]) for row in found] == [("c", "b", 3), ("a", "b", 2)]
+    assert [row["share"] for row in found] == pytest.approx([1, 2 / 3])
+
+
+@pytest.mark.slow
+def test_many_classes_fold_and_the_page_stays_small(tmp_path):
+    task = write_run(tmp_path, names=tuple(f"class {i:03}" for i in range(120)), models=1, count=360)
+    write_report(task)
+    page = task.output.read_text()
+    assert len(page) < 2_000_000
+    assert page.count('<details class="folded">') == 2
+    text = text_of(page)
+    assert "120 classes · 358 videos" in text
+    assert "class 000 / class 001" not in text
+    assert "The colour is the share of the row." in text
+    assert "Top-5 accuracy" in text
+    assert len(re.findall('<th scope="col" class="n">class ', page)) == 0

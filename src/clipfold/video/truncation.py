@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 _ISO = frozenset([b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"styp", b"sidx", b"mfra", b"uuid"])
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_MXF = bytes.fromhex("060e2b34")
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 
 
@@ -36,6 +37,8 @@ def missing_end(path: str) -> str:
             parts = _asf(file, size)
         elif head.startswith(b"OggS"):
             parts = _ogg(file, size)
+        elif head.startswith(_MXF):
+            parts = _mxf(file, size)
         else:
             return ""
         for name, end in parts:
@@ -127,3 +130,16 @@ def _ogg(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
         segments = head[26] if len(head) > 26 else 0
         at += 27 + segments + sum(head[27 : 27 + segments])
         yield "the last page", at
+
+
+def _mxf(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
+    at = 0
+    while at < size:
+        head = _read(file, at, 25)
+        if not head.startswith(_MXF):
+            return
+        first = head[16] if len(head) > 16 else 0
+        size_bytes = first & 0x7F if first & 0x80 else 0
+        length = int.from_bytes(head[17 : 17 + size_bytes]) if size_bytes else first
+        at += 17 + size_bytes + length
+        yield "the last part", at

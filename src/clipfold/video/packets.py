@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
-from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ class Packets:
         container: the open file.
         stream: its video stream.
         settings: limits that a usable video must keep.
+        missing: what the container's sizes show to be missing at the end of the file; "" if nothing.
 
     Attributes:
         pts: timestamp of each packet in file order; None if it is not shown.
@@ -49,14 +49,13 @@ class Packets:
         Unusable: there are too many frames, or none can be decoded.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, settings: ProbeSettings) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, settings: ProbeSettings, missing: str) -> None:
         self._container = container
+        self._missing = missing or _missing_samples(container, stream)
         self._stream = stream
         self.pts: list[int | None] = []
         self.keyframes: list[int] = []
-        self._time_bases: dict[int, float] = {}  # by stream
         self._last_duration = 0
-        self._start, self._end = inf, 0.0  # seconds, over all streams
         self._broken_off = ""
         self._damaged = -1  # index of the last packet that the demuxer could not read in full
         frame = None
@@ -86,18 +85,9 @@ class Packets:
             for packet in packets_of(self._container):
                 if packet.size == 0 and packet.pts is None:
                     continue
-                if packet.pts is not None and (base := self._time_base(packet)):
-                    self._start = min(self._start, packet.pts * base)
-                    self._end = max(self._end, (packet.pts + (packet.duration or 0)) * base)
                 yield packet
         except (av.error.FFmpegError, EOFError) as error:
             self._broken_off = describe(error)
-
-    def _time_base(self, packet: av.Packet[Any]) -> float:
-        """Return the stream's seconds per unit as a float: fractions would take longer than reading the packet."""
-        if packet.stream_index not in self._time_bases:
-            self._time_bases[packet.stream_index] = float(packet.time_base or 0)
-        return self._time_bases[packet.stream_index]
 
     def _try(self, packet: av.Packet[VideoStream], errors: list[str]) -> VideoFrame | None:
         """Decode one packet without waiting for packets that may be displayed before it."""
@@ -116,7 +106,7 @@ class Packets:
         context = self._stream.codec_context
         if context.codec is None or any("not found" in e or "not implemented" in e.lower() for e in errors):
             return Unusable(Status.UNSUPPORTED_CODEC, f"no decoder for codec {context.name!r}")
-        if self._stream.frames > len(self.pts) or self._ends_early():
+        if self._missing or self._ends_early():
             return Unusable(Status.TRUNCATED, "the file ends before the end of its first frame")
         if not self.pts:
             return Unusable(Status.TOO_SHORT, "no frames")
@@ -161,29 +151,22 @@ class Packets:
         Raises:
             Unusable: `truncated` or `too_short`.
         """
-        count, promised = len(self.pts), self._stream.frames
-        rate = float(self._stream.average_rate or 25)
+        count = len(self.pts)
         if self._broken_off:
             raise Unusable(Status.TRUNCATED, f"reading fails after {count} frames: {self._broken_off}")
-        if promised > count:
-            raise Unusable(
-                Status.TRUNCATED, f"only {count} of {promised} frames are present; the last good one is {count - 1}"
-            )
+        if self._missing:
+            raise Unusable(Status.TRUNCATED, f"the file is cut, after {count} frames: {self._missing}")
         if self._ends_early():
             raise Unusable(Status.TRUNCATED, f"the file ends inside its last frame; the last good one is {count - 2}")
-        promised_s = float(self._container.duration or 0) / 1e6
-        missing_s = promised_s - (self._end - self._start)
-        if promised_s and self._end and missing_s > max(0.2, 3 / rate) and _keeps_its_duration(self._container):
-            reason = (
-                f"the header says {promised_s:.2f} s, the file ends {missing_s:.2f} s earlier, after {count} frames"
-            )
-            raise Unusable(Status.TRUNCATED, reason)
         if count < settings.min_frames:
             raise Unusable(
                 Status.TOO_SHORT, f"{count} frames, at least {settings.min_frames} are needed (probe.min_frames)"
             )
 
 
-def _keeps_its_duration(container: InputContainer) -> bool:
-    """Check whether the container stores the recorded duration, rather than that of an edit or an estimate."""
-    return any(name in container.format.name for name in ("matroska", "avi", "flv", "asf"))
+def _missing_samples(container: InputContainer, stream: VideoStream) -> str:
+    """Compare the places that an MP4 or MOV index names with the size of the file."""
+    if "mov" not in container.format.name:
+        return ""
+    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    return f"the index names byte {end}, the file ends at byte {container.size}" if end > container.size else ""

@@ -12,10 +12,12 @@ from av.video.stream import VideoStream
 
 from clipfold.status import Status
 from clipfold.storage.hashing import file_digest
+from clipfold.video.codecs import USUAL_CODECS
 from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.digest import stamp_of
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
+from clipfold.video.truncation import missing_end
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
@@ -87,7 +89,8 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
         with open_video(path, settings.max_pixels) as (container, stream):
             facts |= _stream_facts(container, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)
-            packets = Packets(container, stream, settings)
+            _check_codec(facts["codec"], stream, settings)
+            packets = Packets(container, stream, settings, missing_end(path))
             facts |= packets.facts()
             facts |= _display_facts(packets.first_frame, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)
@@ -97,6 +100,12 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         facts |= {"status": Status.UNREADABLE, "reason": describe(error)}
     return facts
+
+
+def _check_codec(name: str, stream: VideoStream, settings: ProbeSettings) -> None:
+    if settings.codecs == "usual" and stream.codec_context.codec and name not in USUAL_CODECS:
+        reason = f"codec {name!r} is not one of the usual ones; `probe.codecs: all` decodes it"
+        raise Unusable(Status.UNSUPPORTED_CODEC, reason)
 
 
 def _stream_facts(container: InputContainer, stream: VideoStream) -> dict[str, Any]:

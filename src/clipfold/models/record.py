@@ -1,13 +1,13 @@
 """The record of a fit, `fit.json`: all that is needed to use its model again."""
 
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from clipfold.checks import require
-from clipfold.models.catalog import ARCHITECTURES
 from clipfold.storage.files import PathLike
 from clipfold.storage.records import parse_json, read_bytes
 
@@ -40,8 +40,9 @@ def read_record(path: PathLike) -> dict[str, Any]:
             "train the model again, or use the version that trained it"
         )
     classes, architecture = record.get("classes"), record.get("architecture")
-    known = [each.module for each in ARCHITECTURES.values()]  # a module of any name would be imported
-    require(architecture in known, f"{path}: architecture", architecture, "add it to the catalog, or train again")
+    # A module of any name would be imported. Not looked up in the catalog: every addition there would retrain all.
+    ours = isinstance(architecture, str) and re.fullmatch(r"clipfold\.models\.architectures\.\w+", architecture)
+    require(bool(ours), f"{path}: architecture", architecture, "train the model again")
     require(record.get("input") in [*MODEL_FILES], f"{path}: input", record.get("input"), "train the model again")
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     require(named, f"{path}: classes", classes, "train the model again")

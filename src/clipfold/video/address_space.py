@@ -32,7 +32,9 @@ def machine_refuses_memory() -> bool:
     fact about the video. If not, the machine has less than it lent, which another try may find changed.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    rest = _UNLIMITED if limit == resource.RLIM_INFINITY else max(limit - _mapped_and_resident()[0] - _SLACK, _SLACK)
+    rest = _UNLIMITED if limit == resource.RLIM_INFINITY else limit - _mapped_and_resident()[0] - _SLACK
+    if rest <= 0:
+        return False
     try:
         mmap.mmap(-1, rest, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
     except OSError:

@@ -216,7 +216,7 @@ def test_records_say_what_the_model_reads(run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architecture": "antigravity"}, "architecture is 'antigravity': add it to the catalog"),
+        ({"architecture": "antigravity"}, "architecture is 'antigravity': train the model again"),
         ({"input": "../x"}, "input is '../x'"),
         ({"classes": 3}, "classes is 3"),
         ({"settings": []}, r"settings is \[\]"),

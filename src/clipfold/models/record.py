@@ -23,6 +23,7 @@ MODEL_FILES: Mapping[Input, str] = {
     "predictions": "model.json",
 }
 
+_ARCHITECTURE = re.compile(r"clipfold\.(models\.architectures\.\w+|training\.on_predictions)")
 _PACKAGES = ("clipfold", "numpy", "scikit-learn", "skops", "torch", "torchvision")
 
 
@@ -41,7 +42,7 @@ def read_record(path: PathLike) -> dict[str, Any]:
         )
     classes, architecture = record.get("classes"), record.get("architecture")
     # A module of any name would be imported. Not looked up in the catalog: every addition there would retrain all.
-    ours = isinstance(architecture, str) and re.fullmatch(r"clipfold\.models\.architectures\.\w+", architecture)
+    ours = isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture)
     require(bool(ours), f"{path}: architecture", architecture, "train the model again")
     require(record.get("input") in [*MODEL_FILES], f"{path}: input", record.get("input"), "train the model again")
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 _ISO = frozenset([b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"styp", b"sidx", b"mfra", b"uuid"])
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _MXF = bytes.fromhex("060e2b34")
+_PACK = bytes.fromhex("000001ba")
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 
 
@@ -39,6 +40,10 @@ def missing_end(path: str) -> str:
             parts = _ogg(file, size)
         elif head.startswith(_MXF):
             parts = _mxf(file, size)
+        elif head.startswith(_PACK):
+            parts = _program_stream(file, size)
+        elif step := _packet_bytes(file):
+            parts = iter([("the last packet", -(-size // step) * step)])
         else:
             return ""
         for name, end in parts:
@@ -143,3 +148,34 @@ def _mxf(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
         length = int.from_bytes(head[17 : 17 + size_bytes]) if size_bytes else first
         at += 17 + size_bytes + length
         yield "the last part", at
+
+
+def _program_stream(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
+    """Walk the packs and packets of a program stream: ISO/IEC 13818-1, 2.5.3, and 11172-1, 2.4.3."""
+    at = 0
+    while at < size:
+        head = _read(file, at, 14)
+        if head[: min(3, len(head))] != b"\0\0\1"[: len(head)]:
+            return  # padding behind the last packet
+        if len(head) < 6:
+            at += 6 if head[3:4] != b"\xb9" else 4
+        elif head[3] == 0xBA and head[4] >> 6 == 1:
+            at += 14 + (head[13] & 7 if len(head) == 14 else 0)
+        elif head[3] == 0xBA:
+            at += 12
+        elif head[3] == 0xB9:  # the end code; another stream may follow
+            at += 4
+        elif head[3] > 0xB9:
+            at += 6 + int.from_bytes(head[4:6])
+        else:
+            return
+        yield "the last packet", at
+
+
+def _packet_bytes(file: BinaryIO) -> int:
+    """Return the bytes of a transport stream's packets, time codes and checks included; 0 for other files."""
+    head = _read(file, 0, 5 * 204)
+    for step, first in ((188, 0), (192, 4), (204, 0)):
+        if len(head) > first + 4 * step and all(head[first + k * step] == 0x47 for k in range(5)):
+            return step
+    return 0

@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from clipfold.storage.files import PathLike, open_array, read_json, read_table
+from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
 
 SHOWN = 60
@@ -59,7 +60,7 @@ def write_page(
     )
     page = environment.get_template("page.html").render(facts | {"sections": sections, "shown": SHOWN})
     with replacing(output) as file:
-        file.write(page.encode())
+        file.write(without_places(page, group).encode())
 
 
 class Stills:

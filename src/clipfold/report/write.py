@@ -18,6 +18,7 @@ from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.storage.files import PathLike, read_json, read_table
+from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
 
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
@@ -79,7 +80,7 @@ def write_report(task: ReportTask) -> None:
         "versions": _versions("clipfold", "snakemake", "torch", "scikit-learn", "numpy", "av"),
     }
     with replacing(task.output) as file:
-        file.write(render(facts).encode())
+        file.write(without_places(render(facts), probed.id, task.config).encode())
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:

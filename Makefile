@@ -22,6 +22,8 @@ help:
 	@echo "make clean-demo  remove the demo's videos and results"
 
 setup: .venv/complete
+	@[ ! -s $< ] || [ "$$(cat $<)" = "$(CURDIR)" ] || \
+		{ echo ".venv was made in $$(cat $<) and works only there: rm -r .venv, then run make again"; exit 1; }
 
 # Compile bytecode once, here: without it each of the many short Python starts takes three times as long.
 .venv/complete: requirements.lock pyproject.toml
@@ -30,7 +32,7 @@ setup: .venv/complete
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode --editable .
-	touch $@
+	echo "$(CURDIR)" >$@
 
 demo: setup demo/videos.csv
 	$(BIN)/snakemake --profile profiles/local --directory demo --config manifest=videos.csv

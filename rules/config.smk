@@ -1,6 +1,7 @@
 # Check the config and make the plan, once. No rules and no side effects on files.
 import gc
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from clipfold.resources.estimate import estimate, read_fits
 
 # The graph of a large run is millions of long-lived objects: not searching them for garbage saves 7 % of a dry run.
 gc.set_threshold(1_000_000, 50, 1000)
+
+if re.search("[{}]", str(workflow.basedir)):
+    sys.exit(f"error: {workflow.basedir}: Snakemake takes braces for wildcards: move the project, or start it by a link")
 
 # Jobs may run in a conda environment of their own, and import the package from here.
 SOURCE = str(Path(workflow.basedir, "src"))

@@ -44,7 +44,7 @@ def read_cause(logs: Iterable[str], since: float) -> str:
         try:
             if os.stat(log).st_mtime < since - 2:  # seconds that a file server's clock may lag behind
                 continue
-            text = Path(log).read_text(errors="replace")
+            text = Path(log).read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         _, found, message = text.rpartition(" ERROR ")

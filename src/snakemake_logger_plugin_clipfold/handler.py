@@ -48,11 +48,14 @@ COMMAND = re.compile(r"^.*?Command '.*?' (?=returned|died)", re.S)
 
 
 MISTAKES = {
-    "FileNotFoundError": "is that the name of your --configfile? It is looked up in the folder you are in",
+    "FileNotFoundError": "is that the name of your --configfile? It is looked up in the folder you are in. Names of "
+    "results to make come before --configfile",
     "ValueError": "--config sets keys at the top level, such as --config seed=1; write nested ones, such as "
     "splits: {folds: 3}, in a file for --configfile",
 }
 """Remedies for mistakes on the command line that Snakemake answers with a traceback: exception -> remedy."""
+
+NO_CACHE = "error: {}: Snakemake keeps its cache there: set XDG_CACHE_HOME to a folder that can be written"
 
 
 @dataclass
@@ -169,9 +172,10 @@ class LogHandler(LogHandlerBase):
         message = record.getMessage()
         if record.exception == "WorkflowError":
             message = PLACE.sub("", message)
+        elif "SourceCache" in message and "makedirs" in message:
+            message = NO_CACHE.format(_last_line(message))
         elif "Traceback" in message and not self.started and record.exception in MISTAKES:
-            line = message.strip().splitlines()[-1].partition(": ")[2].removeprefix("[Errno 2] ").rstrip(".")
-            message = f"error: {line}: {MISTAKES[record.exception]}"
+            message = f"error: {_last_line(message)}: {MISTAKES[record.exception]}"
         self.errors.append(message)
 
     def on_job_error(self, record: Any) -> None:
@@ -258,3 +262,8 @@ class LogHandler(LogHandlerBase):
                 self.say(f"... and {more} more failed jobs")
             ended = f"{len(self.failed)} failed" if self.failed else "interrupted"
             self.say(f"{self.progress.done} of {self.progress.total} jobs finished, {ended}: run again to continue")
+
+
+def _last_line(traceback: str) -> str:
+    """Return what an exception says, without its name and number."""
+    return re.sub(r"^\[Errno \d+\] ", "", traceback.strip().splitlines()[-1].partition(": ")[2]).rstrip(".")

@@ -3,11 +3,13 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
 import zipfile
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -128,6 +130,7 @@ def test_a_wrong_config_is_one_clear_line(finished, tmp_path, wrong, message):
     ("arguments", "message"),
     [
         (["--configfile", "nothing.yaml"], "No such file or directory: 'nothing.yaml': is that the name"),
+        (["--configfile", "results/a.json"], "Names of results to make come before --configfile"),
         (["--config", "splits.folds=3"], "--config sets keys at the top level, such as --config seed=1"),
     ],
 )
@@ -137,6 +140,31 @@ def test_a_wrong_command_is_one_clear_message(finished, arguments, message):
     assert first.startswith("error: ")
     assert message in first
     assert len(more) <= 1
+
+
+def test_a_home_that_cannot_be_written_is_named_and_its_remedy_works(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    output = finished.run("--dry-run", check=False)
+    (line,) = [line for line in output.splitlines() if not line.startswith("Using profile")]
+    assert "'/proc/nobody': Snakemake keeps its cache there: set XDG_CACHE_HOME to a folder" in line
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert finished.planned() == {}
+
+
+def test_an_ascii_locale_reads_everything_as_utf_8(finished, monkeypatch):
+    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    assert finished.planned() == {}
+
+
+def test_a_project_in_a_folder_with_braces_says_so(finished, tmp_path):
+    (tmp_path / "{b}").mkdir()
+    shutil.copytree(finished.project, tmp_path / "{b}/project")
+    output = replace(finished, project=tmp_path / "{b}/project").run("--dry-run", check=False)
+    assert f"error: {tmp_path}/{{b}}/project: Snakemake takes braces for wildcards" in output
+    (tmp_path / "linked").symlink_to(tmp_path / "{b}/project")
+    assert replace(finished, project=tmp_path / "linked").planned() == {}
 
 
 def test_slurm_profile_shows_what_each_model_asks_for(finished):

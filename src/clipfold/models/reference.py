@@ -95,4 +95,4 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1])
-    page.write_text(insert(page.read_text()))
+    page.write_text(insert(page.read_text(encoding="utf-8")), encoding="utf-8")

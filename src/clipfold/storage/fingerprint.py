@@ -53,7 +53,7 @@ def _parse(path: Path) -> ast.Module:
 
 @cache
 def _code(path: Path) -> str:
-    return ast.dump(_parse(path)) if path.suffix == ".py" else path.read_text()
+    return ast.dump(_parse(path)) if path.suffix == ".py" else path.read_text(encoding="utf-8")
 
 
 @cache

@@ -43,5 +43,5 @@ def machine_refuses_memory() -> bool:
 
 
 def _mapped_and_resident() -> tuple[int, int]:
-    mapped, resident = Path("/proc/self/statm").read_text().split()[:2]
+    mapped, resident = Path("/proc/self/statm").read_text(encoding="utf-8").split()[:2]
     return int(mapped) * mmap.PAGESIZE, int(resident) * mmap.PAGESIZE

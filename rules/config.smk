@@ -14,8 +14,13 @@ from clipfold.resources.estimate import estimate, read_fits
 # The graph of a large run is millions of long-lived objects: not searching them for garbage saves 7 % of a dry run.
 gc.set_threshold(1_000_000, 50, 1000)
 
+if sys.getfilesystemencoding() != "utf-8":
+    sys.exit(f"error: names of files are {sys.getfilesystemencoding()} in this locale: set PYTHONUTF8=1")
+
 if re.search("[{}]", str(workflow.basedir)):
-    sys.exit(f"error: {workflow.basedir}: Snakemake takes braces for wildcards: move the project, or start it by a link")
+    sys.exit(
+        f"error: {workflow.basedir}: Snakemake takes braces for wildcards: move the project, or start it by a link"
+    )
 
 # Jobs may run in a conda environment of their own, and import the package from here.
 SOURCE = str(Path(workflow.basedir, "src"))

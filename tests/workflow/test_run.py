@@ -152,10 +152,12 @@ def test_a_home_that_cannot_be_written_is_named_and_its_remedy_works(finished, t
     assert finished.planned() == {}
 
 
-def test_an_ascii_locale_reads_everything_as_utf_8(finished, monkeypatch):
-    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
-        monkeypatch.setenv(name, value)
+def test_in_an_ascii_locale_names_are_utf_8_or_the_run_says_how(finished, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
     assert finished.planned() == {}
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
+    assert "error: names of files are ascii in this locale: set PYTHONUTF8=1" in finished.run("-n", check=False)
 
 
 def test_a_project_in_a_folder_with_braces_says_so(finished, tmp_path):

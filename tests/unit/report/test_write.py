@@ -99,10 +99,9 @@ def test_outside_names_are_escaped(page):
 def test_no_folder_of_this_machine_is_shown(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/anna")
-    models = {"weights": "/home/anna/weights/vit.safetensors", "at": str(tmp_path / "vit.safetensors")}
-    write_report(
-        replace(run, output=tmp_path / "page.html", config={**run.config, "manifest": "/data/anna/videos.csv"} | models)
-    )
+    weights = {"weights": "/home/anna/weights/vit.safetensors", "encoder": str(tmp_path / "vit.safetensors")}
+    config = {**run.config, "manifest": "/data/anna/videos.csv", "models": [weights]}
+    write_report(replace(run, output=tmp_path / "page.html", config=config))
     page = (tmp_path / "page.html").read_text()
     assert "anna" not in page
     assert str(tmp_path) not in page

@@ -65,8 +65,8 @@ def test_each_video_is_decoded_once_for_all_models_folds_and_sizes(finished):
     usable = {os.path.basename(row["id"]) for row in indices if row["status"] == "ok"}
     assert len(usable) == 14
     assert {name: count for (rule, name), count in opened.items() if rule == "decode"} == dict.fromkeys(usable, 1)
-    # Once for the digest of its content, once for its packets.
-    assert all(count == 2 for (rule, name), count in opened.items() if rule == "probe" and name in usable)
+    # Once each for the digest of its content, the sizes of its parts, and its packets.
+    assert all(count == 3 for (rule, name), count in opened.items() if rule == "probe" and name in usable)
 
 
 def test_every_job_leaves_a_log_with_its_time_and_memory(finished):

@@ -12,6 +12,7 @@ from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
 from clipfold.manifest.contents import recognise, write_contents
+from clipfold.manifest.read import missing_files
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
 from clipfold.resources.usage import Request, read_usage, record_requests
@@ -121,6 +122,13 @@ def work():
     )
 
 
+def show_missing(show):
+    """Show how many videos are missing before hours are spent on the others."""
+    missing = missing_files(PLAN.videos)
+    if missing:
+        show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
+
+
 def show_forecast(show):
     """Show the forecast of the planned jobs."""
     jobs = list(planned_requests())
@@ -144,6 +152,7 @@ def end_without_run():
     if workflow.dag is None or workflow.scheduler is None:
         return
     if workflow.dryrun:
+        show_missing(lambda text: print(f"warning: {text}", file=sys.stderr))
         show_forecast(lambda text: print(text, file=sys.stderr))
     elif len(workflow.dag) == 0:
         name_report(lambda text: print(text, file=sys.stderr))
@@ -165,6 +174,7 @@ onstart:
     if workflow.executor_plugin.name == "slurm":
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
+    show_missing(logger.warning)
     show_forecast(logger.info)
 
 

@@ -3,16 +3,21 @@
 Standard library only, since every Snakemake start runs this, also each cluster job's; a Parquet manifest needs pyarrow.
 """
 
-import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from clipfold.checks import require
+from clipfold.manifest.names import check_case, check_printable, plain
+from clipfold.manifest.table import Row, read_rows
 
 COLUMNS = ("path", "label", "id", "group")
 REQUIRED = ("path", "label")
+
+_OF_WINDOWS = re.compile(r"\\|\A[A-Za-z]:/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +57,57 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
     """Read and check the manifest.
 
     Args:
-        manifest: CSV (`.csv`), tab-separated (`.tsv`) or Parquet (`.parquet`) file; its paths are relative to it.
+        manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
         columns: The file's names for `path`, `label`, `id` and `group`, where they differ.
 
     Returns:
-        The videos, in the order of the rows.
+        The videos, in the order of the rows. Labels, groups and ids are `plain` names; a path is in the normal form in
+        which the file is found.
 
     Raises:
-        ValueError: A column is missing or duplicated, a cell is empty, badly quoted or not UTF-8, an id occurs twice or
-            is the group of others, or there are no rows; the message names the row or the column, and the remedy.
+        ValueError: The table cannot be read, a column is missing, a cell is empty, a path is one of Windows, an id
+            occurs twice or is the group of others, names differ only in case, or there are no rows; the message names
+            the row or the column, and the remedy.
     """
-    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+    names = _names(columns)
     folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
     videos: list[Video] = []
-    first_row: dict[str, int] = {}
-    for number, row in _rows(manifest, names["path"]):
+    rows: dict[str, int] = {}  # id -> its row
+    first: dict[str, dict[str, str]] = {"id": {}, "label": {}, "group": {}}  # names -> where they stand first
+    for number, row in read_rows(manifest, names):
         if not videos:
             _check_header(manifest, row, names, asked=columns or {})
+        where = f"{manifest}, row {number}"
         cell = {column: row.get(names[column], "") for column in COLUMNS}
+        for column in first:
+            cell[column] = plain(cell[column])
+            if cell[column] and cell[column] not in first[column]:
+                check_printable(f"{where}, {names[column]}", cell[column])
+                first[column][cell[column]] = f"row {number}"
         for column in REQUIRED:
-            if not cell[column]:
-                require(False, f"{manifest}, row {number}, {names[column]}", cell[column], "fill in the cell")
+            require(bool(cell[column]), f"{where}, {names[column]}", cell[column], "fill in the cell")
+        name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"])
         video = Video(
-            id=cell["id"] or cell["path"],
-            path=_join(folder, cell["path"]),
+            id=name,
+            path=_found(f"{where}, {names['path']}", folder, cell["path"]),
             label=cell["label"],
-            group=cell["group"] or cell["id"] or cell["path"],
+            group=cell["group"] or name,
             grouped=bool(cell["group"]),
         )
-        if video.id in first_row:
+        if name in rows:
             raise ValueError(
-                f"{manifest}, row {number}: id {video.id!r} is also the id of row {first_row[video.id]}; "
+                f"{where}: id {name!r} is also the id of row {rows[name]}; "
                 "remove one of the rows, or give each its own id in an id column"
             )
-        first_row[video.id] = number
+        rows[name] = number
         videos.append(video)
     require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
-    groups = {video.group for video in videos if video.grouped}
+    for column, places in first.items():
+        check_case(f"{manifest}: {names[column]}", places.items())
     for video in videos:
-        if not video.grouped and video.id in groups:
+        if not video.grouped and video.id in first["group"]:
             raise ValueError(
-                f"{manifest}, row {first_row[video.id]} has no {names['group']}, and its id {video.id!r} is the group "
+                f"{manifest}, row {rows[video.id]} has no {names['group']}, and its id {video.id!r} is the group "
                 "of other rows: fill in the cell, or rename the group"
             )
     return videos
@@ -107,14 +122,16 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
 
     Returns:
         Column -> text of each video, empty where the cell is empty. Rows are sorted by `id`, the first column; the
-        others keep the order of the file. Empty without further columns.
+        others keep the order of the file. A column that is named as one of `COLUMNS`, but is none of them because
+        `columns` renames that, is called `NAME (manifest)`. Empty without further columns.
     """
-    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
-    rows = sorted((row.get(names["id"]) or row[names["path"]], row) for _, row in _rows(manifest, names["path"]))
-    others = [name for name in rows[0][1] if name and name not in {*names.values(), *COLUMNS}]
+    names = _names(columns)
+    rows = sorted(((_id_of(row, names), row) for _, row in read_rows(manifest, names)), key=lambda each: each[0])
+    others = [name for name in rows[0][1] if name not in names.values()]
     if not others:
         return {}
-    return {"id": [each for each, _ in rows]} | {name: [row[name] for _, row in rows] for name in others}
+    called = {name: f"{name} (manifest)" if name in COLUMNS else name for name in others}
+    return {"id": [each for each, _ in rows]} | {called[name]: [row[name] for _, row in rows] for name in others}
 
 
 SPLITS = ("train", "val", "test")
@@ -133,18 +150,18 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     Raises:
         ValueError: The column is missing, a cell is none of the three, or a class is missing from `train` or `test`.
     """
-    names = {name: name for name in (*COLUMNS, "split")} | dict(columns or {})
+    names = _names(columns) | {"split": (columns or {}).get("split", "split")}
     splits: dict[str, str] = {}
     labels: dict[str, set[str]] = {split: set() for split in SPLITS}
-    for number, row in _rows(manifest, names["path"]):
+    for number, row in read_rows(manifest, names):
         if not splits:
             _check_header(manifest, row, names, asked={"split": ""}, why=" (splits.scheme is column)")
         split = row[names["split"]]
         require(
             split in SPLITS, f"{manifest}, row {number}, {names['split']}", split, f"use one of {', '.join(SPLITS)}"
         )
-        splits[row.get(names["id"]) or row[names["path"]]] = split
-        labels[split].add(row[names["label"]])
+        splits[_id_of(row, names)] = split
+        labels[split].add(plain(row[names["label"]]))
     check_classes(set().union(*labels.values()))
     for split in ("train", "test"):
         missing = sorted(set().union(*labels.values()) - labels[split])
@@ -183,6 +200,52 @@ def _join(folder: str, path: str) -> str:
     return folder + path if plain else str(Path(folder, path))
 
 
+def missing_files(videos: Iterable[Video]) -> list[str]:
+    """List the paths of videos that are not there, but for addresses in storage."""
+    return [video.path for video in videos if not is_address(video.path) and not os.path.exists(video.path)]
+
+
+def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Return column -> its name in the manifest.
+
+    Raises:
+        ValueError: Two columns have the same name.
+    """
+    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | {c: n for c, n in (columns or {}).items() if c in COLUMNS}
+    column_of: dict[str, str] = {}
+    for column, name in {**names, **(columns or {})}.items():
+        other = column_of.setdefault(name, column)
+        require(other == column, f"columns.{column}", name, f"this is the column for {other} too: name another")
+    return names
+
+
+def _id(where: str, path: str) -> str:
+    """Return the id of a video without one: its path as written, in Unicode's normal form C."""
+    name = unicodedata.normalize("NFC", path)
+    check_printable(f"{where} (the id, as there is no other)", name)
+    return name
+
+
+def _id_of(row: Row, names: Mapping[str, str]) -> str:
+    return plain(row.get(names["id"], "")) or unicodedata.normalize("NFC", row[names["path"]])
+
+
+def _found(where: str, folder: str, cell: str) -> str:
+    """Return the path in the normal form in which the file is there: archives and macOS change it.
+
+    Raises:
+        ValueError: It is a path of Windows.
+    """
+    path = _join(folder, cell)
+    if is_address(path) or (path.isascii() and not _OF_WINDOWS.search(cell)) or os.path.lexists(path):
+        return path
+    require(
+        not _OF_WINDOWS.search(cell), where, cell, "this is a path of Windows: use / and paths relative to the manifest"
+    )
+    forms = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
+    return next(filter(os.path.lexists, forms), path)
+
+
 def _check_header(
     manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str], why: str = ""
 ) -> None:
@@ -192,44 +255,3 @@ def _check_header(
                 f"{manifest} has no column {names[column]!r} for {column}{why}, only {', '.join(row)}: "
                 f"add it, or give its name in the config (columns: {{{column}: NAME}})"
             )
-
-
-def _rows(manifest: Path, path: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield rows with their number in a text editor: the line on which a row begins (the header is row 1).
-
-    Missing cells are empty. Blanks around a cell are removed, since 'fake ' would be another class, except in the
-    column `path`: names of files may have them.
-    """
-    if manifest.suffix == ".parquet":
-        import pyarrow.parquet as pq  # heavy, and needed only here
-
-        table = pq.read_table(manifest).to_pylist()
-        for number, row in enumerate(table, 2):
-            texts = {name: "" if cell is None or cell != cell else str(cell) for name, cell in row.items()}
-            yield number, {name: text if name == path else text.strip() for name, text in texts.items()}
-        return
-    require(manifest.suffix in (".csv", ".tsv"), "manifest", str(manifest), "use a .csv, .tsv or .parquet file")
-    number = 1
-    try:
-        with open(manifest, newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, delimiter="\t" if manifest.suffix == ".tsv" else ",", strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            twice = sorted({name for name in header if name and header.count(name) > 1})
-            if twice:
-                raise ValueError(f"{manifest} has more than one column {twice[0]!r}: rename or remove one")
-            number = rows.line_num + 1
-            for cells in rows:
-                if len(cells) > len(header):
-                    raise ValueError(
-                        f"{manifest}, row {number}: more cells than the header has; quote cells with commas"
-                    )
-                if cells:  # otherwise an empty line
-                    row = dict(zip_longest(header, cells, fillvalue=""))
-                    yield number, {name: text if name == path else text.strip() for name, text in row.items()}
-                number = rows.line_num + 1
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{manifest} is not UTF-8 at byte {error.start}: save it as UTF-8") from None
-    except csv.Error as error:
-        raise ValueError(
-            f"{manifest}, row {number}, cannot be read ({error}): close each quote, and double a quote inside a cell"
-        ) from None

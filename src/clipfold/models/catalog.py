@@ -216,12 +216,13 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
     models = [_complete(entry) for entry in entries]
-    names = [model.name for model in models]
+    names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
             _check_members(model, models)
-        require(model.name not in SHORTCUTS, "models: name", model.name, "use another: a baseline has this name")
-        require(names.count(model.name) == 1, "models: name", model.name, "give each entry its own name")
+        name = model.name.lower()  # some file systems do not know case, and names are folders
+        require(name not in SHORTCUTS, "models: name", model.name, "use another: a baseline has this name")
+        require(names.count(name) == 1, "models: name", model.name, "give each entry its own name, not only in case")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
             require(size <= largest_size, f"models: {model.name}: size", size, "use 16 up to decode.size, or raise it")
@@ -255,6 +256,7 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
     name = given.pop("name", architecture)
     fit = isinstance(name, str) and name.isascii() and name.isidentifier()
     require(fit, "models: name", name, "use letters, digits and underscores, beginning with a letter")
+    require(len(name) <= 100, "models: name", name, f"{len(name)} characters: use at most 100, as folders have it")
     needs = asdict(known.needs)
     for key, value in given.items():
         if key in needs:

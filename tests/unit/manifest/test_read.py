@@ -1,4 +1,5 @@
 import csv
+import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
+from clipfold.manifest.read import (
+    Video,
+    find_manifest,
+    missing_files,
+    read_extras,
+    read_manifest,
+    read_splits,
+)
 from clipfold.manifest.shards import shard_videos
 from clipfold.splits.feasibility import check_enough, count_folds
 
@@ -206,3 +214,63 @@ def test_the_number_of_folds_follows_from_the_scheme():
     assert count_folds(rows, "random", 8, 1) == 8
     with pytest.raises(ValueError, match="it needs a column group in the manifest"):
         count_folds([Video(v.id, v.path, v.label, v.id) for v in rows], "leave_one_group_out", 3, 1)
+
+
+def test_labels_groups_and_ids_are_compared_as_a_person_reads_them(tmp_path):
+    rows = [["path", "label", "group"], ["a", "r\u00e9el", "X  Y"], ["b", "re\u0301el", "X\u00a0Y\u200b"]]
+    first, second = read_manifest(write_csv(tmp_path / "m.csv", rows))
+    assert (first.label, first.group) == (second.label, second.group) == ("r\u00e9el", "X Y")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["a", "Real", "", ""], ["b", "real", "", ""]], "label is 'Real' in row 2 and 'real' in row 3, which differ"),
+        (
+            [["a", "x", "G", ""], ["b", "x", "g", ""]],
+            "group is 'G' in row 2 and 'g' in row 3, which differ only in case",
+        ),
+        ([["a", "x", "", "V"], ["b", "x", "", "v"]], "id is 'V' in row 2 and 'v' in row 3, which differ only in case"),
+        ([["a", "x\x1b[2J", "", ""]], r"row 2, label is .* remove the control characters"),
+        ([["a\nb", "x", "", ""]], r"row 2, path \(the id, as there is no other\) is 'a\\nb': remove the control"),
+        ([["e\u0301", "x", "", ""], ["\u00e9", "x", "", ""]], "row 3: id '\u00e9' is also the id of row 2"),
+        ([[r"C:\videos\a.mp4", "x", "", ""]], r"a path of Windows: use / and"),
+        ([[r"videos\a.mp4", "x", "", ""]], "a path of Windows: use / and paths relative to the manifest"),
+        ([["D:/a.mp4", "x", "", ""]], "a path of Windows: use / and paths relative to the manifest"),
+    ],
+)
+def test_names_that_nobody_can_tell_apart_are_errors(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        read_manifest(write_csv(tmp_path / "m.csv", [["path", "label", "group", "id"], *rows]))
+
+
+def test_paths_that_differ_only_in_case_are_two_videos(tmp_path):
+    assert len(read_manifest(write_csv(tmp_path / "m.csv", [["path", "label"], ["A", "x"], ["a", "x"]]))) == 2
+
+
+@pytest.mark.parametrize(("form", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_file_is_found_in_the_other_normal_form(tmp_path, form, other):
+    there = unicodedata.normalize(form, "vidéos/käse.mp4")
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).touch()
+    written = unicodedata.normalize(other, there)
+    (video,) = read_manifest(write_csv(tmp_path / "m.csv", [["path", "label"], [written, "x"]]))
+    assert (video.path, video.id) == (str(tmp_path / there), "vidéos/käse.mp4")
+    assert missing_files([video]) == []
+
+
+def test_missing_files_are_listed(tmp_path):
+    (tmp_path / "a").touch()
+    read = read_manifest(write_csv(tmp_path / "m.csv", [["path", "label"], ["a", "x"], ["b", "x"], ["s3://c/d", "x"]]))
+    assert missing_files(read) == [str(tmp_path / "b")]
+
+
+def test_columns_with_one_name_are_an_error_at_planning(tmp_path):
+    manifest = write_csv(tmp_path / "m.csv", [["file", "label"], ["a", "x"]])
+    with pytest.raises(ValueError, match=r"columns\.group is 'label': this is the column for label too"):
+        read_manifest(manifest, {"path": "file", "group": "label"})
+
+
+def test_a_further_column_may_have_the_name_of_a_renamed_one(tmp_path):
+    manifest = write_csv(tmp_path / "m.csv", [["path", "class", "label", "dusk"], ["a", "x", "old", "yes"]])
+    assert read_extras(manifest, {"label": "class"}) == {"id": ["a"], "label (manifest)": ["old"], "dusk": ["yes"]}

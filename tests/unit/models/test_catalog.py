@@ -27,6 +27,8 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         (["smv"], "architecture is 'smv': did you mean 'svm'"),
         ([{"name": "x"}], "architecture is None: use one of logistic_regression"),
         (["svm", "svm"], "name is 'svm': give each entry its own name"),
+        (["svm", {"name": "SVM", "architecture": "svm"}], "name is 'svm': give each entry its own name, not only in"),
+        ([{"name": "n" * 101, "architecture": "svm"}], "101 characters: use at most 100"),
         ([{"architecture": "svm", "name": "../x"}], "name is '../x': use letters"),
         ([{"architecture": "svm", "gama": 1}], "svm: gama is not a setting of svm: did you mean 'gamma'"),
         ([{"architecture": "svm", "C": "big"}], "C is 'big': use a number such as 1.0"),

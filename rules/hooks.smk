@@ -124,7 +124,7 @@ def work():
 
 def show_missing(show):
     """Show how many videos are missing before hours are spent on the others."""
-    missing = missing_files(PLAN.videos)
+    missing = missing_files(PLAN.videos, FOLDER)
     if missing:
         show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
 

@@ -200,9 +200,10 @@ def _join(folder: str, path: str) -> str:
     return folder + path if plain else str(Path(folder, path))
 
 
-def missing_files(videos: Iterable[Video]) -> list[str]:
-    """List the paths of videos that are not there, but for addresses in storage."""
-    return [video.path for video in videos if not is_address(video.path) and not os.path.exists(video.path)]
+def missing_files(videos: Iterable[Video], folder: Path) -> list[str]:
+    """List the paths, relative to a folder, of videos that are not there, but for addresses in storage."""
+    paths = (video.path for video in videos if not is_address(video.path))
+    return [path for path in paths if not os.path.exists(os.path.join(folder, path))]
 
 
 def _names(columns: Mapping[str, str] | None) -> dict[str, str]:

@@ -256,13 +256,13 @@ def test_a_file_is_found_in_the_other_normal_form(tmp_path, form, other):
     written = unicodedata.normalize(other, there)
     (video,) = read_manifest(write_csv(tmp_path / "m.csv", [["path", "label"], [written, "x"]]))
     assert (video.path, video.id) == (str(tmp_path / there), "vidéos/käse.mp4")
-    assert missing_files([video]) == []
+    assert missing_files([video], tmp_path) == []
 
 
 def test_missing_files_are_listed(tmp_path):
     (tmp_path / "a").touch()
     read = read_manifest(write_csv(tmp_path / "m.csv", [["path", "label"], ["a", "x"], ["b", "x"], ["s3://c/d", "x"]]))
-    assert missing_files(read) == [str(tmp_path / "b")]
+    assert missing_files(read, tmp_path) == [str(tmp_path / "b")]
 
 
 def test_columns_with_one_name_are_an_error_at_planning(tmp_path):

@@ -53,12 +53,15 @@ def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
     raise ValueError(f"manifest is {manifest!r}: no such file, looked in {looked}; give a path relative to one of them")
 
 
-def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> list[Video]:
+def read_manifest(
+    manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True
+) -> list[Video]:
     """Read and check the manifest.
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
         columns: The file's names for `path`, `label`, `id` and `group`, where they differ.
+        labelled: Whether each video must have a label, as for training; else it may be empty.
 
     Returns:
         The videos, in the order of the rows. Labels, groups and ids are `plain` names; a path is in the normal form in
@@ -69,14 +72,14 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             occurs twice or is the group of others, names differ only in case, or there are no rows; the message names
             the row or the column, and the remedy.
     """
-    names = _names(columns)
+    names, required = _names(columns), REQUIRED if labelled else ("path",)
     folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
     videos: list[Video] = []
     rows: dict[str, int] = {}  # id -> its row
     first: dict[str, dict[str, str]] = {"id": {}, "label": {}, "group": {}}  # names -> where they stand first
     for number, row in read_rows(manifest, names):
         if not videos:
-            _check_header(manifest, row, names, asked=columns or {})
+            _check_header(manifest, row, names, required, asked=columns or {})
         where = f"{manifest}, row {number}"
         cell = {column: row.get(names[column], "") for column in COLUMNS}
         for column in first:
@@ -84,7 +87,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None) -> l
             if cell[column] and cell[column] not in first[column]:
                 check_printable(f"{where}, {names[column]}", cell[column])
                 first[column][cell[column]] = f"row {number}"
-        for column in REQUIRED:
+        for column in required:
             require(bool(cell[column]), f"{where}, {names[column]}", cell[column], "fill in the cell")
         name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"])
         video = Video(
@@ -155,7 +158,7 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     labels: dict[str, set[str]] = {split: set() for split in SPLITS}
     for number, row in read_rows(manifest, names):
         if not splits:
-            _check_header(manifest, row, names, asked={"split": ""}, why=" (splits.scheme is column)")
+            _check_header(manifest, row, names, REQUIRED, asked={"split": ""}, why=" (splits.scheme is column)")
         split = row[names["split"]]
         require(
             split in SPLITS, f"{manifest}, row {number}, {names['split']}", split, f"use one of {', '.join(SPLITS)}"
@@ -248,9 +251,14 @@ def _found(where: str, folder: str, cell: str) -> str:
 
 
 def _check_header(
-    manifest: Path, row: Mapping[str, str], names: Mapping[str, str], asked: Mapping[str, str], why: str = ""
+    manifest: Path,
+    row: Mapping[str, str],
+    names: Mapping[str, str],
+    required: Sequence[str],
+    asked: Mapping[str, str],
+    why: str = "",
 ) -> None:
-    for column in (*REQUIRED, *(c for c in asked if c not in REQUIRED and asked[c] != c)):
+    for column in (*required, *(c for c in asked if c not in required and asked[c] != c)):
         if names[column] not in row:
             raise ValueError(
                 f"{manifest} has no column {names[column]!r} for {column}{why}, only {', '.join(row)}: "

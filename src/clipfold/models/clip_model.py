@@ -1,6 +1,8 @@
 """Use a fitted network on clips: rebuild it from its record, predict in batches."""
 
+import hashlib
 import importlib
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
+from clipfold.checks import require
 from clipfold.clips.reader import scale_box
 from clipfold.clips.resize import resize_clip
 from clipfold.models.device import Precision, halving, place
@@ -21,6 +25,7 @@ from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
+from clipfold.storage.replace import replacing
 from clipfold.video.sampling import uniform
 
 
@@ -30,6 +35,7 @@ class ClipModel:
     Args:
         record: Record of the fit, `fit.json`.
         path: Its weights, a safetensors file.
+        encoders: Folder of the weights of frozen encoders, see `clipfold.models.load.load`.
 
     Attributes:
         classes: Class names, in the order of the probabilities.
@@ -41,12 +47,12 @@ class ClipModel:
 
     reads: frozenset[str] = frozenset({"clips"})
 
-    def __init__(self, record: Record, path: PathLike) -> None:
+    def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None) -> None:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._precision = Precision(record["precision"], self._device)
-        self._network, self._encoder = rebuild(record, path), None
+        self._network, self._encoder = rebuild(record, path, encoders), None
         if record["embedded"]:
             assert isinstance(self._network, FrameNetwork)
             self._encoder = self._network.to(self._device)
@@ -112,7 +118,7 @@ def embed(network: FrameNetwork, clips: Tensor, batch: int) -> Tensor:
     return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
 
 
-def rebuild(record: Record, path: PathLike) -> ClipNetwork:
+def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) -> ClipNetwork:
     """Rebuild the network of a fit from its record, ready to predict, on the CPU.
 
     If the fit used embeddings of a frozen encoder, the file has the weights of the temporal part alone, and the encoder
@@ -121,20 +127,53 @@ def rebuild(record: Record, path: PathLike) -> ClipNetwork:
     Args:
         record: Record of the fit, `fit.json`.
         path: Its weights, a safetensors file.
+        encoders: Folder of the weights of frozen encoders, see `clipfold.models.load.load`.
 
     Raises:
         ValueError: The weights do not fit the architecture, or those of the frozen encoder have changed.
     """
     settings, embedded, module = record["settings"], record["embedded"], record["architecture"]
-    if embedded:
+    file = _encoder_file(record, encoders) if embedded else None
+    if embedded and file is None:
         check_encoder(settings, record["encoder"])
     elif "weights" in settings:  # the file has all weights: those that training began with are not needed
         settings = settings | {"weights": "", "download": False}
     torch.manual_seed(record["seed"])
     network: ClipNetwork = importlib.import_module(module).build(settings, len(record["classes"]))
     state = read_tensors(Path(path))
-    if embedded:  # the encoder has its own weights
-        state |= {key: value for key, value in network.state_dict().items() if key.startswith("encoder.")}
+    if embedded:
+        encoder = network.state_dict() if file is None else read_tensors(file)
+        state |= {key: value for key, value in encoder.items() if key.startswith("encoder.")}
     require_fit(network, state, Path(path))
     network.load_state_dict(state)
     return network.eval()
+
+
+def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, Any]:
+    """Write the weights of a fit's frozen encoder for use elsewhere, once for all fits that share it.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: The fit's own weights.
+        encoders: Folder to write to.
+
+    Returns:
+        The record, which names the file.
+    """
+    state = rebuild(record, path).state_dict()
+    content = save({key: value.contiguous() for key, value in state.items() if key.startswith("encoder.")})
+    name = f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    if not (encoders / name).exists():
+        with replacing(encoders / name) as file:
+            file.write(content)
+    return {**record, "encoder": {**record["encoder"], "file": name}}
+
+
+def _encoder_file(record: Record, encoders: PathLike | None) -> Path | None:
+    name = record["encoder"].get("file")
+    if name is None:
+        return None
+    good = encoders is not None and isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
+    require(bool(good), "fit.json: encoder.file", name, "open the bundle that holds it")
+    assert encoders is not None
+    return Path(encoders, name)

@@ -49,13 +49,16 @@ class FittedModel(Protocol):
         """
 
 
-def load(folder: PathLike, members: Mapping[str, PathLike] | None = None) -> FittedModel:
+def load(
+    folder: PathLike, members: Mapping[str, PathLike] | None = None, encoders: PathLike | None = None
+) -> FittedModel:
     """Load a fitted model. Its predictions are those of its own fold, to the bit on the same machine.
 
     Args:
         folder: Folder of a fit, such as `results/models/svm/fold-0`, with `fit.json` and the model's file.
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
             `results/models`.
+        encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
 
     Raises:
         ValueError: The record has another format, or the model cannot be restored from it.
@@ -68,10 +71,10 @@ def load(folder: PathLike, members: Mapping[str, PathLike] | None = None) -> Fit
     if record["input"] == "clips":
         from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
 
-        return ClipModel(record, path)
+        return ClipModel(record, path, encoders)
     folder = Path(folder)
     found = members or {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
-    return Ensemble(record, path, {name: load(place) for name, place in found.items()})
+    return Ensemble(record, path, {name: load(place, None, encoders) for name, place in found.items()})
 
 
 class FeatureModel:

@@ -13,15 +13,15 @@ from markupsafe import Markup, escape
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any]) -> str:
-    """Fill in the templates; all outside text is escaped."""
+def render(facts: Mapping[str, Any], template: str = "index.html", folder: Path = PAGE) -> str:
+    """Fill in a template, which may use those in `PAGE`; all outside text is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([folder, PAGE]), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
-    return environment.get_template("index.html").render(facts)
+    return environment.get_template(template).render(facts)
 
 
 def svg(figure: str) -> Markup:

@@ -1,0 +1,187 @@
+"""The command `clipfold`: a thin face of functions that exist elsewhere. Imports what a command needs when it runs."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Classify videos with models that clipfold trained, and look after them.",
+)
+registry_app = typer.Typer(no_args_is_help=True, help="Keep bundles in a folder, by name and alias.")
+app.add_typer(registry_app, name="registry")
+
+BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a .clipfold file or its folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the registry.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Id, name or alias of a bundle.")]
+
+PREDICTED, NOTHING, SOME = 0, 2, 3
+"""Exit codes: all videos were predicted, none, some were not."""
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line."""
+    try:
+        app()
+    except ValueError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        fail("interrupted: the same command continues", 130)
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print an error and exit."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+@app.command(epilog="Example: clipfold predict fights.clipfold new_videos/ clip.mp4 --output answers.csv")
+def predict(
+    bundle: BundlePath,
+    videos: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Videos, folders, tables (labels are optional), or - for a list on stdin."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet, .csv or .jsonl.")] = Path(
+        "predictions.csv"
+    ),
+    page: Annotated[bool, typer.Option(help="Write a page beside the table.")] = True,
+    window: Annotated[
+        str, typer.Option(help="Predict windows of this length, such as 4s: writes timelines and segments.")
+    ] = "",
+    stride: Annotated[str, typer.Option(help="Time from the start of a window to the next.")] = "1s",
+    threshold: Annotated[
+        float | None, typer.Option(help="Least probability of a segment; by default that of the bundle.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Probability down to which a segment lasts.")] = None,
+    least: Annotated[str, typer.Option(help="Shortest segment.")] = "0s",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; all cores by default.")] = None,
+) -> None:
+    """Predict videos: class, calibrated probabilities, and how far each is from the training data.
+
+    Every video has a row, also one that cannot be used. Interrupted, the same command continues. Exit codes: 0 all
+    videos were predicted, 3 some were not, 2 none was.
+    """
+    import clipfold
+    from clipfold.delivery.sources import find_videos
+
+    found = find_videos(videos, sys.stdin)
+    with clipfold.load(bundle) as opened:
+        if window:
+            from clipfold.delivery.windows import Cut, seconds, timelines_to
+
+            cut = Cut(seconds("window", window), seconds("stride", stride), threshold, low, seconds("least", least))
+            done = timelines_to(opened, found.paths, output, cut, page, _progress)
+        else:
+            from clipfold.delivery.run import predict_sources
+
+            done = predict_sources(opened, found, output, page, workers, _progress)
+    print(done.text, file=sys.stderr)
+    raise typer.Exit(PREDICTED if done.predicted == done.total else SOME if done.predicted else NOTHING)
+
+
+def _progress(total: int, unit: str = "video") -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, disable=None, smoothing=0.1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
+    sources: Annotated[int, typer.Option(help="Recordings, with four videos each.")] = 12,
+) -> None:
+    """Make videos to try the workflow with, and their table."""
+    from clipfold.demo.write import make_demo
+
+    print(f"wrote {make_demo(folder, sources=sources)}")
+
+
+@app.command()
+def costs(
+    results: Annotated[Path, typer.Argument(help="Folder of results, such as my_results/results.")] = Path("results"),
+) -> None:
+    """Compare requested and used time and memory of the jobs of a run."""
+    from clipfold.resources.usage import print_usage
+
+    print_usage(results)
+
+
+@app.command(epilog="Example: clipfold drift fights.clipfold answers.parquet")
+def drift(
+    bundle: BundlePath,
+    predictions: Annotated[Path, typer.Argument(help="Table that `clipfold predict` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write.")] = Path("drift.html"),
+) -> None:
+    """Compare new videos and their scores with the training data, and say whether to worry."""
+    import clipfold
+    from clipfold.delivery.run import compare_drift
+
+    with clipfold.load(bundle) as opened:
+        print(compare_drift(opened, predictions, output))
+
+
+@registry_app.command("add")
+def registry_add(folder: Folder, bundle: BundlePath) -> None:
+    """Copy a bundle into the registry."""
+    from clipfold.delivery.registry import Registry
+
+    entry = Registry(folder).add(bundle)
+    print(f"{entry.id} {entry.name}")
+
+
+@registry_app.command("list")
+def registry_list(
+    folder: Folder, sort: Annotated[str | None, typer.Option(help="Metric to sort by, best first.")] = None
+) -> None:
+    """List the bundles."""
+    from clipfold.delivery.registry import Registry, describe_entries
+
+    print(describe_entries(Registry(folder).list(sort), sort))
+
+
+@registry_app.command("show")
+def registry_show(folder: Folder, key: Key) -> None:
+    """Show the model card of a bundle."""
+    import clipfold
+    from clipfold.delivery.format import CARD
+    from clipfold.delivery.registry import Registry
+
+    with clipfold.load(Registry(folder).path(key)) as opened:
+        print((opened.folder / CARD).read_text(encoding="utf-8"))
+
+
+@registry_app.command("promote")
+def registry_promote(
+    folder: Folder, key: Key, alias: Annotated[str, typer.Option(help="Alias to give.")] = "production"
+) -> None:
+    """Give a bundle an alias, if its golden test passes on this machine."""
+    import clipfold
+    from clipfold.delivery.registry import Registry
+
+    def problems(path: Path) -> list[str]:
+        with clipfold.load(path) as opened:
+            return opened.golden_problems()
+
+    entry = Registry(folder).promote(key, alias, problems)
+    print(f"{entry.id} {entry.name} is now {alias}")
+
+
+@registry_app.command("remove")
+def registry_remove(folder: Folder, key: Key) -> None:
+    """Remove a bundle without aliases."""
+    from clipfold.delivery.registry import Registry
+
+    print(f"removed {Registry(folder).remove(key).id}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Turn frames that a caller has in memory into what a bundle reads: by the same views as a file."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from clipfold.checks import require
+from clipfold.delivery.prepare import Prepared
+from clipfold.features.extract import crop_view, video_features
+from clipfold.features.registry import GROUPS, VIEWS
+from clipfold.models.record import read_record
+from clipfold.storage.files import Array
+from clipfold.video.in_memory import take_views
+from clipfold.video.views import Timeline, build_views
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+
+def prepare_frames(bundle: "Bundle", frames: Array, fps: float) -> Prepared:
+    """Take the views of frames, see `Bundle.predict_frames`."""
+    good = isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.ndim == 4 and frames.shape[3] == 3
+    shape = f"{frames.dtype}{list(frames.shape)}" if isinstance(frames, np.ndarray) else type(frames).__name__
+    require(good and min(frames.shape) > 0, "frames", shape, "use uint8 of (frames, height, width, 3), RGB")
+    require(0 < fps < 1e4, "fps", fps, "use the frames per second")
+    decode = bundle.description["decode"]
+    views = build_views(decode["views"], decode["size"])
+    timeline = Timeline("", [number / fps for number in range(len(frames))], [])
+    taken = take_views(frames, timeline, views)
+    probed = {
+        **dict.fromkeys(("codec", "encoder", "bitrate", "has_audio", "size_bytes")),
+        **{"frames": len(frames), "fps": fps, "duration": len(frames) / fps},
+        **{"height": frames.shape[1], "width": frames.shape[2]},
+    }
+    features = None
+    if "features" in bundle.reads:
+        groups = [name for name, group in GROUPS.items() if group.view != "metadata"]
+        _require_no_file(bundle, groups)
+        shown = {name: crop_view(name, taken.arrays[name], taken.facts) for name in VIEWS}
+        features = pd.DataFrame([video_features(probed, shown, groups)], index=[""])
+    return Prepared(
+        videos=[{"id": "", "path": "", "status": "ok", "reason": ""}],
+        usable=[""],
+        probed={"": probed},
+        clips=taken.arrays["clips"][None],
+        boxes=np.array([taken.facts["clips_box"]], np.int64),
+        features=features,
+    )
+
+
+def _require_no_file(bundle: "Bundle", groups: list[str]) -> None:
+    records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
+    columns = {column for record in records for column in record.get("features", ())}
+    others = sorted({column.partition(".")[0] for column in columns} - {*groups})
+    require(not others, "frames", "an array", f"this model reads {', '.join(others)} features, which only a file has")

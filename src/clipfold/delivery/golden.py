@@ -1,0 +1,122 @@
+"""The golden test of a bundle: three small videos and what it says of them.
+
+It shows that decoding, resizing, features, weights and choices are the same here as where the bundle was made. The
+videos are drawn, not taken from the training data, which may not be shared.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipfold.clips.resize import resize_clip
+from clipfold.delivery.prepare import Prepared, prepare
+from clipfold.models.record import read_record
+from clipfold.storage.files import Array, write_json
+from clipfold.storage.records import parse_json, read_bytes
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+FOLDER = "golden"
+EXPECTED = "golden/expected.json"
+
+PROBABILITY = 1e-3
+"""Largest difference of a probability: other processors round otherwise."""
+
+FEATURE = 1e-3
+"""Largest relative difference of a feature."""
+
+GREY_LEVELS = 0.05
+"""Largest difference of a clip's mean colour and mean gradient, in grey levels."""
+
+_SHAPES = {"0.mp4": (160, 120), "1.mkv": (96, 160), "2.mp4": (128, 128)}  # file -> width, height
+
+
+def write_golden(folder: Path, bundle: "Bundle") -> None:
+    """Draw the videos, predict them, and write both into the folder of a bundle."""
+    from clipfold.demo.encode import Take, encode
+    from clipfold.demo.scenes import draw_scene, film
+
+    (folder / FOLDER).mkdir()
+    for number, (name, size) in enumerate(_SHAPES.items()):
+        rng = np.random.default_rng(number)
+        frames = film(draw_scene(rng), rng, frames=48, size=size, fps=24.0)
+        data = encode(frames, Take("h264", Path(name).suffix, Fraction(24), 48), bits_per_pixel=0.3)  # type: ignore[arg-type]
+        (folder / FOLDER / name).write_bytes(data)
+    write_json(folder / EXPECTED, observe(bundle))
+
+
+def golden_problems(bundle: "Bundle") -> list[str]:
+    """Run the golden test; returns what differs, each as a sentence.
+
+    Raises:
+        ValueError: The bundle has no golden test that can be read.
+    """
+    try:
+        expected = parse_json(read_bytes(bundle.folder / EXPECTED))
+        return list(_differences(expected, observe(bundle), ""))
+    except (OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{EXPECTED} cannot be used ({error}): make the bundle again") from None
+
+
+def observe(bundle: "Bundle") -> dict[str, Any]:
+    """Predict the golden videos and note all on the way: what `expected.json` holds."""
+    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES}
+    prepared = prepare(bundle, paths, workers=1)
+    observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
+    raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)
+    found = bundle.answers(raw)
+    for number, name in enumerate(prepared.usable):
+        observed[name] = {
+            "probabilities": dict(zip(bundle.classes, found.probabilities[number].tolist(), strict=True)),
+            "clips": _measures(bundle, prepared, number),
+            "features": _features(prepared, number),
+        }
+    return observed
+
+
+def _measures(bundle: "Bundle", prepared: Prepared, number: int) -> dict[str, list[float]]:
+    """Measure a clip at each size at which it is read: mean of each channel, mean gradient along both axes."""
+    clip = prepared.clips[number]
+    records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
+    sizes = {record["settings"]["size"] for record in records if record["input"] == "clips"}
+    return {str(size): _measure(resize_clip(clip, size)) for size in sorted({clip.shape[1], *sizes})}
+
+
+def _measure(clip: Array) -> list[float]:
+    values = clip.astype(np.float64)
+    gradients = (np.abs(np.diff(values, axis=axis)).mean() for axis in (1, 2))
+    return [*values.mean(axis=(0, 1, 2)).tolist(), *map(float, gradients)]
+
+
+def _features(prepared: Prepared, number: int) -> dict[str, float | None]:
+    if prepared.features is None:
+        return {}
+    row: dict[str, float] = prepared.features.iloc[number].to_dict()
+    return {name: None if np.isnan(value) else value for name, value in row.items()}
+
+
+def _differences(expected: Any, observed: Any, where: str) -> Iterator[str]:
+    """Compare two observations key by key."""
+    if isinstance(expected, Mapping) and isinstance(observed, Mapping):
+        for key in expected.keys() | observed.keys():
+            yield from _differences(expected.get(key), observed.get(key), f"{where}{key}: ")
+    elif isinstance(expected, list) and isinstance(observed, list) and len(expected) == len(observed):
+        for number, pair in enumerate(zip(expected, observed, strict=True)):
+            yield from _differences(*pair, f"{where}{number}: ")
+    elif not _close(expected, observed, where):
+        yield f"{where}expected {expected}, found {observed}"
+
+
+def _close(expected: Any, observed: Any, where: str) -> bool:
+    if not all(isinstance(value, float | int) for value in (expected, observed)):
+        return bool(expected == observed)
+    if "features: " in where:
+        return bool(np.isclose(expected, observed, rtol=FEATURE, atol=FEATURE))
+    if where.startswith("threshold"):
+        return bool(expected == observed)
+    return abs(expected - observed) <= (GREY_LEVELS if "clips: " in where else PROBABILITY)

@@ -1,0 +1,176 @@
+"""Predict many videos: in parts that are kept, so that an interrupted prediction continues."""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from clipfold.checks import require
+from clipfold.delivery.inputs import INPUTS, describe
+from clipfold.delivery.prepare import Prepared, cores, prepare
+from clipfold.manifest.contents import stamp
+from clipfold.storage.files import PathLike, read_table, write_table
+from clipfold.storage.records import read_or_ignore
+from clipfold.storage.replace import replacing
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+logger = logging.getLogger(__name__)
+
+PART = 32
+"""Videos of a part: what an interruption may cost."""
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+
+
+def predict_videos(
+    bundle: "Bundle", paths: Mapping[str, str], workers: int | None = None, memory_mb: int | None = None
+) -> pd.DataFrame:
+    """Predict videos, all at once.
+
+    Args:
+        bundle: The bundle.
+        paths: id -> file of each video.
+        workers: Processes to decode with; all cores by default.
+        memory_mb: Memory that these may use; None for no limit.
+
+    Returns:
+        A row for each video, in the order of `paths`:
+
+        - `id`, `path`;
+        - `label`: the class, None for a video that cannot be predicted, as all that follows;
+        - `p_<class>`: calibrated probability, mean over the fits; float64;
+        - `spread`: its standard deviation over the fits, for the named class;
+        - `distance`: how far the video is from the training data, see `clipfold.delivery.distance`: above 1, farther
+          than 95 % of the training videos are from each other;
+        - `status`, `reason`: `ok`, or why it cannot be predicted;
+        - `input.<name>`: what it looks like, see `clipfold.delivery.inputs`.
+    """
+    return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb))
+
+
+def answer(bundle: "Bundle", prepared: Prepared) -> pd.DataFrame:
+    """Predict prepared videos; returns a table as `predict_videos`."""
+    rows = pd.DataFrame(prepared.videos).set_index("id", drop=False)
+    names = [f"p_{name}" for name in bundle.classes]
+    table = rows.reindex(columns=["id", "path", "label", *names, "spread", "distance", "status", "reason"])
+    inputs = pd.DataFrame(np.nan, index=rows.index, columns=[f"input.{name}" for name in INPUTS])
+    table = pd.concat([table, inputs], axis=1)
+    table["label"] = table["label"].astype(object)
+    if prepared.usable:
+        raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)
+        found = bundle.answers(raw)
+        described = [
+            describe(prepared.probed[name], clip, box)
+            for name, clip, box in zip(prepared.usable, prepared.clips, prepared.boxes, strict=True)
+        ]
+        inputs = pd.DataFrame(described)
+        table.loc[prepared.usable, "label"] = found.labels
+        table.loc[prepared.usable, names] = found.probabilities
+        table.loc[prepared.usable, "spread"] = found.spread
+        table.loc[prepared.usable, [f"input.{name}" for name in INPUTS]] = inputs[list(INPUTS)].to_numpy()
+        table.loc[prepared.usable, "distance"] = bundle.reference.distance(inputs)
+    return table.astype({name: "float64" for name in (*names, "spread", "distance")}).reset_index(drop=True)
+
+
+def predict_to(
+    bundle: "Bundle",
+    paths: Mapping[str, str],
+    output: PathLike,
+    workers: int | None = None,
+    memory_mb: int | None = None,
+    progress: Callable[[int], None] = lambda videos: None,
+) -> pd.DataFrame:
+    """Predict videos and write the table; parts that an interrupted call with the same bundle left are kept.
+
+    Args:
+        bundle: The bundle.
+        paths: id -> file of each video.
+        output: Table to write; its suffix, one of `SUFFIXES`, names the format.
+        workers: Processes to decode with; all cores by default.
+        memory_mb: Memory that these may use; None for no limit.
+        progress: Called with the number of videos of each part that is done.
+
+    Returns:
+        The table, see `predict_videos`.
+
+    Raises:
+        ValueError: The suffix is none of these, or there are no videos.
+    """
+    output = Path(output)
+    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+    require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
+    folder = output.with_name(f".{output.name}.parts")
+    tables = []
+    for part in _parts(paths):
+        file = folder / f"{_key(bundle.id, part)}.parquet"
+        table = read_or_ignore(file, lambda content: pa.BufferReader(content) and read_table(file)) if file.exists() else None
+        if table is None:
+            table = as_arrow(predict_videos(bundle, part, workers, memory_mb), bundle.classes)
+            write_table(file, table)
+        tables.append(table)
+        progress(len(part))
+    frame = pa.concat_tables(tables).to_pandas()
+    write_predictions(frame, output)
+    shutil.rmtree(folder, ignore_errors=True)
+    return frame
+
+
+def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    upcoming = iter(paths.items())
+    while part := dict(islice(upcoming, PART)):
+        yield part
+
+
+def _key(bundle: str, part: Mapping[str, str]) -> str:
+    """Name a part by the bundle and its videos, which a file that was written to since is not."""
+    seen = json.dumps([bundle, [(name, path, stamp(path)) for name, path in part.items()]])
+    return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
+
+
+def as_arrow(table: pd.DataFrame, classes: Sequence[str]) -> pa.Table:
+    """Convert predictions to a table whose columns have the same types whatever was predicted."""
+    text = {"id", "path", "label", "status", "reason"}
+    schema = pa.schema([(name, pa.string() if name in text else pa.float64()) for name in table.columns])
+    return pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
+
+
+def write_predictions(table: pd.DataFrame, output: Path) -> None:
+    """Write predictions in the format that the suffix of the file names."""
+    if output.suffix == ".parquet":
+        write_table(output, pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None))
+        return
+    with replacing(output) as file:
+        if output.suffix == ".csv":
+            file.write(table.to_csv(index=False).encode())
+        else:
+            for row in table.to_dict("records"):
+                known: dict[str, Any] = {str(k): None if v is None or v != v else v for k, v in row.items()}
+                file.write((json.dumps(known, ensure_ascii=False) + "\n").encode())
+
+
+def read_predictions(path: PathLike) -> pd.DataFrame:
+    """Read a table that `write_predictions` wrote.
+
+    Raises:
+        ValueError: It has another suffix, or cannot be read.
+    """
+    path = Path(path)
+    require(path.suffix in SUFFIXES, "predictions", str(path), f"use a table that ends in {', '.join(SUFFIXES)}")
+    try:
+        if path.suffix == ".parquet":
+            return read_table(path).to_pandas()
+        if path.suffix == ".csv":
+            return pd.read_csv(path, dtype={"id": str, "path": str, "label": str}, keep_default_na=True)
+        return pd.read_json(path, lines=True, dtype={"id": str, "path": str, "label": str})
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise ValueError(f"predictions is {str(path)!r}: it cannot be read ({error}): predict again") from None

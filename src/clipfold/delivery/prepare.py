@@ -1,0 +1,90 @@
+"""Turn video files into what a bundle reads: by the same code as the run that trained its models."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from clipfold.features.extract import extract_shard
+from clipfold.features.registry import VIEWS
+from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.storage.files import Array, read_table
+from clipfold.video.decode_shard import decode_shard
+from clipfold.video.probe_shard import probe_shard
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Several videos, as a bundle reads them.
+
+    Args:
+        videos: Of each video: `id`, `path`, `status`, `reason`; status is `ok` for those that can be predicted.
+        usable: Ids of the videos that can be predicted, in the order of `clips` and `features`.
+        probed: id -> row of the probe's table.
+        clips: uint8 (usable, frames, size, size, 3).
+        boxes: Content box of each clip, int64 (usable, 4): top, left, height, width in pixels.
+        features: Table of all features, a row per usable video; None if the bundle reads none.
+    """
+
+    videos: list[dict[str, Any]]
+    usable: list[str]
+    probed: dict[str, dict[str, Any]]
+    clips: Array
+    boxes: Array
+    features: pd.DataFrame | None
+
+
+def prepare(bundle: "Bundle", paths: Mapping[str, str], workers: int, memory_mb: int | None = None) -> Prepared:
+    """Probe and decode videos, each once, and compute the features that the bundle reads.
+
+    Args:
+        bundle: The bundle.
+        paths: id -> file of each video.
+        workers: Processes to use.
+        memory_mb: Memory that the processes may use; None for no limit.
+
+    Raises:
+        NotTheVideo: A video changed while it was read, or the machine failed.
+    """
+    facts = bundle.description
+    probe, decode = ProbeSettings(**facts["probe"]), DecodeSettings(**facts["decode"])
+    policy = PolicySettings(**facts["policy"])
+    with TemporaryDirectory(prefix="clipfold-") as name:
+        folder = Path(name)
+        metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
+        arrays = {view: folder / f"{view}.npy" for view in decode.views}
+        probe_shard(paths, metadata, probe, workers, memory_mb)
+        decode_shard(paths, metadata, arrays, index, decode, workers, probe.max_pixels, memory_mb)
+        rows = read_table(index).to_pylist()
+        used = [row for row in rows if row["row"] is not None and policy.action(row["status"]) == "use"]
+        features = None
+        if "features" in bundle.reads:
+            extract_shard(metadata, index, {view: arrays[view] for view in VIEWS}, table)
+            features = read_table(table).to_pandas().set_index("id").loc[[row["id"] for row in used]]
+        kept = {row["id"] for row in used}
+        clips = np.load(arrays["clips"], mmap_mode="r")[[row["row"] for row in used]] if used else np.empty(0, np.uint8)
+        return Prepared(
+            videos=[
+                {"id": row["id"], "path": paths[row["id"]]}
+                | ({"status": "ok", "reason": ""} if row["id"] in kept else {n: row[n] for n in ("status", "reason")})
+                for row in rows
+            ],
+            usable=[row["id"] for row in used],
+            probed={row["id"]: row for row in read_table(metadata).to_pylist()},
+            clips=clips,
+            boxes=np.array([row["clips_box"] for row in used], np.int64).reshape(-1, 4),
+            features=features,
+        )
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,61 @@
+"""The training videos that a bundle remembers: what they look like and how they score, for distance and drift."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from clipfold.delivery.distance import Reference
+from clipfold.delivery.inputs import describe
+from clipfold.evaluation.calibration import scale
+from clipfold.storage.files import open_array, read_table, write_table
+from clipfold.storage.hashing import stable_hash
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.write import BundleTask
+
+FILE = "reference.parquet"
+
+MOST = 2000
+"""Videos to remember, chosen by the hash of their ids."""
+
+
+def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
+    """Write the table: `id` and `group` (numbers: names may tell what nobody should know), `label`, `p_<class>`
+    (calibrated, out of fold), `distance` and `input.<name>`.
+    """
+    used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
+    chosen = sorted(sorted(used.index, key=stable_hash)[:MOST])
+    table = pd.DataFrame(list(_described(task, set(chosen)))).set_index("id").reindex(chosen)
+    columns = [f"p_{name}" for name in bundle.classes]
+    scores = _scores(task, model, columns).reindex(chosen)
+    reference = pd.concat([used.loc[chosen], scores, table.add_prefix("input.")], axis=1)
+    reference["group"] = np.unique(reference.group, return_inverse=True)[1]
+    reference["distance"] = Reference(reference).own
+    reference.insert(0, "id", np.arange(len(reference)))
+    write_table(folder / FILE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
+
+
+def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str | float]]:
+    for metadata, clips, index in zip(task.metadata, task.clips, task.index, strict=True):
+        probed = {row["id"]: row for row in read_table(metadata).to_pylist() if row["id"] in wanted}
+        stored = open_array(clips)
+        for row in read_table(index, ("id", "row", "clips_box")).to_pylist():
+            if row["id"] in probed:
+                yield {"id": row["id"]} | describe(probed[row["id"]], stored[row["row"]], row["clips_box"])
+
+
+def _scores(task: "BundleTask", model: str, columns: list[str]) -> pd.DataFrame:
+    """Return the calibrated out-of-fold probabilities, mean over repeats, by id."""
+    table = read_table(task.evaluation["predictions"]).to_pandas()
+    table = table[table.model == model]
+    choices = read_table(task.evaluation["choices"]).to_pandas()
+    temperature = choices[choices.model == model].set_index("fold").temperature
+    table[columns] = scale(table[columns].to_numpy(), temperature.loc[table.fold].to_numpy())
+    return table.groupby("id")[columns].mean()
+
+

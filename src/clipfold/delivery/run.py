@@ -1,0 +1,74 @@
+"""What the commands `clipfold predict` and `clipfold drift` and the rules `predict` and `predictions` do."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from clipfold.delivery.external import external_test
+from clipfold.delivery.page import write_page
+from clipfold.delivery.predict import predict_to, read_predictions
+from clipfold.delivery.sources import Sources
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came out.
+
+    Args:
+        total: Videos that were named.
+        predicted: Videos that were predicted.
+        text: Both, why the others were not, and what was written.
+    """
+
+    total: int
+    predicted: int
+    text: str
+
+
+def predict_sources(
+    bundle: "Bundle",
+    found: Sources,
+    output: Path,
+    page: bool,
+    workers: int | None,
+    progress: Callable[[int], Any],
+) -> Done:
+    """Predict the videos that a user named; write the table and, beside it, the page.
+
+    Args:
+        bundle: The bundle.
+        found: The videos.
+        output: Table to write, see `predict_to`.
+        page: Whether to write the page, `output` with the suffix `.html`.
+        workers: Processes to decode with; all cores by default.
+        progress: Makes a progress bar for a number of videos.
+    """
+    with progress(len(found.paths)) as bar:
+        table = predict_to(bundle, found.paths, output, workers, progress=bar.update)
+    written = [output]
+    if page:
+        written.append(output.with_suffix(".html"))
+        write_answers_page(bundle, table, found.labels, found.groups, written[-1])
+    return summary(table, written)
+
+
+def write_answers_page(
+    bundle: "Bundle", table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[str, str], output: Path
+) -> None:
+    """Write the page of predictions, with the external test if labels are given."""
+    write_page(bundle, table, external_test(table, bundle.classes, labels, groups), output)
+
+
+def summary(table: pd.DataFrame, written: list[Path]) -> Done:
+    """Say what came out, in a few words."""
+    predicted = int((table.status == "ok").sum())
+    counts = Counter(table.status[table.status != "ok"])
+    others = "".join(f", {count} {status}" for status, count in counts.most_common())
+    return Done(len(table), predicted, f"{predicted} of {len(table)} videos predicted{others}: {', '.join(map(str, written))}")

@@ -1,0 +1,71 @@
+"""Find the videos that a user names: files, folders, tables, lists on standard input."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from clipfold.checks import require
+from clipfold.manifest.read import read_manifest
+from clipfold.manifest.table import SUFFIXES as TABLES
+
+VIDEOS = frozenset(
+    ".3gp .asf .avi .dv .f4v .flv .gif .h264 .hevc .ivf .m2ts .m4v .mj2 .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut "
+    ".ogv .rm .ts .vob .webm .wmv .y4m".split()
+)
+"""Suffixes of the files that are taken from a folder."""
+
+
+@dataclass(slots=True)
+class Sources:
+    """Videos to predict.
+
+    Args:
+        paths: id -> file.
+        labels: id -> label, of the videos whose label a table gives.
+        groups: id -> group, of the videos whose group a table gives.
+    """
+
+    paths: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
+    """Find the videos that are named. A file that is named twice is taken once; its id is its path.
+
+    Args:
+        names: Each a video, a folder (with all below it, but no links to folders), a table as the workflow reads it, in
+            which the label may be missing, or `-`: one path in each line of `stdin`.
+        stdin: Where `-` reads.
+
+    Raises:
+        ValueError: A folder has no videos, or a table cannot be read.
+    """
+    found = Sources()
+    for name in names:
+        if name == "-":
+            lines = (line.rstrip("\r\n") for line in stdin)
+            found.paths |= {line: line for line in lines if line}
+        elif os.path.isdir(name):
+            inside = _below(Path(name))
+            require(bool(inside), "folder", name, f"no videos below it: {', '.join(sorted(VIDEOS))}")
+            found.paths |= {path: path for path in inside}
+        elif name.lower().endswith(TABLES):
+            videos = read_manifest(Path(name), labelled=False)
+            found.paths |= {video.id: video.path for video in videos}
+            found.labels |= {video.id: video.label for video in videos if video.label}
+            found.groups |= {video.id: video.group for video in videos if video.grouped}
+        else:
+            found.paths[name] = name  # a missing file gets its status like any other that cannot be used
+    return found
+
+
+def _below(folder: Path) -> list[str]:
+    return sorted(
+        os.path.join(place, file)
+        for place, _, files in os.walk(folder)
+        for file in files
+        if os.path.splitext(file)[1].lower() in VIDEOS
+    )

@@ -1,0 +1,200 @@
+"""Write a bundle: a configured model with all that it needs to answer elsewhere."""
+
+import datetime
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clipfold.checks import require
+from clipfold.delivery.bundle import Bundle
+from clipfold.delivery.card import model_card
+from clipfold.delivery.format import CARD, ENCODERS, FORMAT, listed, pack, write_description
+from clipfold.delivery.golden import write_golden
+from clipfold.delivery.reference import write_reference
+from clipfold.evaluation.calibration import scale
+from clipfold.features.registry import VIEWS
+from clipfold.models.record import model_file, read_record, versions
+from clipfold.storage.files import PathLike, read_json, read_table, write_json
+from clipfold.storage.hashing import stable_hash
+
+BEST = "best"
+"""The model that leads the comparison, in place of a name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleTask:
+    """Inputs, outputs and settings for a bundle.
+
+    Args:
+        model: Name of a configured model, or `best`.
+        folders: Model -> folder of the fit on each fold; of all models that may be needed, members included.
+        finals: Model -> folder of the fit on all data; empty to bundle the fits on the folds.
+        evaluation: Tables by name: `comparison`, `metrics`, `choices`, `predictions`.
+        splits: Table of the folds.
+        audit: JSON of the leakage audit.
+        metadata: Tables of the probe, by shard.
+        clips: Arrays of the view `clips`, by shard.
+        index: Indices of the same shards.
+        settings: Sections `probe`, `policy` and `decode` of the config, with all defaults.
+        labels: Digest of the manifest's ids, labels and groups.
+        output: The bundle, one file.
+        card: The model card, which the bundle holds too.
+    """
+
+    model: str
+    folders: Mapping[str, Sequence[PathLike]]
+    finals: Mapping[str, PathLike]
+    evaluation: Mapping[str, PathLike]
+    splits: PathLike
+    audit: PathLike
+    metadata: Sequence[PathLike]
+    clips: Sequence[PathLike]
+    index: Sequence[PathLike]
+    settings: Mapping[str, Mapping[str, Any]]
+    labels: str
+    output: PathLike
+    card: PathLike
+
+
+def write_bundle(task: BundleTask) -> None:
+    """Write the bundle of a model.
+
+    Raises:
+        ValueError: The model has no fits.
+    """
+    compared = read_table(task.evaluation["comparison"]).to_pandas()
+    model = str(compared.model[~compared.shortcut].iloc[0]) if task.model == BEST else task.model
+    require(model in task.folders, "bundle.models", model, f"use one of {', '.join(task.folders)}")
+    with TemporaryDirectory(prefix="clipfold-") as name:
+        folder = Path(name)
+        fits = _copy_fits(model, task, folder)
+        description = _describe(model, task, fits, folder)
+        bundle = Bundle(folder, description)
+        write_reference(folder, bundle, task, model)
+        write_golden(folder, bundle)
+        card = model_card(description)
+        (folder / CARD).write_text(card, encoding="utf-8")
+        write_description(folder, description | {"files": listed(folder)})
+        pack(folder, task.output)
+        shutil.copyfile(folder / CARD, task.card)
+
+
+def _copy_fits(model: str, task: BundleTask, folder: Path) -> list[str]:
+    """Copy the fits into the bundle; returns their folders in it."""
+    sources = {m: [path] for m, path in task.finals.items()} if task.finals else task.folders
+    names = [f"fits/{number}" for number in range(len(sources[model]))]
+    for number, name in enumerate(names):
+        _copy_fit(Path(sources[model][number]), folder / name, folder / ENCODERS)
+        for member in read_record(folder / name / "fit.json")["settings"].get("members", ()):
+            _copy_fit(Path(sources[member][number]), folder / name / "members" / member, folder / ENCODERS)
+    return names
+
+
+def _copy_fit(source: Path, target: Path, encoders: Path) -> None:
+    """Copy the record and the model of a fit, and the weights of its frozen encoder, which lie elsewhere."""
+    record: Mapping[str, Any] = read_record(source / "fit.json")
+    model = model_file(source, record)
+    target.mkdir(parents=True)
+    shutil.copyfile(model, target / model.name)
+    if record.get("embedded"):
+        from clipfold.models.clip_model import write_encoder  # loads PyTorch, which feature models do not need
+
+        record = write_encoder(record, model, encoders)
+        record = record | {"encoder": record["encoder"] | _named(record["encoder"])}
+    write_json(target / "fit.json", record | {"settings": record["settings"] | _named(record["settings"])})
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the weights that training began with by the name of their file: its place is nobody's business."""
+    return {"weights": Path(settings["weights"]).name} if settings.get("weights") else {}
+
+
+def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path) -> dict[str, Any]:
+    record = read_record(folder / fits[0] / "fit.json")
+    choices = read_table(task.evaluation["choices"]).to_pandas()
+    choices = choices[choices.model == model].sort_values("fold")
+    splits = read_table(task.splits).to_pandas()
+    used = splits.drop_duplicates("id")
+    temperatures = choices.temperature.tolist()
+    if task.finals:
+        temperatures = [float(np.exp(np.log(temperatures).mean()))]
+    two = len(record["classes"]) == 2
+    members = [read_record(path) for path in sorted((folder / fits[0]).rglob("fit.json"))]
+    reads = {each["input"] for each in members}
+    views = {"clips", *(VIEWS if "features" in reads else ())}
+    decode = task.settings["decode"]
+    return {
+        "format": FORMAT,
+        "name": model,
+        "architecture": record["architecture"].rpartition(".")[2],
+        "input": record["input"],
+        "classes": record["classes"],
+        "positive": record["classes"][1] if two else None,
+        "threshold": _threshold(choices) if two else None,
+        "fits": [{"folder": name, "temperature": t} for name, t in zip(fits, temperatures, strict=True)],
+        "final": bool(task.finals),
+        "settings": record["settings"],
+        "decode": {**decode, "views": {name: decode["views"][name] for name in sorted(views)}},
+        "probe": task.settings["probe"],
+        "policy": task.settings["policy"],
+        "metrics": _metrics(task.evaluation["metrics"], model),
+        "training": {
+            "videos": len(used),
+            "groups": int(used.group.nunique()),
+            "folds": int(splits.fold.nunique()),
+            "labels": {str(name): int(count) for name, count in used.label.value_counts().sort_index().items()},
+            "digest": _digest(task, set(used.id)),
+        },
+        "leakage": read_json(task.audit)["mark"],
+        "licences": _licences(members),
+        "versions": versions() | _version_of("av"),
+        "created": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _threshold(choices: pd.DataFrame) -> float:
+    """Return the mean over folds of the thresholds chosen on validation, for calibrated probabilities."""
+    given = np.column_stack([1 - choices.threshold, choices.threshold]).clip(0, 1)
+    return float(scale(given, choices.temperature.to_numpy())[:, 1].mean())
+
+
+def _metrics(path: PathLike, model: str) -> list[dict[str, Any]]:
+    """List the metrics over all classes on the pooled test splits; NaN becomes None."""
+    table = read_table(path).to_pandas()
+    rows = table[(table.model == model) & (table.scope == "pooled") & (table["class"] == "")]
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in rows[["metric", "decision", "value", "low", "high"]].to_dict("records")
+    ]
+
+
+def _digest(task: BundleTask, used: set[str]) -> str:
+    """Hash labels, groups and contents of the training videos, in any order."""
+    rows = read_table(task.metadata, ("id", "digest")).to_pylist()
+    known = sorted((row["id"], row["digest"]) for row in rows if row["id"] in used)
+    return f"{stable_hash(repr((task.labels, known))):016x}"
+
+
+def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """State where weights came from that were not trained here."""
+    notes = []
+    for record in records:
+        weights = record["settings"].get("weights")
+        what = record["settings"].get("encoder") or record["architecture"].rpartition(".")[2]
+        if weights == "pretrained":
+            notes.append(f"{what}: began with published weights; the terms of their source and data apply")
+        elif weights:
+            notes.append(f"{what}: began with the weights in {Path(weights).name}, whose licence is not known here")
+    return sorted(set(notes))
+
+
+def _version_of(package: str) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {package: version(package)}

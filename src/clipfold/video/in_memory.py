@@ -1,0 +1,24 @@
+"""Take the views of frames that are in memory, as if they had been decoded from a file."""
+
+from collections.abc import Mapping
+
+import av
+
+from clipfold.storage.files import Array
+from clipfold.video.decode import Decoded, Keeper
+from clipfold.video.views import Timeline, View
+
+
+def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View]) -> Decoded:
+    """Take the views of frames.
+
+    Args:
+        frames: RGB, uint8 (frames, height, width, 3).
+        timeline: Their times.
+        views: The views to take. They see the frames in the pixel format of most files, `yuv420p`.
+    """
+    keeper = Keeper(views, timeline, None)
+    for number in sorted(keeper.wanted):
+        frame = av.VideoFrame.from_ndarray(frames[number], format="rgb24")
+        keeper.offer(frame.reformat(format="yuv420p"), number)
+    return keeper.kept()

@@ -41,7 +41,7 @@ class Packets:
         missing: what the container's sizes show to be missing at the end of the file; "" if nothing.
 
     Attributes:
-        pts: timestamp of each packet in file order; None if it is not shown.
+        pts: timestamp of each packet in file order; None if it is not shown or unknown.
         keyframes: positions in `pts`.
         first_frame: the first frame that could be decoded.
 
@@ -55,6 +55,7 @@ class Packets:
         self._stream = stream
         self.pts: list[int | None] = []
         self.keyframes: list[int] = []
+        self._undated = 0  # packets that are shown, at a time that is not known
         self._last_duration = 0
         self._broken_off = ""
         self._damaged = -1  # index of the last packet that the demuxer could not read in full
@@ -70,7 +71,7 @@ class Packets:
             if packet.is_keyframe:
                 self.keyframes.append(len(self.pts))
             self.pts.append(None if packet.is_discard else packet.pts)
-            self._timed = not packet.is_discard
+            self._undated += packet.pts is None and not packet.is_discard
             self._last_duration = packet.duration or self._last_duration
             if frame is None:
                 frame = self._try(packet, errors)
@@ -120,12 +121,14 @@ class Packets:
     def facts(self) -> dict[str, Any]:
         """Return the columns of the probe's table that describe frames and timing."""
         shown = sorted(pts for pts in self.pts if pts is not None)
-        count = len([1 for pts in self.pts if pts is not None]) or len(self.pts)
+        count = len(shown) + self._undated or len(self.pts)
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
         steps = [b - a for a, b in pairwise(shown)]
         base = self._stream.time_base or Fraction(1, 1000)
         usual = median(steps) if steps else self._last_duration
-        duration = float((shown[-1] - shown[0] + usual) * base) if shown and usual else count / (rate or 25.0)
+        duration = count / (rate or 25.0)
+        if shown and usual:  # FFmpeg reads no time before 0 from Matroska: frames without one come before all others
+            duration = float((shown[-1] - shown[0] + usual * (1 + self._undated)) * base)
         promised = self._stream.frames
         agrees = (
             "container has none"
@@ -141,7 +144,7 @@ class Packets:
             "fps": count / duration if duration > 0 else rate,
             # A time base of whole milliseconds makes steady frames jitter by one unit.
             "vfr": bool(steps) and max(steps) - min(steps) > max(2, 0.1 * usual),
-            "pts": self.pts,
+            "pts": [None] * len(self.pts) if self._undated else self.pts,
             "keyframes": self.keyframes,
         }
 

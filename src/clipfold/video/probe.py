@@ -53,7 +53,7 @@ SCHEMA = pa.schema(
         "mtime_ns": pa.int64(),
         "digest": pa.string(),  # BLAKE2b of the file's bytes
         "time_base": pa.string(),
-        "pts": pa.list_(pa.int64()),  # timestamp of each packet in file order; null if it is not shown
+        "pts": pa.list_(pa.int64()),  # timestamp of each packet in file order; null if not shown, or if any is unknown
         "keyframes": pa.list_(pa.int32()),  # positions in `pts`
     }
 )

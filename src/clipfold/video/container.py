@@ -33,6 +33,8 @@ _OTHERS = {
     rb"%PDF-": "a PDF document, not a video",
     rb"PK\x03\x04|\x1f\x8b\x08|BZh\d1AY|\xfd7zXZ|7z\xbc\xaf|Rar!\x1a|\(\xb5/\xfd": "an archive, not a video: unpack it",
 }
+# A WebP whose header has the bit for animation, or that has a chunk with its loop.
+_ANIMATED_WEBP = rb"RIFF.{4}WEBPVP8X.{4}([%b]|.{10,4000}?ANIM)" % re.escape(bytes(i for i in range(256) if i & 2))
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.,-]*:")
 
 
@@ -129,6 +131,11 @@ def _check_head(head: bytes) -> None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()  # a mark of UTF-8, blanks
     if re.match(_PLAYLIST, text, re.I):
         raise Unusable(Status.REFUSED, "a playlist or script that names other files, not a video")
+    if re.match(_ANIMATED_WEBP, head, re.S):
+        reason = (
+            "animated WebP, which this FFmpeg cannot decode: convert it, as with ImageMagick: magick IN.webp OUT.mp4"
+        )
+        raise Unusable(Status.UNSUPPORTED_CODEC, reason)
     for pattern, reason in _OTHERS.items():
         if re.match(pattern, text, re.I):
             raise Unusable(Status.UNREADABLE, reason)

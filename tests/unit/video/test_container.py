@@ -5,6 +5,7 @@ import io
 import zipfile
 
 import pytest
+from helpers.corpus.movies import movie
 
 from clipfold.settings import ProbeSettings
 from clipfold.video.probe import probe_video
@@ -38,3 +39,14 @@ def test_a_file_that_is_no_video_says_what_it_is(tmp_path, words):
     facts = probe_video(str(path), ProbeSettings())
     assert facts["status"] == "unreadable"
     assert words in facts["reason"]
+
+
+@pytest.mark.parametrize("codecs", ["usual", "all"])
+def test_animated_webp_is_told_from_a_still_one(tmp_path, codecs):
+    path = tmp_path / "a.webp"
+    settings = ProbeSettings(codecs=codecs)
+    path.write_bytes(movie(path, codec="libwebp_anim"))
+    facts = probe_video(str(path), settings)
+    assert (facts["status"], facts["reason"][:13]) == ("unsupported_codec", "animated WebP")
+    path.write_bytes(movie(path, codec="libwebp", frames=1))
+    assert "animated" not in probe_video(str(path), settings)["reason"]

@@ -142,6 +142,10 @@ class Packets:
     def _ends_early(self) -> bool:
         return self._damaged >= 0 and self._damaged == len(self.pts) - 1
 
+    def _guessed(self) -> bool:
+        """Check whether timestamps are guesses: AVI stores none, and FFmpeg misplaces reordered frames."""
+        return "avi" in self._container.format.name and bool(self._stream.codec_context.has_b_frames)
+
     def _shown(self) -> int:
         """Count the frames that are shown."""
         return sum(pts is not None for pts in self.pts) + self._undated or len(self.pts)
@@ -172,7 +176,7 @@ class Packets:
             "fps": count / duration if duration > 0 else rate,
             # A time base of whole milliseconds makes steady frames jitter by one unit.
             "vfr": bool(steps) and max(steps) - min(steps) > max(2, 0.1 * usual),
-            "pts": [None] * len(self.pts) if self._undated else self.pts,
+            "pts": [None] * len(self.pts) if self._undated or self._guessed() else self.pts,
             "keyframes": self.keyframes,
         }
 

@@ -61,7 +61,11 @@ def evaluate(task: EvaluationTask) -> None:
         "per_class_tex": tables.per_class(pd.DataFrame(scores)),
     }
     curves = {model: [(own.targets[r], own.probabilities[r]) for r in own.repeats] for model, own in pooled.items()}
-    drawn = figures.evaluation(curves, classes, pd.DataFrame(bins))
+    areas = {
+        model: {name: own.values["", "", name] for name in ("roc_auc", "average_precision")}  # noqa: PD011 - no table
+        for model, own in measured.items()
+    }
+    drawn = figures.evaluation(curves, areas, classes, pd.DataFrame(bins))
     for name, content in ({name: text.encode() for name, text in texts.items()} | drawn).items():
         with replacing(task.outputs[name]) as file:
             file.write(content)

@@ -15,7 +15,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from clipfold.evaluation import metrics
 from clipfold.storage.files import Array
@@ -48,11 +47,14 @@ Predictions = Mapping[str, Sequence[tuple[Array, Array]]]
 """Model name -> per repeat, targets, int of (videos,), and probabilities, float of (videos, classes)."""
 
 
-def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFrame) -> dict[str, bytes]:
+def evaluation(
+    predictions: Predictions, areas: Mapping[str, Mapping[str, float]], classes: Sequence[str], bins: pd.DataFrame
+) -> dict[str, bytes]:
     """Draw all figures of the evaluation.
 
     Args:
         predictions: Predictions of each model, best first.
+        areas: Model name -> `roc_auc` and `average_precision`.
         classes: Sorted class names.
         bins: Table with schema `calibration.BINS`.
 
@@ -61,11 +63,12 @@ def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFr
     """
     models = ", ".join(predictions)
     # Computed once, as each figure is drawn twice.
-    scores = {m: [metrics.overall(*part) for part in parts] for m, parts in predictions.items()}
-    roc, precision_recall = _lines(predictions, _roc_curve), _lines(predictions, _precision_recall_curve)
+    roc, precision_recall = zip(*(_curves(parts) for parts in predictions.values()), strict=True)
     targets = next(iter(predictions.values()))[0][0]
     chance = float(np.mean([(targets == c).mean() for c in metrics.positives(len(classes))]))
-    auc, precision = (_labels(scores, name) for name in ("roc_auc", "average_precision"))
+    auc, precision = (
+        [f"{model}  {areas[model][name]:.3f}" for model in predictions] for name in ("roc_auc", "average_precision")
+    )
     drawings: Mapping[str, tuple[str, Callable[[], Figure]]] = {
         "roc": ("ROC curves", lambda: _roc(roc, auc, classes)),
         "precision_recall": (
@@ -82,10 +85,6 @@ def evaluation(predictions: Predictions, classes: Sequence[str], bins: pd.DataFr
     return drawn
 
 
-def _labels(scores: Mapping[str, Sequence[Mapping[str, float]]], metric: str) -> list[str]:
-    return [f"{model}  {np.mean([each[metric] for each in own]):.3f}" for model, own in scores.items()]
-
-
 def _roc(lines: Sequence[Curve], labels: Sequence[str], classes: Sequence[str]) -> Figure:
     """Draw the pooled ROC curve of each model."""
     figure, axes = _square(len(lines))
@@ -95,11 +94,6 @@ def _roc(lines: Sequence[Curve], labels: Sequence[str], classes: Sequence[str]) 
     axes.set_ylabel(f"true positive rate ({_positive(classes)})")
     figure.legend(loc="outside lower center", title="ROC-AUC", alignment="left", handlelength=3)
     return figure
-
-
-def _roc_curve(positive: Array, scores: Array) -> Curve:
-    false, true, _ = roc_curve(positive, scores)
-    return false, true
 
 
 def _precision_recall(lines: Sequence[Curve], labels: Sequence[str], chance: float, classes: Sequence[str]) -> Figure:
@@ -113,30 +107,41 @@ def _precision_recall(lines: Sequence[Curve], labels: Sequence[str], chance: flo
     return figure
 
 
-def _precision_recall_curve(positive: Array, scores: Array) -> Curve:
-    precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
-    return recall[::-1], precision[::-1]
-
-
 def _square(models: int) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.2, 4.6 + 0.2 * models), layout="constrained")
     return figure, figure.add_subplot(aspect="equal", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
 
 
-def _lines(predictions: Predictions, curve: Callable[[Array, Array], Curve]) -> list[Curve]:
-    """Compute one line per model: the positive class, or the one-vs-rest mean; averaged over repeats."""
-    grid, lines = np.linspace(0, 1, 201), []
-    for parts in predictions.values():
-        found = [
-            curve(targets == c, probabilities[:, c])
-            for targets, probabilities in parts
-            for c in metrics.positives(probabilities.shape[1])
-        ]
-        x, y = found[0] if len(found) == 1 else (grid, np.mean([np.interp(grid, *each) for each in found], axis=0))
-        if len(found) > 1:  # interpolation would start a curve with a vertical rise at its top
-            x, y = np.r_[0, x], np.r_[np.mean([each[1][0] for each in found]), y]
-        lines.append((x, y))
-    return lines
+def _curves(parts: Sequence[tuple[Array, Array]]) -> tuple[Curve, Curve]:
+    """Compute a model's ROC and precision-recall curves.
+
+    Each is that of the positive class of two, or the one-vs-rest mean over the classes present; averaged over repeats.
+    """
+    found = [
+        _curves_of_class(*metrics.corners(targets == c, probabilities[:, c]))
+        for targets, probabilities in parts
+        for c in metrics.positives(probabilities.shape[1])
+        if 0 < (targets == c).sum() < len(targets)
+    ]
+    nothing = np.full(1, np.nan)
+    roc, precision_recall = zip(*found, strict=True) if found else ([(nothing, nothing)],) * 2
+    return _mean_curve(roc), _mean_curve(precision_recall)
+
+
+def _curves_of_class(hits: Array, alarms: Array) -> tuple[Curve, Curve]:
+    """Draw the ROC and precision-recall curves through the results of `metrics.corners`."""
+    turns = np.r_[True, (np.diff(hits, 2) != 0) | (np.diff(alarms, 2) != 0), True]
+    roc = alarms[turns] / alarms[-1], hits[turns] / hits[-1]
+    return roc, (hits / hits[-1], np.r_[1, hits[1:] / (hits + alarms)[1:]])
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
+    if len(curves) == 1:
+        return curves[0]
+    grid = np.linspace(0, 1, 201)
+    y = np.mean([np.interp(grid, *each) for each in curves], axis=0)
+    # Interpolation would start a curve with a vertical rise at its top.
+    return np.r_[0, grid], np.r_[np.mean([each[1][0] for each in curves]), y]
 
 
 def _plot_curves(axes: Axes, lines: Sequence[Curve], labels: Sequence[str]) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from clipfold.evaluation.metrics import BINS, MANY, bins, bounds, confidence, in_top, mean_of_defined, positives
+from clipfold.evaluation import metrics
 from clipfold.storage.files import Array
 
 RESAMPLES = 1000
 LEVEL = 0.95
 _NO_SPREAD = 1e-12  # anything below is rounding
+_PRODUCT = 30  # a product of matrices adds so many times as fast as single rows
 _AT_ONCE = 200_000  # weights per block: 1.6 MB, which fits a core's cache
 
 
@@ -139,7 +140,7 @@ def interval_of(
     """
     error = standard_error(resamples, groups)
     if metric != "ece" or np.isnan(error):
-        return interval(value, error, degrees, bounds(metric, classes))
+        return interval(value, error, degrees, metrics.bounds(metric, classes))
     excess = max(0.0, float(np.nanmean(resamples)) - value)
     width = float(student.ppf((1 + LEVEL) / 2, degrees)) * error
     return max(0.0, value - (1 + np.sqrt(2)) * excess - width), min(1.0, max(value, value - excess + width))
@@ -175,7 +176,7 @@ def difference(value: float, error: float, degrees: float) -> tuple[float, float
 def resampled(
     targets: Array, probabilities: Array, groups: Array, counts: Array
 ) -> tuple[dict[str, Array], list[dict[str, Array]]]:
-    """Compute `metrics.overall` and `metrics.per_class` on every resample.
+    """Compute `metrics.compute` on every resample.
 
     Args:
         targets: Class indices, int of (videos,).
@@ -189,9 +190,9 @@ def resampled(
     decided, by_class = decisions(targets, probabilities.argmax(axis=1), groups, counts, probabilities.shape[1])
     classes = probabilities.shape[1]
     ready = np.asfortranarray(counts, np.float64)  # converted once, not for each class
-    ranked = [ranking(targets == c, probabilities[:, c], groups, ready, classes > 2) for c in range(classes)]
+    ranked = [ranking(targets == c, probabilities[:, c], groups, ready) for c in range(classes)]
     names = ("roc_auc", "average_precision", "eer")
-    chosen = mean_of_defined([ranked[c] for c in positives(classes)])
+    chosen = metrics.mean_of_defined([ranked[c] for c in metrics.positives(classes)])
     overall = decided | dict(zip(names, chosen, strict=True)) | sums(targets, probabilities, groups, counts)
     return overall, [own | {"roc_auc": ranked[c][0]} for c, own in enumerate(by_class)]
 
@@ -231,87 +232,65 @@ def decisions(
 
 def sums(targets: Array, probabilities: Array, groups: Array, counts: Array) -> dict[str, Array]:
     """Compute log-loss, Brier score, calibration error and top-5 accuracy, sums over videos, on every resample."""
-    classes = probabilities.shape[1]
-    exact = probabilities / probabilities.sum(axis=1, keepdims=True)
-    own = exact[np.arange(len(targets)), targets]
-    squares = ((exact - np.eye(classes)[targets]) ** 2).sum(axis=1) / (2 if classes == 2 else 1)
-    terms = np.column_stack([-np.log(np.maximum(own, np.finfo(float).eps)), squares, np.ones(len(targets))])
-    if classes > MANY:
-        terms = np.column_stack([terms, in_top(targets, probabilities)])
-    by_group, gaps = np.zeros((counts.shape[1], terms.shape[1])), np.zeros((counts.shape[1], BINS))
+    terms = np.column_stack([*metrics.losses(targets, probabilities), np.ones(len(targets))])
+    if probabilities.shape[1] > metrics.MANY:
+        terms = np.column_stack([terms, metrics.in_top(targets, probabilities)])
+    by_group, gaps = np.zeros((counts.shape[1], terms.shape[1])), np.zeros((counts.shape[1], metrics.BINS))
     np.add.at(by_group, groups, terms)
-    values, hits = confidence(targets, probabilities)
-    np.add.at(gaps, (groups, bins(values)), values - hits)
+    values, hits = metrics.confidence(targets, probabilities)
+    np.add.at(gaps, (groups, metrics.bins(values)), values - hits)
     log_loss, brier, videos, *top = (counts @ by_group).T
     ece = np.abs(counts @ gaps).sum(axis=1)
     found = {"log_loss": log_loss / videos, "brier": brier / videos, "ece": ece / videos}
     return found | ({"top_5_accuracy": top[0] / videos} if top else {})
 
 
-def ranking(
-    positive: Array, scores: Array, groups: Array, counts: Array, one_of_many: bool = False
-) -> tuple[Array, Array, Array]:
+def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tuple[Array, Array, Array]:
     """Compute ROC-AUC, average precision and equal error rate on every resample; ties count half, as is usual.
-
-    Sorts the scores once; each resample only adds up weights in that order.
 
     Args:
         positive: True for positive videos, bool of (videos,).
         scores: Float of (videos,); higher means more likely positive.
         groups: The group of each video, int of (videos,).
         counts: Result of `draw`, int of (resamples, groups).
-        one_of_many: Whether positive videos are few: adds up the negatives between two positives at once, which is
-            faster and changes the equal error rate by rounding only.
 
     Returns:
         Each float of (resamples,); NaN if all or none of the drawn videos are positive.
     """
-    above, below = (np.flatnonzero(side)[np.argsort(-scores[side], kind="stable")] for side in (positive, ~positive))
-    # For each positive: the negatives strictly ahead, the negatives ahead or level, the positives ahead or level.
-    ahead = np.searchsorted(-scores[below], -scores[above], side="left")
-    level = np.searchsorted(-scores[below], -scores[above], side="right")
-    peers = np.searchsorted(-scores[above], -scores[above], side="right")
-    # Corners of the ROC curve: the positives and negatives at or above each score.
-    levels = np.unique(-scores)
-    if one_of_many:  # without positives the curve runs straight: its corners are at each positive and just before
-        places = np.searchsorted(levels, np.unique(-scores[above]))
-        levels = levels[np.unique(np.r_[places, np.maximum(places - 1, 0), len(levels) - 1])]
-    steps: Array = np.r_[-np.inf, levels]
-    reached = np.searchsorted(-scores[above], steps, side="right")
-    passed = np.searchsorted(-scores[below], steps, side="right")
-    rows = len(scores)
-    if one_of_many:
-        cuts, among = np.unique(np.r_[ahead, level, passed], return_inverse=True)
-        ahead, level, passed = np.split(among, [len(ahead), 2 * len(ahead)])
-        rows, before = len(cuts), np.zeros((len(cuts), counts.shape[1]))
-        np.add.at(before, (np.searchsorted(cuts, np.arange(len(below)), side="right"), groups[below]), 1)
-        before = np.cumsum(before, axis=0)
+    where = metrics.steps(positive, scores)
+    above, below = (np.flatnonzero(side)[np.argsort(where[side], kind="stable")] for side in (positive, ~positive))
+    rows, row = np.unique(where[below], return_inverse=True)
+    if few := len(rows) * counts.shape[1] < _PRODUCT * len(scores):  # then one row for all negatives of a step
+        negatives = np.zeros((len(rows), counts.shape[1]))
+        np.add.at(negatives, (row, groups[below]), 1)
+    # The number of positives, and of rows of negatives, down to each step that has videos.
+    ends = np.r_[-1, np.flatnonzero(np.bincount(where))]
+    reached = np.searchsorted(where[above], ends, side="right")
+    passed = np.searchsorted(rows if few else where[below], ends, side="right")
     auc, precision, eer = (np.full(len(counts), np.nan) for _ in range(3))
-    step = max(1, _AT_ONCE // rows)
+    step = max(1, _AT_ONCE // (len(ends) if few else len(scores)))
     for part in (slice(first, first + step) for first in range(0, len(counts), step)):
         by_group = np.ascontiguousarray(counts[part].T, np.float64)  # resamples last, to gather and add whole rows
-        weights = by_group[groups[above]]
-        hits = _cumulative(weights)
-        misses = before @ by_group if one_of_many else _cumulative(by_group[groups[below]])
-        total, pairs = hits[-1], hits[-1] * misses[-1]
-        lost = np.einsum("vr,vr->r", weights, misses[ahead] + misses[level]) / 2
-        share = hits[peers] / np.maximum(hits[peers] + misses[level], 1)
+        hits = _cumulative(by_group[groups[above]])[reached]
+        misses = _cumulative(negatives @ by_group if few else by_group[groups[below]])[passed]
+        total, pairs, gained = hits[-1], hits[-1] * misses[-1], np.diff(hits, axis=0)
+        lost = np.einsum("sr,sr->r", gained, misses[1:] + misses[:-1]) / 2
+        share = hits[1:] / np.maximum(hits[1:] + misses[1:], 1)
         np.divide(pairs - lost, pairs, out=auc[part], where=pairs > 0)
-        np.divide(np.einsum("vr,vr->r", weights, share), total, out=precision[part], where=pairs > 0)
-        eer[part] = np.where(pairs > 0, _equal_error(hits, misses, reached, passed), np.nan)
+        np.divide(np.einsum("sr,sr->r", gained, share), total, out=precision[part], where=pairs > 0)
+        eer[part] = np.where(pairs > 0, _equal_error(hits, misses), np.nan)
     return auc, precision, eer
 
 
-def _equal_error(hits: Array, misses: Array, above: Array, below: Array) -> Array:
+def _equal_error(hits: Array, misses: Array) -> Array:
     """Intersect the ROC curve, straight between its corners, with the line of equal errors; float of (resamples,)."""
     positives, negatives = np.maximum(hits[-1], 1), np.maximum(misses[-1], 1)
-    excess = misses[below] * positives + hits[above] * negatives  # divided by the product: false positives - misses + 1
+    excess = misses * positives + hits * negatives  # divided by the product: false positives - misses + 1
     after = (excess >= positives * negatives).argmax(axis=0)
     before, each = np.maximum(after - 1, 0), np.arange(hits.shape[1])
-    gap = positives * negatives - excess[before, each]
-    rise = np.maximum(excess[after, each] - excess[before, each], 1)
-    first, last = misses[below[before], each], misses[below[after], each]
-    return np.asarray((first + (last - first) * gap / rise) / negatives)
+    start, first = excess[before, each], misses[before, each]
+    share = (positives * negatives - start) / np.maximum(excess[after, each] - start, 1)
+    return np.asarray((first + (misses[after, each] - first) * share) / negatives)
 
 
 def _cumulative(weights: Array) -> Array:

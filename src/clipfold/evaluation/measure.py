@@ -96,7 +96,7 @@ def _row(model: str, scope: str, key: Key, value: float, low: float, high: float
 
 def _values(pooled: Pooled, rows: Array, classes: Sequence[str]) -> dict[Key, float]:
     targets, probabilities = pooled.targets[rows], pooled.probabilities[rows]
-    found = _keyed(metrics.overall(targets, probabilities), metrics.per_class(targets, probabilities), classes)
+    found = _keyed(*metrics.compute(targets, probabilities), classes)
     if pooled.decided is not None:
         found |= _keyed(*metrics.decisions(targets, pooled.decided[rows], len(classes)), classes, "val")
     return found

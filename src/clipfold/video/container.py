@@ -23,10 +23,18 @@ _FORMATS = (
     "mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,vc1,vvc,webm,wtv,yuv4mpegpipe,aac,aiff,flac,m4a,mp3,wav,bmp_pipe,jpeg_pipe,"
     "png_pipe,webp_pipe"
 )
-_PLAYLIST = re.compile(
-    rb"\A(\xef\xbb\xbf)?\s*(#EXTM3U|ffconcat version|\[playlist\]|v=0\s|(<\?xml[^>]*>\s*)?<(MPD|SmoothStreamingMedia))",
-    re.I,
-)
+_PLAYLIST = rb"#EXTM3U|ffconcat version|\[playlist\]|v=0\s|(<\?xml[^>]*>\s*)?<(MPD|SmoothStreamingMedia)"
+# How files begin that are no videos, and what to say of them.
+_OTHERS = {
+    rb"version https://git-lfs\.github\.com/spec/": "a Git LFS pointer, not the video: `git lfs pull` fetches it",
+    rb"[./]*(git)?/annex/objects/": "a git-annex pointer, not the video: `git annex get` fetches it",
+    rb"<(!doctype|html|\?xml)": "a web page or XML, not a video: the download may have failed",
+    rb'(\[\s*)?\{\s*"': "JSON, not a video: the download may have failed",
+    rb"%PDF-": "a PDF document, not a video",
+    rb"PK\x03\x04|\x1f\x8b\x08|BZh\d1AY|\xfd7zXZ|7z\xbc\xaf|Rar!\x1a|\(\xb5/\xfd": "an archive, not a video: unpack it",
+}
+# A WebP whose header has the bit for animation, or that has a chunk with its loop.
+_ANIMATED_WEBP = rb"RIFF.{4}WEBPVP8X.{4}([%b]|.{10,4000}?ANIM)" % re.escape(bytes(i for i in range(256) if i & 2))
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.,-]*:")
 
 
@@ -82,13 +90,14 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
     if not analyse:
         options["skip_frame"] = "all"  # only applies while opening
     with _opened(path) as file:
+        _check_head(file.read(4096))
+        file.seek(0)
         try:
             container = av.open(
                 file, "r", options=options, metadata_errors="replace", buffer_size=1 << 16, io_open=_refuse
             )
         except (av.error.FFmpegError, ValueError, EOFError) as error:
-            file.seek(0)
-            raise _why_not_opened(file.read(4096), error) from None
+            raise Unusable(Status.UNREADABLE, f"cannot be opened: {describe(error)}") from None
         with container:
             yield container, _choose_stream(container)
 
@@ -118,6 +127,20 @@ def _check_file(path: str) -> None:
         raise Unusable(Status.UNREADABLE, describe(error)) from None
 
 
+def _check_head(head: bytes) -> None:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()  # a mark of UTF-8, blanks
+    if re.match(_PLAYLIST, text, re.I):
+        raise Unusable(Status.REFUSED, "a playlist or script that names other files, not a video")
+    if re.match(_ANIMATED_WEBP, head, re.S):
+        reason = (
+            "animated WebP, which this FFmpeg cannot decode: convert it, as with ImageMagick: magick IN.webp OUT.mp4"
+        )
+        raise Unusable(Status.UNSUPPORTED_CODEC, reason)
+    for pattern, reason in _OTHERS.items():
+        if re.match(pattern, text, re.I):
+            raise Unusable(Status.UNREADABLE, reason)
+
+
 def _opened(path: str) -> FileIO:
     try:
         return open(path, "rb", buffering=0)
@@ -127,12 +150,6 @@ def _opened(path: str) -> FileIO:
 
 def _refuse(url: str, flags: Any, options: Any) -> NoReturn:
     raise Unusable(Status.REFUSED, f"the file asks to open {url!r}")
-
-
-def _why_not_opened(head: bytes, error: Exception) -> Unusable:
-    if _PLAYLIST.match(head):
-        return Unusable(Status.REFUSED, "a playlist or script that names other files, not a video")
-    return Unusable(Status.UNREADABLE, f"cannot be opened: {describe(error)}")
 
 
 def is_fault(error: Exception) -> bool:

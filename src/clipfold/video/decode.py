@@ -250,7 +250,7 @@ def _run(
             if steps is not None:
                 if position >= len(steps):
                     break
-                if packet.pts != stream.pts[position] and not packet.is_discard:
+                if stream.pts[position] not in (None, packet.pts):
                     raise Unusable(Status.UNREADABLE, "the file changed after it was probed; run again")
                 step = steps[position]
                 if step is Step.DROP:

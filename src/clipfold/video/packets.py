@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
@@ -14,7 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipfold.status import Status
-from clipfold.video.container import Unusable, describe, packets_of
+from clipfold.video.container import Unusable, describe, open_video, packets_of
+from clipfold.video.truncation import missing_end
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
@@ -35,13 +37,13 @@ class Packets:
     """The packets of a video, and its first frame as proof that the stream can be decoded.
 
     Args:
-        container: the open file.
+        path: the file.
+        container: the same, open.
         stream: its video stream.
         settings: limits that a usable video must keep.
-        missing: what the container's sizes show to be missing at the end of the file; "" if nothing.
 
     Attributes:
-        pts: timestamp of each packet in file order; None if it is not shown.
+        pts: timestamp of each packet in file order; None if it is not shown or unknown.
         keyframes: positions in `pts`.
         first_frame: the first frame that could be decoded.
 
@@ -49,12 +51,14 @@ class Packets:
         Unusable: there are too many frames, or none can be decoded.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, settings: ProbeSettings, missing: str) -> None:
+    def __init__(self, path: str, container: InputContainer, stream: VideoStream, settings: ProbeSettings) -> None:
         self._container = container
-        self._missing = missing or _missing_samples(container, stream)
+        self._missing = missing_end(path) or _missing_samples(container, stream)
         self._stream = stream
         self.pts: list[int | None] = []
         self.keyframes: list[int] = []
+        self._undated = 0  # packets that are shown, at a time that is not known
+        self._dark = 0  # packets before the first that shows a frame by itself
         self._last_duration = 0
         self._broken_off = ""
         self._damaged = -1  # index of the last packet that the demuxer could not read in full
@@ -70,10 +74,15 @@ class Packets:
             if packet.is_keyframe:
                 self.keyframes.append(len(self.pts))
             self.pts.append(None if packet.is_discard else packet.pts)
-            self._timed = not packet.is_discard
+            self._undated += packet.pts is None and not packet.is_discard
             self._last_duration = packet.duration or self._last_duration
             if frame is None:
                 frame = self._try(packet, errors)
+            self._dark += frame is None
+        if (frame is None and not errors) or self._begins_late():
+            shown = _first_shown(path, settings.max_pixels)
+            self._hide_before(shown)
+            frame = frame or shown
         if frame is None:
             # Some decoders learn the frame size only from the stream, and then refuse to allocate it.
             check_size(stream.codec_context.width, stream.codec_context.height, settings)
@@ -102,6 +111,22 @@ class Packets:
             errors.append(describe(error))
         return frame
 
+    def _begins_late(self) -> bool:
+        """Check whether the first frames may refer to others that were cut off: then decoders do not show them."""
+        first, second = [*self.keyframes, len(self.pts), len(self.pts)][:2]
+        if first > 0 or not self.pts:
+            return self._dark >= first
+        start = self.pts[0]
+        return start is not None and any(pts is not None and pts < start for pts in self.pts[:second])
+
+    def _hide_before(self, first: VideoFrame | None) -> None:
+        """Hide the frames before the first one shown, up to the next keyframe: a clock may begin again there."""
+        if first is None or first.pts is None or first.pts not in self.pts:
+            return
+        shown_from = self.pts.index(first.pts)
+        end = next((i for i in self.keyframes if i > shown_from), len(self.pts))
+        self.pts[:end] = [None if pts is not None and pts < first.pts else pts for pts in self.pts[:end]]
+
     def _no_frame(self, errors: list[str]) -> Unusable:
         context = self._stream.codec_context
         if context.codec is None or any("not found" in e or "not implemented" in e.lower() for e in errors):
@@ -117,15 +142,25 @@ class Packets:
     def _ends_early(self) -> bool:
         return self._damaged >= 0 and self._damaged == len(self.pts) - 1
 
+    def _guessed(self) -> bool:
+        """Check whether timestamps are guesses: AVI stores none, and FFmpeg misplaces reordered frames."""
+        return "avi" in self._container.format.name and bool(self._stream.codec_context.has_b_frames)
+
+    def _shown(self) -> int:
+        """Count the frames that are shown."""
+        return sum(pts is not None for pts in self.pts) + self._undated or len(self.pts)
+
     def facts(self) -> dict[str, Any]:
         """Return the columns of the probe's table that describe frames and timing."""
         shown = sorted(pts for pts in self.pts if pts is not None)
-        count = len([1 for pts in self.pts if pts is not None]) or len(self.pts)
+        count = self._shown()
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
         steps = [b - a for a, b in pairwise(shown)]
         base = self._stream.time_base or Fraction(1, 1000)
         usual = median(steps) if steps else self._last_duration
-        duration = float((shown[-1] - shown[0] + usual) * base) if shown and usual else count / (rate or 25.0)
+        duration = count / (rate or 25.0)
+        if shown and usual:  # FFmpeg reads no time before 0 from Matroska: frames without one come before all others
+            duration = float((shown[-1] - shown[0] + usual * (1 + self._undated)) * base)
         promised = self._stream.frames
         agrees = (
             "container has none"
@@ -141,7 +176,7 @@ class Packets:
             "fps": count / duration if duration > 0 else rate,
             # A time base of whole milliseconds makes steady frames jitter by one unit.
             "vfr": bool(steps) and max(steps) - min(steps) > max(2, 0.1 * usual),
-            "pts": self.pts,
+            "pts": [None] * len(self.pts) if self._undated or self._guessed() else self.pts,
             "keyframes": self.keyframes,
         }
 
@@ -158,10 +193,27 @@ class Packets:
             raise Unusable(Status.TRUNCATED, f"the file is cut, after {count} frames: {self._missing}")
         if self._ends_early():
             raise Unusable(Status.TRUNCATED, f"the file ends inside its last frame; the last good one is {count - 2}")
-        if count < settings.min_frames:
+        if (count := self._shown()) < settings.min_frames:
             raise Unusable(
                 Status.TOO_SHORT, f"{count} frames, at least {settings.min_frames} are needed (probe.min_frames)"
             )
+
+
+def _first_shown(path: str, max_pixels: int) -> VideoFrame | None:
+    """Return the first frame of a full decode; None if there is an error at or behind the first keyframe."""
+    keyframe = False
+    with open_video(path, max_pixels, analyse=True) as (container, stream), suppress(av.error.FFmpegError, EOFError):
+        for packet in packets_of(container, stream):
+            keyframe = keyframe or packet.is_keyframe
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, EOFError):
+                if keyframe:
+                    raise
+            else:
+                if frames:
+                    return frames[0]
+    return None
 
 
 def _missing_samples(container: InputContainer, stream: VideoStream) -> str:

@@ -17,7 +17,6 @@ from clipfold.video.container import Unusable, describe, open_video
 from clipfold.video.digest import stamp_of
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
-from clipfold.video.truncation import missing_end
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
@@ -53,7 +52,7 @@ SCHEMA = pa.schema(
         "mtime_ns": pa.int64(),
         "digest": pa.string(),  # BLAKE2b of the file's bytes
         "time_base": pa.string(),
-        "pts": pa.list_(pa.int64()),  # timestamp of each packet in file order; null if it is not shown
+        "pts": pa.list_(pa.int64()),  # timestamp of each packet in file order; null if not shown, or if any is unknown
         "keyframes": pa.list_(pa.int32()),  # positions in `pts`
     }
 )
@@ -90,7 +89,7 @@ def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
             facts |= _stream_facts(container, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)
             _check_codec(facts["codec"], stream, settings)
-            packets = Packets(container, stream, settings, missing_end(path))
+            packets = Packets(path, container, stream, settings)
             facts |= packets.facts()
             facts |= _display_facts(packets.first_frame, stream)
             check_size(facts["coded_width"], facts["coded_height"], settings)

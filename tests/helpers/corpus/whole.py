@@ -7,6 +7,8 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 _LATE = ["-output_ts_offset", "60"]
 _EARLY = ["-output_ts_offset", "-0.2", "-avoid_negative_ts", "disabled"]
+_BEHEADED = ["-bsf:v", "noise=drop=lt(n\\,20)"]  # begins between keyframes
+_REFRESHED = ["-x264-params", "intra-refresh=1:keyint=12:bframes=0"]  # no keyframes but the first
 _LIVE = ["-f", "matroska", "-live", "1", "-cluster_time_limit", "300"]
 _FRAGMENTS = ["-movflags", "frag_keyframe+empty_moov"]
 _SOUND = "with sound"  # longer than the pictures
@@ -23,6 +25,25 @@ WHOLE = {
     "late.3gp": ["mpeg4", *_LATE],
     "late.fragments.mp4": ["libx264", *_FRAGMENTS, *_LATE],
     "early.mp4": ["libx264", *_EARLY],
+    "early.mov": ["libx264", *_EARLY],
+    "early.ts": ["libx264", *_EARLY],
+    "early.flv": ["flv1", *_EARLY],
+    "early.webm": ["libvpx", *_EARLY],
+    "early.mkv": ["libx264", *_EARLY],
+    "early.plain.mkv": ["libx264", "-bf", "0", *_EARLY],
+    "early.hevc.mkv": ["libx265", "-x265-params", "log-level=none", *_EARLY],
+    "early.ogv": ["libtheora", *_EARLY],
+    "beheaded.mkv": ["libx264", *_BEHEADED],
+    "beheaded.mp4": ["libx264", *_BEHEADED],
+    "beheaded.flv": ["libx264", *_BEHEADED],
+    "beheaded.mpeg2.ts": ["mpeg2video", "-bf", "2", *_BEHEADED],
+    "beheaded.mpeg4.avi": ["mpeg4", *_BEHEADED],
+    "beheaded.hevc.mov": ["libx265", "-x265-params", "log-level=none:open-gop=1", *_BEHEADED],
+    "beheaded.open.ts": ["libx264", "-x264-params", "open-gop=1:bframes=3:b-adapt=0", *_BEHEADED],
+    "beheaded.vp9.webm": ["libvpx-vp9", *_BEHEADED],
+    "beheaded.av1.mkv": ["libsvtav1", *_BEHEADED],
+    "refreshed.mkv": ["libx264", *_REFRESHED, *_BEHEADED],
+    "refreshed.mp4": ["libx264", *_REFRESHED, *_BEHEADED],
     "faststart.mp4": ["libx264", "-movflags", "faststart"],
     "live.mkv": ["libx264", *_LIVE],
     "live.webm": ["libvpx", *_LIVE],

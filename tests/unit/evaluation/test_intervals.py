@@ -23,10 +23,10 @@ def test_resampled_metrics_are_those_of_the_repeated_videos(seed, classes, group
     overall, each = intervals.resampled(y, p, group, counts)
     for r, row in enumerate(counts):
         videos = np.repeat(np.arange(len(group)), row[group])
-        expected = metrics.overall(y[videos], p[videos])
+        expected, expected_each = metrics.compute(y[videos], p[videos])
         assert overall.keys() == expected.keys()
         assert {name: values[r] for name, values in overall.items()} == pytest.approx(expected, nan_ok=True)
-        for found, wanted in zip(each, metrics.per_class(y[videos], p[videos]), strict=True):
+        for found, wanted in zip(each, expected_each, strict=True):
             wanted.pop("support")
             assert {name: values[r] for name, values in found.items()} == pytest.approx(wanted, nan_ok=True)
 
@@ -51,6 +51,16 @@ def test_working_in_blocks_changes_nothing(monkeypatch):
     whole = intervals.ranking(*case)
     monkeypatch.setattr(intervals, "_AT_ONCE", 130)
     np.testing.assert_array_equal(whole, intervals.ranking(*case))
+
+
+def test_adding_negatives_of_a_step_first_changes_nothing(monkeypatch):
+    random = np.random.default_rng(0)
+    case = random.random(300) < 0.1, random.random(300).round(2), np.arange(300) // 5, intervals.draw(60, 1, 30)
+    found = []
+    for ratio in (0, np.inf):
+        monkeypatch.setattr(intervals, "_PRODUCT", ratio)
+        found.append(intervals.ranking(*case))
+    np.testing.assert_array_equal(*found)
 
 
 def test_draws_are_complete_and_reproducible():

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.metrics import precision_recall_curve, roc_curve, top_k_accuracy_score
 
 from clipfold.evaluation import calibration, figures, intervals, measure, metrics
 from clipfold.evaluation.pooling import Pooled
@@ -22,7 +22,7 @@ def case(classes: int, digits: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def test_the_confusion_figure_is_a_picture_of_bounded_size():
     sizes = []
-    for classes in (120, 240):
+    for classes in (60, 120, 240):
         targets, probabilities, _ = case(classes)
         drawn = figures._svg(
             lambda p={"a": [(targets, probabilities)]}, c=classes: figures._confusion(p, [str(i) for i in range(c)]),
@@ -32,6 +32,21 @@ def test_the_confusion_figure_is_a_picture_of_bounded_size():
         assert len(re.findall("<image ", drawn)) == 1
         sizes.append(len(drawn))
     assert max(sizes) < 300_000
+
+
+@pytest.mark.parametrize("digits", [8, 2])
+def test_curves_are_the_mean_of_scikit_learns_over_the_classes_present(digits):
+    targets, probabilities, _ = case(12, digits)
+    kept, grid = targets != 5, np.linspace(0, 1, 201)
+    targets, probabilities = targets[kept], probabilities[kept]
+    expected = []
+    for c in np.unique(targets):
+        false, true, _ = roc_curve(targets == c, probabilities[:, c])
+        precision, recall, _ = precision_recall_curve(targets == c, probabilities[:, c])
+        expected.append([np.interp(grid, false, true), np.interp(grid, recall[::-1], precision[::-1])])
+    for (x, y), wanted in zip(figures._curves([(targets, probabilities)]), np.mean(expected, axis=0), strict=True):
+        np.testing.assert_allclose(x[1:], grid)
+        np.testing.assert_allclose(y[1:], wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize("digits", [8, 2])

@@ -1,0 +1,1 @@
+"""What comes after the report: bundles of trained models, predictions, timelines, drift."""

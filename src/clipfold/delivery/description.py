@@ -1,0 +1,225 @@
+"""The description of a bundle, `bundle.json`: its keys, and what they may hold. Standard library only."""
+
+import datetime
+import re
+from types import UnionType
+from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+
+from clipfold.checks import require
+from clipfold.storage.records import parse_json
+
+FORMAT = 1
+"""Raised when a description changes in a way that older code could not read."""
+
+MEMBERS = 10_000
+"""Most files of a bundle."""
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,200}"  # no `..`, no hidden file, nothing that another system reads otherwise
+_FILE = re.compile(rf"{_PART}(/{_PART}){{0,9}}")
+_NAME = re.compile(r"\w[\w .+-]{0,99}")
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class Fit(TypedDict):
+    """A fitted model in a bundle.
+
+    Args:
+        folder: Where `fit.json` and the model lie.
+        temperature: Scales its logits.
+    """
+
+    folder: str
+    temperature: float
+
+
+class Metric(TypedDict):
+    """A metric, with the ends of its 95 % interval; None where undefined.
+
+    Args:
+        decision: `argmax`, `val`, or empty, as in the table of metrics.
+    """
+
+    metric: str
+    decision: str
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Training(TypedDict):
+    """What a model was trained on; `labels` is label -> videos."""
+
+    videos: int
+    groups: int
+    folds: int
+    labels: dict[str, int]
+    digest: str
+
+
+class Description(TypedDict):
+    """The keys of `bundle.json`.
+
+    Args:
+        positive: The second of two classes.
+        threshold: Least calibrated probability of the positive class to decide for it, in [0, 1].
+        settings: Of the model.
+        decode: Settings, as are `probe` and `policy`.
+        metrics: Of the pooled out-of-fold predictions.
+        created: ISO date.
+        final: Whether the only fit is one on all data.
+        files: Name -> SHA-256 of all other files.
+    """
+
+    format: int
+    name: str
+    architecture: str
+    input: str
+    classes: list[str]
+    positive: str | None
+    threshold: float | None
+    fits: list[Fit]
+    final: bool
+    settings: dict[str, Any]
+    decode: dict[str, Any]
+    probe: dict[str, Any]
+    policy: dict[str, Any]
+    metrics: list[Metric]
+    training: Training
+    leakage: str
+    licences: list[str]
+    versions: dict[str, str]
+    created: str
+    files: dict[str, str]
+
+
+def parse_description(content: bytes, where: str) -> Description:
+    """Read and check a description. Further keys pass.
+
+    Args:
+        content: JSON.
+        where: Its file, for messages.
+
+    Raises:
+        ValueError: It is no JSON, of another format, or a key is missing or holds what it must not.
+    """
+    found = parse(content, where)
+    version = found.get("format") if isinstance(found, dict) else None
+    other = f"this version of clipfold reads {FORMAT}: use the version that made the bundle, or make it again"
+    require(type(version) is int and version == FORMAT, f"{where}: format", version, other)
+    check_shape(where, found, Description)
+    description = cast(Description, found)
+    _check_values(where, description)
+    check_files(where, description["files"])
+    for fit in description["fits"]:
+        record = f"{fit['folder']}/fit.json"
+        require(record in description["files"], f"{where}: fits: folder", fit["folder"], f"files must list {record}")
+    return description
+
+
+def parse(content: str | bytes, where: str) -> Any:
+    """Read JSON from strangers.
+
+    Raises:
+        ValueError: It is none, or nested too deeply.
+    """
+    try:
+        return parse_json(content if isinstance(content, bytes) else content.encode())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is no JSON ({error}): make it again") from None
+
+
+def check_name(where: str, name: str) -> None:
+    """Check a name to look a bundle up by."""
+    require(
+        bool(_NAME.fullmatch(name)), where, name, "use at most 100 letters, digits, blanks and _.+-, no sign in front"
+    )
+
+
+def check_file(where: str, name: str) -> None:
+    """Check that the name of a file stays within a folder, on any system."""
+    remedy = "a bundle holds only files below it, named by letters, digits and _.+-: remove it"
+    require(bool(_FILE.fullmatch(name)), where, name, remedy)
+
+
+def check_files(where: str, files: dict[str, str]) -> None:
+    """Check names and digests of the other files."""
+    require(len(files) <= MEMBERS, f"{where}: files", len(files), f"a bundle holds at most {MEMBERS}")
+    for name, digest in files.items():
+        check_file(f"{where}: files", name)
+        require(bool(_SHA256.fullmatch(digest)), f"{where}: files: {name}", digest, "use a SHA-256, 64 hex digits")
+
+
+def metric_name(metric: Metric) -> str:
+    """Name a metric by what it measures and, unless this is the most probable class, what decides.
+
+    >>> metric_name({"metric": "accuracy", "decision": "val", "value": 0.9, "low": 0.8, "high": 1.0})
+    'accuracy.val'
+    """
+    own = metric["decision"] in ("", "argmax")
+    return metric["metric"] if own else f"{metric['metric']}.{metric['decision']}"
+
+
+def _check_values(where: str, found: Description) -> None:
+    """Check what types do not say."""
+    check_name(f"{where}: name", found["name"])
+    require(found["architecture"].isidentifier(), f"{where}: architecture", found["architecture"], "use a name")
+    inputs = ("features", "clips", "predictions")
+    require(found["input"] in inputs, f"{where}: input", found["input"], f"use one of {', '.join(inputs)}")
+    classes = found["classes"]
+    require(len(classes) >= 2 and len({*classes}) == len(classes), f"{where}: classes", classes, "use two or more")
+    two = len(classes) == 2
+    positive = classes[1] if two else None
+    require(found["positive"] == positive, f"{where}: positive", found["positive"], f"use {positive!r}")
+    threshold = found["threshold"]
+    fit = (threshold is not None and 0 <= threshold <= 1) if two else threshold is None
+    require(fit, f"{where}: threshold", threshold, "use a number in [0, 1] for two classes, null for more")
+    require(bool(found["fits"]), f"{where}: fits", [], "name one or more")
+    for each in found["fits"]:
+        require(each["temperature"] > 0, f"{where}: fits: temperature", each["temperature"], "use a positive number")
+    names = [metric_name(metric) for metric in found["metrics"]]
+    require(len({*names}) == len(names), f"{where}: metrics", names, "name each once")
+    try:
+        datetime.date.fromisoformat(found["created"])
+    except ValueError:
+        require(False, f"{where}: created", found["created"], "use a date, such as 2024-01-31")
+
+
+def check_shape(where: str, value: Any, shape: Any) -> None:
+    """Check a value of JSON against a type: a TypedDict, list, dict with text keys, optional or plain type.
+
+    Raises:
+        ValueError: It is of another type, has control characters in a text, or an infinite or negative number.
+    """
+    if is_typeddict(shape):
+        _expect(type(value) is dict, where, value, "keys and values")
+        for key, kind in get_type_hints(shape).items():
+            if key not in value:
+                raise ValueError(f"{where} has no {key}: make the bundle again")
+            check_shape(f"{where}: {key}", value[key], kind)
+    elif get_origin(shape) is UnionType:
+        if value is not None:
+            check_shape(where, value, get_args(shape)[0])
+    elif get_origin(shape) is list:
+        _expect(type(value) is list, where, value, "a list")
+        for each in value:
+            check_shape(where, each, get_args(shape)[0])
+    elif get_origin(shape) is dict:
+        _expect(type(value) is dict, where, value, "keys and values")
+        for key, each in value.items():
+            check_shape(where, key, str)
+            check_shape(f"{where}: {key}", each, get_args(shape)[1])
+    elif shape is float:
+        _expect(type(value) in (int, float) and abs(value) < 1e300, where, value, "a finite number")
+    elif shape is int:
+        _expect(type(value) is int and 0 <= value < 1 << 53, where, value, "a whole number, 0 or more")
+    elif shape is str:
+        _expect(type(value) is str and value.isprintable(), where, value, "text without control characters")
+    elif shape is bool:
+        _expect(type(value) is bool, where, value, "true or false")
+    else:
+        assert shape is Any, shape
+
+
+def _expect(fits: bool, where: str, value: Any, kind: str) -> None:
+    if not fits:
+        raise ValueError(f"{where} is {value!r:.80}: it must be {kind}")

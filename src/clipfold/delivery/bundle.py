@@ -1,5 +1,6 @@
 """A trained model with all that it needs to answer: `clipfold.load`."""
 
+import hashlib
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import pandas as pd
 
 from clipfold.checks import require
 from clipfold.delivery.distance import Reference
-from clipfold.delivery.format import ENCODERS, bundle_id, open_bundle, read_description
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
 from clipfold.delivery.frames import prepare_frames
 from clipfold.delivery.golden import golden_problems
 from clipfold.delivery.predict import answer, predict_videos
@@ -69,7 +70,9 @@ class Bundle:
         Raises:
             ValueError: It is no bundle, is damaged, or holds what no bundle holds.
         """
+        inside = sorted(Path(path).glob(f"*{SUFFIX}")) if not Path(path, DESCRIPTION).is_file() else []
         kept = ExitStack()
+        path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
         folder = kept.enter_context(open_bundle(path))
         bundle = cls(folder, read_description(folder))
         bundle._kept = kept  # a file is unpacked into a folder that lasts as long as the bundle
@@ -99,7 +102,7 @@ class Bundle:
     @property
     def id(self) -> str:
         """Hash of the content, 16 hexadecimal digits."""
-        return bundle_id(self.folder)
+        return hashlib.sha256((self.folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
 
     @cached_property
     def reference(self) -> Reference:

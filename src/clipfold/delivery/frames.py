@@ -45,6 +45,7 @@ def prepare_frames(bundle: "Bundle", frames: Array, fps: float) -> Prepared:
         probed={"": probed},
         clips=taken.arrays["clips"][None],
         boxes=np.array([taken.facts["clips_box"]], np.int64),
+        frames=[taken.facts["clips_frames"]],
         features=features,
     )
 

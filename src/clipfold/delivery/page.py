@@ -8,7 +8,7 @@ import pandas as pd
 
 from clipfold.delivery.external import External
 from clipfold.evaluation.tables import NAMES
-from clipfold.report.render import render
+from clipfold.report.render import environment
 from clipfold.report.scores import records
 from clipfold.storage.files import PathLike
 from clipfold.storage.replace import replacing
@@ -48,7 +48,7 @@ def write_page(bundle: "Bundle", table: pd.DataFrame, external: External | None,
         "names": NAMES,
     }
     with replacing(output) as file:
-        file.write(render(facts, "predictions.html", Path(__file__).parent).encode())
+        file.write(environment(Path(__file__).parent).get_template("predictions.html").render(facts).encode())
 
 
 def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:

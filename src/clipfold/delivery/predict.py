@@ -70,15 +70,17 @@ def answer(bundle: "Bundle", prepared: Prepared) -> pd.DataFrame:
         raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)
         found = bundle.answers(raw)
         described = [
-            describe(prepared.probed[name], clip, box)
-            for name, clip, box in zip(prepared.usable, prepared.clips, prepared.boxes, strict=True)
+            describe(prepared.probed[name], clip, box, frames)
+            for name, clip, box, frames in zip(
+                prepared.usable, prepared.clips, prepared.boxes, prepared.frames, strict=True
+            )
         ]
         inputs = pd.DataFrame(described)
         table.loc[prepared.usable, "label"] = found.labels
         table.loc[prepared.usable, names] = found.probabilities
         table.loc[prepared.usable, "spread"] = found.spread
         table.loc[prepared.usable, [f"input.{name}" for name in INPUTS]] = inputs[list(INPUTS)].to_numpy()
-        table.loc[prepared.usable, "distance"] = bundle.reference.distance(inputs)
+        table.loc[prepared.usable, "distance"] = bundle.reference.distances(inputs[bundle.reference.names].to_numpy())
     return table.astype({name: "float64" for name in (*names, "spread", "distance")}).reset_index(drop=True)
 
 

@@ -31,6 +31,7 @@ class Prepared:
         probed: id -> row of the probe's table.
         clips: uint8 (usable, frames, size, size, 3).
         boxes: Content box of each clip, int64 (usable, 4): top, left, height, width in pixels.
+        frames: Numbers of the clip's frames in the video, for each usable video.
         features: Table of all features, a row per usable video; None if the bundle reads none.
     """
 
@@ -39,6 +40,7 @@ class Prepared:
     probed: dict[str, dict[str, Any]]
     clips: Array
     boxes: Array
+    frames: list[list[int]]
     features: pd.DataFrame | None
 
 
@@ -81,6 +83,7 @@ def prepare(bundle: "Bundle", paths: Mapping[str, str], workers: int, memory_mb:
             probed={row["id"]: row for row in read_table(metadata).to_pylist()},
             clips=clips,
             boxes=np.array([row["clips_box"] for row in used], np.int64).reshape(-1, 4),
+            frames=[row["clips_frames"] for row in used],
             features=features,
         )
 

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.delivery.distance import Reference
+from clipfold.delivery.distance import Reference, choose
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.calibration import scale
 from clipfold.storage.files import open_array, read_table, write_table
-from clipfold.storage.hashing import stable_hash
 
 if TYPE_CHECKING:
     from clipfold.delivery.bundle import Bundle
@@ -20,16 +19,14 @@ if TYPE_CHECKING:
 
 FILE = "reference.parquet"
 
-MOST = 2000
-"""Videos to remember, chosen by the hash of their ids."""
-
 
 def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
     """Write the table: `id` and `group` (numbers: names may tell what nobody should know), `label`, `p_<class>`
     (calibrated, out of fold), `distance` and `input.<name>`.
     """
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
-    chosen = sorted(sorted(used.index, key=stable_hash)[:MOST])
+    ids = sorted(used.index)
+    chosen = [ids[i] for i in choose(ids)]
     table = pd.DataFrame(list(_described(task, set(chosen)))).set_index("id").reindex(chosen)
     columns = [f"p_{name}" for name in bundle.classes]
     scores = _scores(task, model, columns).reindex(chosen)
@@ -44,9 +41,9 @@ def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str |
     for metadata, clips, index in zip(task.metadata, task.clips, task.index, strict=True):
         probed = {row["id"]: row for row in read_table(metadata).to_pylist() if row["id"] in wanted}
         stored = open_array(clips)
-        for row in read_table(index, ("id", "row", "clips_box")).to_pylist():
+        for row in read_table(index, ("id", "row", "clips_box", "clips_frames")).to_pylist():
             if row["id"] in probed:
-                yield {"id": row["id"]} | describe(probed[row["id"]], stored[row["row"]], row["clips_box"])
+                yield {"id": row["id"]} | describe(probed[row["id"]], stored[row["row"]], row["clips_box"], row["clips_frames"])
 
 
 def _scores(task: "BundleTask", model: str, columns: list[str]) -> pd.DataFrame:

@@ -14,7 +14,8 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.bundle import Bundle
 from clipfold.delivery.card import model_card
-from clipfold.delivery.format import CARD, ENCODERS, FORMAT, listed, pack, write_description
+from clipfold.delivery.description import FORMAT
+from clipfold.delivery.format import CARD, ENCODERS, listed, pack, write_description
 from clipfold.delivery.golden import write_golden
 from clipfold.delivery.reference import write_reference
 from clipfold.evaluation.calibration import scale

@@ -13,15 +13,24 @@ from markupsafe import Markup, escape
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any], template: str = "index.html", folder: Path = PAGE) -> str:
-    """Fill in a template, which may use those in `PAGE`; all outside text is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader([folder, PAGE]), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+def render(facts: Mapping[str, Any]) -> str:
+    """Fill in the templates; all outside text is escaped."""
+    return environment().get_template("index.html").render(facts)
+
+
+def environment(*folders: Path) -> Environment:
+    """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share."""
+    made = Environment(
+        loader=FileSystemLoader([*folders, PAGE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
-    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
-    environment.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
-    return environment.get_template(template).render(facts)
+    made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
+    made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+    made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
+    return made
 
 
 def svg(figure: str) -> Markup:

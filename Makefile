@@ -65,7 +65,7 @@ dag: setup
 	@$(BIN)/snakemake --config manifest=tests/manifest.csv --rulegraph mermaid-js
 
 usage: setup
-	@$(BIN)/python -m clipfold.resources.usage $(FOLDER)/results
+	@$(BIN)/clipfold costs $(FOLDER)/results
 
 clean-results:
 	@$(PYTHON) workflow/clean.py $(FOLDER)

@@ -1,10 +1,13 @@
 """The command `clipfold`: a thin face of functions that exist elsewhere. Imports what a command needs when it runs."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+
+from clipfold.checks import require
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,7 +51,9 @@ def predict(
     bundle: BundlePath,
     videos: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Videos, folders, tables (labels are optional), or - for a list on stdin."),
+        typer.Argument(
+            metavar="PATH...", help="Videos, folders, tables (labels are optional), or - for a list on stdin."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet, .csv or .jsonl.")] = Path(
         "predictions.csv"
@@ -63,6 +68,7 @@ def predict(
     ] = None,
     low: Annotated[float | None, typer.Option(help="Probability down to which a segment lasts.")] = None,
     least: Annotated[str, typer.Option(help="Shortest segment.")] = "0s",
+    gap: Annotated[str, typer.Option(help="Segments less than this apart are joined.")] = "0s",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; all cores by default.")] = None,
 ) -> None:
     """Predict videos: class, calibrated probabilities, and how far each is from the training data.
@@ -76,9 +82,10 @@ def predict(
     found = find_videos(videos, sys.stdin)
     with clipfold.load(bundle) as opened:
         if window:
-            from clipfold.delivery.windows import Cut, seconds, timelines_to
+            from clipfold.delivery.timelines import Cut, timelines_to
 
-            cut = Cut(seconds("window", window), seconds("stride", stride), threshold, low, seconds("least", least))
+            lengths = {"window": window, "stride": stride, "least": least, "gap": gap}
+            cut = Cut(threshold=threshold, low=low, **{name: seconds(name, text) for name, text in lengths.items()})
             done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
             from clipfold.delivery.run import predict_sources
@@ -86,6 +93,21 @@ def predict(
             done = predict_sources(opened, found, output, page, workers, _progress)
     print(done.text, file=sys.stderr)
     raise typer.Exit(PREDICTED if done.predicted == done.total else SOME if done.predicted else NOTHING)
+
+
+def seconds(name: str, text: str) -> float:
+    """Read a duration such as `4s`, `500ms`, `2min` or `4`, in seconds.
+
+    >>> seconds("window", "500ms"), seconds("window", "1.5")
+    (0.5, 1.5)
+
+    Raises:
+        ValueError: It is no duration.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|h)?", text.strip())
+    require(found is not None, name, text, "use a duration such as 4s, 500ms or 2min")
+    assert found is not None
+    return float(found[1]) * {"ms": 0.001, "s": 1.0, None: 1.0, "min": 60.0, "h": 3600.0}[found[2]]
 
 
 def _progress(total: int, unit: str = "video") -> Any:
@@ -110,9 +132,9 @@ def costs(
     results: Annotated[Path, typer.Argument(help="Folder of results, such as my_results/results.")] = Path("results"),
 ) -> None:
     """Compare requested and used time and memory of the jobs of a run."""
-    from clipfold.resources.usage import print_usage
+    from clipfold.resources.usage import compared
 
-    print_usage(results)
+    print(compared(results))
 
 
 @app.command(epilog="Example: clipfold drift fights.clipfold answers.parquet")
@@ -143,9 +165,11 @@ def registry_list(
     folder: Folder, sort: Annotated[str | None, typer.Option(help="Metric to sort by, best first.")] = None
 ) -> None:
     """List the bundles."""
-    from clipfold.delivery.registry import Registry, describe_entries
+    from clipfold.delivery.registry import Registry
 
-    print(describe_entries(Registry(folder).list(sort), sort))
+    for entry in Registry(folder).list(sort):
+        value = f"{entry.metrics[sort]:.4f}" if sort in entry.metrics else ""
+        print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {value:8}  {', '.join(entry.aliases)}".rstrip())
 
 
 @registry_app.command("show")
@@ -171,7 +195,7 @@ def registry_promote(
         with clipfold.load(path) as opened:
             return opened.golden_problems()
 
-    entry = Registry(folder).promote(key, alias, problems)
+    entry = Registry(folder).promote(key, alias, check=problems)
     print(f"{entry.id} {entry.name} is now {alias}")
 
 

@@ -21,7 +21,7 @@ from clipfold.delivery.golden import golden_problems
 from clipfold.delivery.predict import answer, predict_videos
 from clipfold.delivery.reference import FILE as REFERENCE
 from clipfold.delivery.timeline import Timeline
-from clipfold.delivery.windows import predict_windows
+from clipfold.delivery.windows import watch
 from clipfold.evaluation.calibration import scale
 from clipfold.models.load import FittedModel, load
 from clipfold.storage.files import Array, PathLike, read_table
@@ -153,7 +153,7 @@ class Bundle:
         Raises:
             Unusable: The video cannot be read.
         """
-        return predict_windows(self, str(video), window, stride)
+        return watch(self, str(video), window, stride).timeline
 
     def golden_problems(self) -> list[str]:
         """Run the golden test; returns what differs, see `clipfold.delivery.golden`."""
@@ -194,4 +194,4 @@ class Bundle:
         """Return the class index for calibrated probabilities, int64 (videos,)."""
         if self.description["threshold"] is None:
             return np.asarray(probabilities.argmax(axis=1))
-        return (probabilities[:, 1] > self.description["threshold"]).astype(np.int64)
+        return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)

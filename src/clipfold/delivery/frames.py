@@ -30,14 +30,17 @@ def prepare_frames(bundle: "Bundle", frames: Array, fps: float) -> Prepared:
     taken = take_views(frames, timeline, views)
     probed = {
         **dict.fromkeys(("codec", "encoder", "bitrate", "has_audio", "size_bytes")),
-        **{"frames": len(frames), "fps": fps, "duration": len(frames) / fps},
-        **{"height": frames.shape[1], "width": frames.shape[2]},
+        "frames": len(frames),
+        "fps": fps,
+        "duration": len(frames) / fps,
+        "height": frames.shape[1],
+        "width": frames.shape[2],
     }
     features = None
     if "features" in bundle.reads:
         groups = [name for name, group in GROUPS.items() if group.view != "metadata"]
         _require_no_file(bundle, groups)
-        shown = {name: crop_view(name, taken.arrays[name], taken.facts) for name in VIEWS}
+        shown: dict[str, Array] = {name: crop_view(name, taken.arrays[name], taken.facts) for name in VIEWS}
         features = pd.DataFrame([video_features(probed, shown, groups)], index=[""])
     return Prepared(
         videos=[{"id": "", "path": "", "status": "ok", "reason": ""}],

@@ -4,7 +4,6 @@ It shows that decoding, resizing, features, weights and choices are the same her
 videos are drawn, not taken from the training data, which may not be shared.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -96,8 +95,8 @@ def _measure(clip: Array) -> list[float]:
 def _features(prepared: Prepared, number: int) -> dict[str, float | None]:
     if prepared.features is None:
         return {}
-    row: dict[str, float] = prepared.features.iloc[number].to_dict()
-    return {name: None if np.isnan(value) else value for name, value in row.items()}
+    row = prepared.features.iloc[number]
+    return {str(name): None if np.isnan(value) else float(value) for name, value in row.items()}
 
 
 def _differences(expected: Any, observed: Any, where: str) -> Iterator[str]:
@@ -119,4 +118,4 @@ def _close(expected: Any, observed: Any, where: str) -> bool:
         return bool(np.isclose(expected, observed, rtol=FEATURE, atol=FEATURE))
     if where.startswith("threshold"):
         return bool(expected == observed)
-    return abs(expected - observed) <= (GREY_LEVELS if "clips: " in where else PROBABILITY)
+    return bool(abs(expected - observed) <= (GREY_LEVELS if "clips: " in where else PROBABILITY))

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 SHOWN = 1000
 """Most rows of each table; the table of predictions has all."""
 
-_ORDER = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "macro_f1", "mcc", "eer", "log_loss", "brier", "ece")
+_ORDER = (
+    "roc_auc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "eer",
+    "log_loss",
+    "brier",
+    "ece",
+)
 
 
 def write_page(bundle: "Bundle", table: pd.DataFrame, external: External | None, output: PathLike) -> None:

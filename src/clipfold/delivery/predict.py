@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clipfold.checks import require
 from clipfold.delivery.inputs import INPUTS, describe
 from clipfold.delivery.prepare import Prepared, cores, prepare
 from clipfold.manifest.contents import stamp
-from clipfold.storage.files import PathLike, read_table, write_table
+from clipfold.storage.files import PathLike, read_frame, write_table
 from clipfold.storage.records import read_or_ignore
 from clipfold.storage.replace import replacing
 
@@ -81,7 +82,7 @@ def answer(bundle: "Bundle", prepared: Prepared) -> pd.DataFrame:
         table.loc[prepared.usable, "spread"] = found.spread
         table.loc[prepared.usable, [f"input.{name}" for name in INPUTS]] = inputs[list(INPUTS)].to_numpy()
         table.loc[prepared.usable, "distance"] = bundle.reference.distances(inputs[bundle.reference.names].to_numpy())
-    return table.astype({name: "float64" for name in (*names, "spread", "distance")}).reset_index(drop=True)
+    return table.astype(dict.fromkeys((*names, "spread", "distance"), "float64")).reset_index(drop=True)
 
 
 def predict_to(
@@ -115,16 +116,20 @@ def predict_to(
     tables = []
     for part in _parts(paths):
         file = folder / f"{_key(bundle.id, part)}.parquet"
-        table = read_or_ignore(file, lambda content: pa.BufferReader(content) and read_table(file)) if file.exists() else None
+        table = read_or_ignore(file, _parse)
         if table is None:
             table = as_arrow(predict_videos(bundle, part, workers, memory_mb), bundle.classes)
             write_table(file, table)
         tables.append(table)
         progress(len(part))
-    frame = pa.concat_tables(tables).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     write_predictions(frame, output)
     shutil.rmtree(folder, ignore_errors=True)
     return frame
+
+
+def _parse(content: bytes) -> pa.Table:
+    return pq.read_table(pa.BufferReader(content))
 
 
 def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -170,7 +175,7 @@ def read_predictions(path: PathLike) -> pd.DataFrame:
     require(path.suffix in SUFFIXES, "predictions", str(path), f"use a table that ends in {', '.join(SUFFIXES)}")
     try:
         if path.suffix == ".parquet":
-            return read_table(path).to_pandas()
+            return read_frame(path)
         if path.suffix == ".csv":
             return pd.read_csv(path, dtype={"id": str, "path": str, "label": str}, keep_default_na=True)
         return pd.read_json(path, lines=True, dtype={"id": str, "path": str, "label": str})

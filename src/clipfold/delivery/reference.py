@@ -21,8 +21,10 @@ FILE = "reference.parquet"
 
 
 def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
-    """Write the table: `id` and `group` (numbers: names may tell what nobody should know), `label`, `p_<class>`
-    (calibrated, out of fold), `distance` and `input.<name>`.
+    """Write the table into the folder of a bundle.
+
+    Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`, calibrated
+    and out of fold; `distance`; `input.<name>`.
     """
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
     ids = sorted(used.index)
@@ -43,7 +45,9 @@ def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str |
         stored = open_array(clips)
         for row in read_table(index, ("id", "row", "clips_box", "clips_frames")).to_pylist():
             if row["id"] in probed:
-                yield {"id": row["id"]} | describe(probed[row["id"]], stored[row["row"]], row["clips_box"], row["clips_frames"])
+                yield {"id": row["id"]} | describe(
+                    probed[row["id"]], stored[row["row"]], row["clips_box"], row["clips_frames"]
+                )
 
 
 def _scores(task: "BundleTask", model: str, columns: list[str]) -> pd.DataFrame:
@@ -53,6 +57,5 @@ def _scores(task: "BundleTask", model: str, columns: list[str]) -> pd.DataFrame:
     choices = read_table(task.evaluation["choices"]).to_pandas()
     temperature = choices[choices.model == model].set_index("fold").temperature
     table[columns] = scale(table[columns].to_numpy(), temperature.loc[table.fold].to_numpy())
-    return table.groupby("id")[columns].mean()
-
-
+    means: pd.DataFrame = table.groupby("id")[columns].mean()
+    return means

@@ -8,7 +8,7 @@ from typing import Self
 import pandas as pd
 
 from clipfold.checks import require
-from clipfold.storage.files import PathLike, read_table
+from clipfold.storage.files import PathLike, read_frame
 
 _COMPARED = ["model", "metric", "value", "low", "high", "tied", "shortcut"]
 
@@ -50,7 +50,7 @@ class Results:
     @cached_property
     def quarantine(self) -> pd.DataFrame:
         """Videos that were not used, with status and reason."""
-        return read_table(self.folder / "splits/quarantine.parquet").to_pandas()
+        return read_frame(self.folder / "splits/quarantine.parquet")
 
     @property
     def bundles(self) -> dict[str, Path]:
@@ -58,7 +58,7 @@ class Results:
         return {path.parent.name: path for path in sorted(self.folder.glob("bundles/*/bundle.clipfold"))}
 
     def _table(self, name: str) -> pd.DataFrame:
-        return read_table(self.folder / f"evaluation/{name}.parquet").to_pandas()
+        return read_frame(self.folder / f"evaluation/{name}.parquet")
 
     def __repr__(self) -> str:
         return f"<clipfold results in {self.folder}: {', '.join(self.comparison.model)}>"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
-from clipfold.delivery.predict import predict_to, read_predictions
+from clipfold.delivery.predict import predict_to
 from clipfold.delivery.sources import Sources
 
 if TYPE_CHECKING:
@@ -71,4 +71,6 @@ def summary(table: pd.DataFrame, written: list[Path]) -> Done:
     predicted = int((table.status == "ok").sum())
     counts = Counter(table.status[table.status != "ok"])
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
-    return Done(len(table), predicted, f"{predicted} of {len(table)} videos predicted{others}: {', '.join(map(str, written))}")
+    return Done(
+        len(table), predicted, f"{predicted} of {len(table)} videos predicted{others}: {', '.join(map(str, written))}"
+    )

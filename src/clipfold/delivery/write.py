@@ -107,8 +107,8 @@ def _copy_fit(source: Path, target: Path, encoders: Path) -> None:
         from clipfold.models.clip_model import write_encoder  # loads PyTorch, which feature models do not need
 
         record = write_encoder(record, model, encoders)
-        record = record | {"encoder": record["encoder"] | _named(record["encoder"])}
-    write_json(target / "fit.json", record | {"settings": record["settings"] | _named(record["settings"])})
+        record = {**record, "encoder": record["encoder"] | _named(record["encoder"])}
+    write_json(target / "fit.json", {**record, "settings": record["settings"] | _named(record["settings"])})
 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, str]:

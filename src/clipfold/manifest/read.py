@@ -53,9 +53,7 @@ def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
     raise ValueError(f"manifest is {manifest!r}: no such file, looked in {looked}; give a path relative to one of them")
 
 
-def read_manifest(
-    manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True
-) -> list[Video]:
+def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True) -> list[Video]:
     """Read and check the manifest.
 
     Args:

@@ -6,7 +6,6 @@
 import csv
 import io
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -107,9 +106,16 @@ def table(requests: Mapping[str, Request], usage: Mapping[str, Sequence[Usage]])
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    results = Path(sys.argv[1])
+def compared(results: Path) -> str:
+    """Compare the resources of a run's jobs, a line per rule.
+
+    Args:
+        results: The folder of results.
+
+    Raises:
+        ValueError: No job has run there.
+    """
     found = read_usage(results / "benchmarks")
     if not found:
-        raise SystemExit(f"{results / 'benchmarks'} has no records: no job has run there yet")
-    print(table(read_requests(results / "resources.json"), found))
+        raise ValueError(f"{results / 'benchmarks'} has no records: no job has run there yet")
+    return table(read_requests(results / "resources.json"), found)

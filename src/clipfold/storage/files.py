@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipfold.storage.replace import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array: TypeAlias = npt.NDArray[Any]
 PathLike: TypeAlias = str | Path
@@ -170,6 +173,12 @@ def read_table(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | No
     several = [paths] if isinstance(paths, str | Path) else paths
     selected = None if columns is None else list(columns)
     return pa.concat_tables([pq.ParquetFile(path).read(columns=selected) for path in several])
+
+
+def read_frame(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Read tables like `read_table`, as a data frame."""
+    frame: pd.DataFrame = read_table(paths, columns).to_pandas()
+    return frame
 
 
 def write_json(path: PathLike, value: object) -> None:

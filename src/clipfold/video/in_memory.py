@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import av
 
 from clipfold.storage.files import Array
-from clipfold.video.decode import Decoded, Keeper
+from clipfold.video.decode import Decoded, Keeper, Shot
 from clipfold.video.views import Timeline, View
 
 
@@ -17,8 +17,8 @@ def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View]) -> 
         timeline: Their times.
         views: The views to take. They see the frames in the pixel format of most files, `yuv420p`.
     """
-    keeper = Keeper(views, timeline, None)
+    keeper = Keeper(views, timeline)
     for number in sorted(keeper.wanted):
         frame = av.VideoFrame.from_ndarray(frames[number], format="rgb24")
-        keeper.offer(frame.reformat(format="yuv420p"), number)
-    return keeper.kept()
+        keeper.offer(Shot(frame.reformat(format="yuv420p"), None, views), number)
+    return Decoded(keeper.arrays, keeper.facts())

@@ -1,0 +1,115 @@
+"""Predict the windows of many videos and write timelines: table, segments, captions, page."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from clipfold.checks import require
+from clipfold.delivery.predict import SUFFIXES, write_predictions
+from clipfold.delivery.run import Done
+from clipfold.delivery.timeline import Segment, Timeline, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.timeline_page import write_timeline_page
+from clipfold.delivery.windows import Watched, watch
+from clipfold.video.container import Unusable
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How videos are cut into windows and segments, in seconds; see `clipfold.delivery.timeline.segments`.
+
+    Args:
+        window: Length of a window.
+        stride: Time from the start of a window to that of the next.
+        threshold: Score that begins a segment; None for the threshold of the bundle, or 0.5.
+        low: Score below which a segment ends; None for the threshold.
+        least: Shortest segment.
+        gap: Segments less than this apart are joined.
+    """
+
+    window: float
+    stride: float
+    threshold: float | None = None
+    low: float | None = None
+    least: float = 0.0
+    gap: float = 0.0
+
+
+def timelines_to(
+    bundle: "Bundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
+) -> Done:
+    """Predict the windows of videos and write what was found.
+
+    Beside the table of windows, `output`, this writes `segments.csv`, a `.vtt` for each video and the page.
+
+    Args:
+        bundle: The bundle.
+        paths: id -> file of each video.
+        output: Table of windows to write, a row for each, and one for each video that cannot be used.
+        cut: Windows and segments.
+        page: Whether to write the page, `output` with the suffix `.html`.
+        progress: Makes a progress bar for a number of videos.
+    """
+    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+    require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
+    threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
+    tables: list[pd.DataFrame] = []
+    watched: list[Watched] = []
+    found: dict[str, list[Segment]] = {}
+    with progress(len(paths)) as bar:
+        for name, path in paths.items():
+            try:
+                own = watch(bundle, path, cut.window, cut.stride, name)
+            except Unusable as unusable:
+                logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
+                tables.append(
+                    pd.DataFrame([{"video": name, "status": str(unusable.status), "reason": unusable.reason}])
+                )
+            else:
+                watched.append(own)
+                found[name] = segments(own.timeline, threshold, cut.low, cut.least, cut.gap)
+                tables.append(own.timeline.to_frame().assign(video=name))
+            bar.update()
+    table = pd.concat(tables, ignore_index=True)
+    columns = ["video", "start", "end", *(f"p_{name}" for name in bundle.classes), "status", "reason"]
+    write_predictions(table.reindex(columns=columns), output)
+    everything = [segment for own in found.values() for segment in own]
+    written = [output, output.with_name("segments.csv"), *_captions(output, paths)]
+    write_segments_csv(written[1], everything)
+    for name, file in zip(paths, written[2:], strict=True):
+        write_vtt(file, found.get(name, []))
+    if page:
+        written.append(output.with_suffix(".html"))
+        stills = {each.timeline.video: _stills(each, found[each.timeline.video]) for each in watched}
+        write_timeline_page([each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills)
+    return _summary(len(paths), [each.timeline for each in watched], everything, written)
+
+
+def _captions(output: Path, paths: Mapping[str, str]) -> list[Path]:
+    """Name a caption file for each video: as players find it, NAME.vtt, unless several videos have one name."""
+    stems = [re.sub(r"[^\w .+-]", "_", Path(path).stem) or "video" for path in paths.values()]
+    again = [stems[:number].count(stem) for number, stem in enumerate(stems)]
+    return [output.with_name(f"{s}-{n + 1}.vtt" if n else f"{s}.vtt") for s, n in zip(stems, again, strict=True)]
+
+
+def _stills(watched: Watched, found: Sequence[Segment]) -> list[tuple[float, bytes]]:
+    """Choose the strongest frames, those nearest to the strongest times."""
+    times = strongest(watched.timeline, found)
+    chosen = {min(watched.stills, key=lambda still: abs(still[0] - time)) for time in times if watched.stills}
+    return sorted(chosen)
+
+
+def _summary(total: int, timelines: Sequence[Timeline], found: Sequence[Segment], written: Sequence[Path]) -> Done:
+    windows = sum(len(timeline.start) for timeline in timelines)
+    seconds = sum(segment.end - segment.start for segment in found)
+    text = f"{len(timelines)} of {total} videos, {windows} windows, {len(found)} segments of {seconds:.1f} s in total"
+    return Done(total, len(timelines), f"{text}: {', '.join(map(str, written))}")

@@ -1,0 +1,178 @@
+"""Predict windows of long videos: each video is decoded once, in memory that does not depend on its length."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from clipfold.delivery.timeline import Timeline
+from clipfold.features.extract import crop_view, video_features
+from clipfold.features.registry import VIEWS
+from clipfold.models.record import read_record
+from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.status import Status
+from clipfold.storage.files import Array, read_table
+from clipfold.video.container import Unusable
+from clipfold.video.probe_shard import probe_shard
+from clipfold.video.stream import Stream
+from clipfold.video.views import Uniform, build_views
+from clipfold.video.windows import Window, windows_in_worker
+
+if TYPE_CHECKING:
+    from clipfold.delivery.bundle import Bundle
+
+BATCH = 16
+"""Windows that the models take at once."""
+
+STILLS = 240
+"""Parts of a video of which each keeps the frame of its strongest window."""
+
+_STILL = Uniform(frames=1, size=256)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is kept of a window on its way from the decoder to the models.
+
+    Args:
+        start: Its begin in seconds from the first frame.
+        end: Its end.
+        status: `ok`, or why it cannot be predicted.
+        reason: The same in words.
+        clip: uint8 (frames, size, size, 3), if the models read clips.
+        box: Content box of the clip.
+        features: Its features, if the models read some.
+        still: A frame, uint8 (height, width, 3).
+    """
+
+    start: float
+    end: float
+    status: str
+    reason: str
+    clip: Array | None = None
+    box: list[int] = field(default_factory=list)
+    features: dict[str, float] = field(default_factory=dict)
+    still: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A long video, predicted.
+
+    Args:
+        timeline: The scores of its windows.
+        stills: Time in seconds and JPEG of its strongest frames, at most one in each of `STILLS` parts.
+    """
+
+    timeline: Timeline
+    stills: list[tuple[float, bytes]]
+
+
+def watch(bundle: "Bundle", path: str, window: float, stride: float, name: str | None = None) -> Watched:
+    """Predict the windows of a video.
+
+    Args:
+        bundle: The bundle.
+        path: The file.
+        window: Length of a window in seconds.
+        stride: Time from the start of a window to that of the next, in seconds.
+        name: Name of the video; its path by default.
+
+    Raises:
+        Unusable: The video cannot be read.
+    """
+    facts = bundle.description
+    decode, policy = DecodeSettings(**facts["decode"]), PolicySettings(**facts["policy"])
+    probed = _probe(path, ProbeSettings(**facts["probe"]))
+    if policy.action(probed["status"]) != "use":
+        raise Unusable(Status(probed["status"]), probed["reason"])
+    views = build_views(decode.views, decode.size) | {"still": _STILL}
+    stream = Stream.of(probed | {"id": path, "path": path}, facts["probe"]["max_pixels"])
+    see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")
+    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=decode.timeout_s)
+    rows: list[tuple[float, float, str, str, Array]] = []
+    stills: dict[int, tuple[float, float, bytes]] = {}
+    nothing = np.full(len(bundle.classes), np.nan)
+    while batch := list(islice(seen, BATCH)):
+        found = _predict(bundle, [each for each in batch if each.status == Status.OK])
+        for each in batch:
+            probabilities = next(found) if each.status == Status.OK else nothing
+            rows.append((each.start, each.end, each.status, each.reason, probabilities))
+            score = probabilities[1] if len(probabilities) == 2 else probabilities.max()
+            _keep_still(stills, each, float(score), probed["duration"])
+    start, end, status, reason, scores = zip(*rows, strict=True)
+    timeline = Timeline(
+        video=name or path,
+        duration=max(probed["duration"], end[-1]),
+        classes=bundle.classes,
+        positive=facts["positive"],
+        start=np.array(start),
+        end=np.array(end),
+        probabilities=np.array(scores),
+        status=status,
+        reason=reason,
+    )
+    return Watched(timeline, sorted((time, picture) for _, time, picture in stills.values()))
+
+
+def _probe(path: str, settings: ProbeSettings) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="clipfold-") as folder:
+        table = Path(folder, "metadata.parquet")
+        probe_shard({path: path}, table, settings, workers=1)
+        (row,) = read_table(table).to_pylist()
+        return dict(row)
+
+
+def _groups(bundle: "Bundle") -> list[str]:
+    """List the groups of features that the models read."""
+    records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
+    return sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
+
+
+def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged: bool, window: Window) -> Seen:
+    """Reduce a window to what the models read; runs beside the decoder."""
+    decoded = window.decoded
+    status, reason = decoded.facts["status"], decoded.facts["reason"]
+    if status == Status.CORRUPT and use_damaged and decoded.arrays:
+        status, reason = Status.OK, ""
+    seen = Seen(window.span.start, window.span.end, str(status), reason)
+    if status != Status.OK:
+        return seen
+    arrays, facts = decoded.arrays, decoded.facts
+    if clips:
+        seen.clip, seen.box = arrays["clips"], facts["clips_box"]
+    if groups:
+        shown: dict[str, Array] = {name: crop_view(name, arrays[name], facts) for name in VIEWS}
+        seen.features = video_features(probed, shown, groups)
+    top, left, height, width = facts["still_box"]
+    seen.still = arrays["still"][0, top : top + height, left : left + width]
+    return seen
+
+
+def _predict(bundle: "Bundle", batch: list[Seen]) -> Iterator[Array]:
+    """Yield the calibrated probabilities of each window."""
+    if batch:
+        reads = bundle.reads
+        raw = bundle.probabilities(
+            features=pd.DataFrame([each.features for each in batch]) if "features" in reads else None,
+            clips=np.stack([each.clip for each in batch if each.clip is not None]) if "clips" in reads else None,
+            boxes=np.array([each.box for each in batch], np.int64) if "clips" in reads else None,
+        )
+        yield from bundle.answers(raw).probabilities
+
+
+def _keep_still(stills: dict[int, tuple[float, float, bytes]], seen: Seen, score: float, duration: float) -> None:
+    """Keep the frame of a window if it is the strongest of its part of the video."""
+    middle = (seen.start + seen.end) / 2
+    part = int(STILLS * middle / max(duration, seen.end))
+    if seen.still is not None and (part not in stills or score > stills[part][0]):
+        coded, picture = cv2.imencode(".jpg", cv2.cvtColor(seen.still, cv2.COLOR_RGB2BGR))
+        assert coded
+        stills[part] = (score, middle, picture.tobytes())

@@ -70,10 +70,11 @@ def clipfold_frames(path: str, frames: int, size: int, probed: str) -> Frames:
     """
     importlib.import_module("clipfold.storage.job").keep_freed_memory()
     decode = importlib.import_module("clipfold.video.decode")
+    stream = importlib.import_module("clipfold.video.stream")
     views = importlib.import_module("clipfold.video.views")
     facts = _probe(path) if probed == "now" else _noted(path)
     clip = views.build_views({"clips": {"kind": "uniform", "frames": frames}}, size)
-    kept: Frames = decode.decode_video(decode.Stream.of(facts), clip).arrays["clips"]
+    kept: Frames = decode.decode_video(stream.Stream.of(facts), clip).arrays["clips"]
     return kept
 
 

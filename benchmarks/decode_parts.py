@@ -22,10 +22,11 @@ import av
 from clipfold.settings import ProbeSettings
 from clipfold.storage.job import keep_freed_memory
 from clipfold.video.container import open_video
-from clipfold.video.decode import Stream, decode_video
+from clipfold.video.decode import decode_video
 from clipfold.video.picture import Picture
 from clipfold.video.planner import Packet, Step, plan
 from clipfold.video.probe import probe_video
+from clipfold.video.stream import Stream
 from clipfold.video.views import Timeline, build_views
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -14,67 +14,16 @@ import av
 import numpy as np
 
 from clipfold.status import Status
-from clipfold.video.container import Unusable, describe, open_video, packets_of
+from clipfold.video.container import Unusable, describe
 from clipfold.video.picture import Picture
-from clipfold.video.planner import Packet, Step, plan
+from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
     from clipfold.storage.files import Array
-
-
-MAX_PIXELS = 8192 * 8192  # per frame
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """The probed facts of a video that are needed to plan its decoding.
-
-    Args:
-        id: the video's id.
-        path: the video file.
-        pts: presentation timestamp of each packet in file order, in units of `time_base`; None for a packet that is
-            not shown.
-        keyframes: positions in `pts` of the packets where decoding can begin.
-        time_base: seconds per unit of `pts`.
-        rate: frames per second, used if the timestamps are unusable.
-        aspect: width of one pixel over its height; None if unknown, which means square.
-        max_pixels: most pixels of a frame; larger frames are refused.
-    """
-
-    id: str
-    path: str
-    pts: Sequence[int | None]
-    keyframes: Sequence[int]
-    time_base: Fraction
-    rate: float
-    aspect: Fraction | None = None
-    max_pixels: int = MAX_PIXELS
-
-    @classmethod
-    def of(cls, probed: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> Stream:
-        """Build the stream from a row of the table that probing writes, with a limit on each frame."""
-        aspect = probed["sample_aspect"]
-        return cls(
-            id=probed["id"],
-            path=probed["path"],
-            pts=probed["pts"],
-            keyframes=probed["keyframes"],
-            time_base=Fraction(probed["time_base"]),
-            rate=probed["fps"],
-            aspect=Fraction(aspect) if aspect else None,
-            max_pixels=max_pixels,
-        )
-
-    def order(self) -> dict[int, int] | None:
-        """Map each timestamp to its frame index in display order; None if timestamps are missing or duplicated."""
-        shown = sorted(pts for pts in self.pts if pts is not None)
-        usable = len(shown) > 0 and len(set(shown)) == len(shown)
-        return {pts: i for i, pts in enumerate(shown)} if usable else None
+    from clipfold.video.geometry import Box
 
 
 @dataclass(slots=True)
@@ -106,45 +55,54 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
     """
     order = stream.order()
     if order is None:
-        return _decode_counted(stream, views, "timestamps are missing or duplicated; frames were counted instead")
-    timeline = Timeline(stream.id, [pts * float(stream.time_base) for pts in order], _shown(stream, order))
+        return _decode_counted(stream, views, UNUSABLE_TIMES)
+    timeline = Timeline(stream.id, stream.times(order), stream.shown_keyframes(order))
     # Some files mark frames as keyframes that depend on others, and some decoders lose frames if they do not know how
     # far frames are reordered. Both show up as errors; then the video is decoded from the start, analysed first.
     for keyframes, analyse in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
-        packets = [
-            Packet(None if pts is None else order[pts], keyframe=i in keyframes) for i, pts in enumerate(stream.pts)
-        ]
-        keeper = _Keeper(views, timeline, stream.aspect)
-        counts = _run(stream, plan(packets, keeper.wanted), _by_timestamp(keeper, order), analyse=analyse)
+        keeper, counts = Keeper(views, timeline), Counts()
+        steps = stream.plan(order, keyframes, keeper.wanted)
+        for frame, _ in decoded_frames(stream, steps, counts, analyse=analyse):
+            keeper.offer(Shot(frame, stream.aspect, views), index_of(frame, order))
         if not keeper.missing and not counts.errors:
             break
     if not keeper.missing:
-        return keeper.result(counts, "")
+        return _result(keeper, counts, "")
     lost = f"{len(keeper.missing)} of {len(keeper.wanted)} wanted frames were not decoded"
     return _decode_counted(stream, views, f"{lost}; frames were counted instead")
 
 
-def _by_timestamp(keeper: _Keeper, order: Mapping[int, int]) -> Callable[[VideoFrame, int], None]:
-    return lambda frame, _: keeper.offer(frame, -1 if frame.pts is None else order.get(frame.pts, -1))
+UNUSABLE_TIMES = "timestamps are missing or duplicated; frames were counted instead"
+
+
+def index_of(frame: VideoFrame, order: Order) -> int:
+    """Return the frame's index in display order; -1 if its timestamp is none of the video's."""
+    return -1 if frame.pts is None else order.get(frame.pts, -1)
 
 
 def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> Decoded:
     """Decode everything twice: first count the frames, then keep the wanted ones."""
-    times: list[float | None] = []
-    _run(stream, None, lambda frame, _: times.append(frame.time), analyse=True)
-    if not times:
-        raise Unusable(Status.CORRUPT, f"none of its {len(stream.pts)} frames can be decoded")
-    keeper = _Keeper(views, Timeline(stream.id, _ascending(times, stream.rate), ()), stream.aspect)
-    counts = _run(stream, None, keeper.offer, analyse=True)
+    times = counted_times(stream)
+    keeper, counts = Keeper(views, Timeline(stream.id, times, ())), Counts()
+    for frame, number in decoded_frames(stream, None, counts, analyse=True):
+        keeper.offer(Shot(frame, stream.aspect, views), number)
     if keeper.missing:
         raise Unusable(
             Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded a second time"
         )
-    return keeper.result(counts, warning)
+    return _result(keeper, counts, warning)
 
 
-def _shown(stream: Stream, order: Mapping[int, int]) -> list[int]:
-    return sorted(order[pts] for i in stream.keyframes if (pts := stream.pts[i]) is not None)
+def counted_times(stream: Stream) -> list[float]:
+    """Decode the whole video and return the times of its frames in seconds, ascending.
+
+    Raises:
+        Unusable: `corrupt` if no frame can be decoded, or any status that opening the file gives.
+    """
+    times = [frame.time for frame, _ in decoded_frames(stream, None, Counts(), analyse=True)]
+    if not times:
+        raise Unusable(Status.CORRUPT, f"none of its {len(stream.pts)} frames can be decoded")
+    return _ascending(times, stream.rate)
 
 
 def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
@@ -156,13 +114,46 @@ def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
     return [i / steady for i in range(len(times))]
 
 
-class _Keeper:
-    """Collector of the frames that the views want."""
+class Shot:
+    """A decoded frame, from which each view takes its pixels at most once, for any number of keepers."""
 
-    def __init__(self, views: Mapping[str, View], timeline: Timeline, aspect: Fraction | None) -> None:
-        self._views = views
+    def __init__(self, frame: VideoFrame, aspect: Fraction | None, views: Mapping[str, View]) -> None:
+        self._frame = frame
         self._aspect = aspect
-        self._arrays = {name: np.zeros(view.shape, np.uint8) for name, view in views.items()}
+        self._views = views
+        self._taken: dict[str, tuple[Array, Box]] = {}
+
+    def take(self, name: str) -> tuple[Array, Box]:
+        """Return the pixels that a view keeps of the frame, and its content box.
+
+        Raises:
+            Unusable: `unsupported_codec` if FFmpeg cannot convert the pixel format.
+        """
+        if name not in self._taken:
+            try:
+                picture, view = Picture(self._frame, self._aspect), self._views[name]
+                self._taken[name] = view.take(picture), view.content(picture)
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                what = f"frames of pixel format {self._frame.format.name} cannot be converted: {describe(error)}"
+                raise Unusable(Status.UNSUPPORTED_CODEC, what) from None
+        return self._taken[name]
+
+
+class Keeper:
+    """Collector of the frames that the views want.
+
+    Args:
+        views: the views by name.
+        timeline: the frames to choose from.
+
+    Attributes:
+        arrays: view name -> `uint8` array of the view's shape, zero where nothing was kept.
+        wanted: indices in the timeline of the frames that any view wants.
+        missing: those of them that have not been offered.
+    """
+
+    def __init__(self, views: Mapping[str, View], timeline: Timeline) -> None:
+        self.arrays: dict[str, Array] = {name: np.zeros(view.shape, np.uint8) for name, view in views.items()}
         self._indices = {name: view.select(timeline) for name, view in views.items()}
         self._times = timeline.times
         self._boxes: dict[str, list[int]] = {}
@@ -176,100 +167,30 @@ class _Keeper:
         self.wanted = frozenset(self._slots)
         self.missing = set(self.wanted)
 
-    def offer(self, frame: VideoFrame, index: int) -> None:
-        """Keep what the views want of the frame with this index in display order."""
+    def offer(self, shot: Shot, index: int) -> None:
+        """Keep what the views want of the frame with this index in the timeline."""
         if index not in self.missing:
             return
         self.missing.discard(index)
-        picture = Picture(frame, self._aspect)
         for name, slots in self._slots[index]:
-            view = self._views[name]
-            self._arrays[name][slots] = view.take(picture)
-            if name not in self._boxes:
-                box = view.content(picture)
-                self._boxes[name] = [box.top, box.left, box.height, box.width]
+            self.arrays[name][slots], box = shot.take(name)
+            self._boxes.setdefault(name, [box.top, box.left, box.height, box.width])
 
-    def result(self, counts: _Counts, warning: str) -> Decoded:
-        if counts.damaged:
-            warning = "; ".join(filter(None, [warning, f"the container marks {counts.damaged} packets as damaged"]))
-        facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning, "status": Status.OK, "reason": ""}
-        if counts.errors:
-            facts["status"] = Status.CORRUPT
-            facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
+    def facts(self) -> dict[str, Any]:
+        """Return the columns of the index about the views, once no frame is missing."""
+        facts: dict[str, Any] = {}
         for name, indices in self._indices.items():
             facts[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
             facts[f"{name}_times"] = np.array([self._times[i] for i in indices])
             facts[f"{name}_box"] = self._boxes[name]
-        return Decoded(self._arrays, facts)
+        return facts
 
 
-@dataclass(slots=True)
-class _Counts:
-    frames: int = 0
-    damaged: int = 0
-    errors: int = 0
-    first_error: str = ""
-
-    def error(self, what: str) -> None:
-        self.errors += 1
-        self.first_error = self.first_error or f"after {self.frames} frames: {what}"
-
-
-def _run(
-    stream: Stream, steps: Sequence[Step] | None, keep: Callable[[VideoFrame, int], object], *, analyse: bool
-) -> _Counts:
-    """Decode the packets as planned (all, if there is no plan) and pass each frame with its number to `keep`."""
-    counts = _Counts()
-
-    def receive(packet: av.Packet[VideoStream] | None) -> None:
-        try:
-            frames = context.decode(packet)
-        except (av.error.FFmpegError, EOFError) as error:
-            counts.error(describe(error))
-            return
-        for frame in frames:
-            if frame.is_corrupt:
-                counts.error("the decoder marks a frame as damaged")
-            try:
-                keep(frame, counts.frames)
-            except (av.error.FFmpegError, OSError, ValueError) as error:
-                what = f"frames of pixel format {frame.format.name} cannot be converted: {describe(error)}"
-                raise Unusable(Status.UNSUPPORTED_CODEC, what) from None
-            counts.frames += 1
-
-    with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
-        context = video.codec_context
-        context.options = {"max_pixels": str(stream.max_pixels)}  # a stream may grow on the way
-        try:
-            context.open()  # some decoders read `skip_frame` only when they are opened
-        except av.error.FFmpegError as error:
-            raise Unusable(Status.CORRUPT, f"the decoder cannot start: {describe(error)}") from None
-        for position, packet in enumerate(_packets(container, video, counts)):
-            if packet.is_corrupt:
-                counts.damaged += 1  # also marked where streams were joined, so this is no error
-            if steps is not None:
-                if position >= len(steps):
-                    break
-                if stream.pts[position] not in (None, packet.pts):
-                    raise Unusable(Status.UNREADABLE, "the file changed after it was probed; run again")
-                step = steps[position]
-                if step is Step.DROP:
-                    continue
-                if step is Step.RESTART:
-                    receive(None)
-                    context.flush_buffers()
-                context.skip_frame = "NONREF" if step is Step.REFERENCE else "DEFAULT"
-            receive(packet)
-        receive(None)
-    return counts
-
-
-def _packets(container: InputContainer, video: VideoStream, counts: _Counts) -> Iterator[av.Packet[VideoStream]]:
-    """Yield the stream's packets until the file ends or cannot be read any further."""
-    try:
-        for packet in packets_of(container, video):
-            if packet.size == 0 and packet.pts is None:  # marks the end of the file
-                return
-            yield packet
-    except (av.error.FFmpegError, EOFError) as error:
-        counts.error(describe(error))
+def _result(keeper: Keeper, counts: Counts, warning: str) -> Decoded:
+    if counts.damaged:
+        warning = "; ".join(filter(None, [warning, f"the container marks {counts.damaged} packets as damaged"]))
+    facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning, "status": Status.OK, "reason": ""}
+    if counts.errors:
+        facts["status"] = Status.CORRUPT
+        facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
+    return Decoded(keeper.arrays, facts | keeper.facts())

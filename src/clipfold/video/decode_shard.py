@@ -13,8 +13,9 @@ import pyarrow as pa
 from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
-from clipfold.video.decode import MAX_PIXELS, Decoded, Stream, decode_video
+from clipfold.video.decode import Decoded, decode_video
 from clipfold.video.digest import check_content, check_unchanged, stamp_of
+from clipfold.video.stream import MAX_PIXELS, Stream
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
 

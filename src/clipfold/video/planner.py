@@ -73,14 +73,14 @@ def _runs(packets: Sequence[Packet], wanted: Collection[int], starts: Sequence[i
     by_display = sorted((frame, start) for start in starts if (frame := packets[start].frame) is not None)
     shown = [frame for frame, _ in by_display]
     runs: list[tuple[int, int]] = []
-    needed = []
+    needed: dict[int, int] = {}  # first packet -> last packet; as many as keyframes, however long the video
     for i, packet in enumerate(packets):
         if packet.frame is not None and packet.frame in wanted:
             # The last keyframe displayed before the frame. Leading pictures are stored after a later keyframe.
             before = bisect_right(shown, packet.frame) - 1
             start = by_display[before][1] if before >= 0 else 0
-            needed.append((min(start, i), i))
-    for first, last in sorted(needed):
+            needed[min(start, i)] = i
+    for first, last in sorted(needed.items()):
         if runs and first <= runs[-1][1] + 1:
             runs[-1] = (runs[-1][0], max(runs[-1][1], last))
         elif runs and not packets[first].keyframe:

@@ -1,4 +1,4 @@
-"""Process many videos in parallel, so that one which hangs, crashes or takes all memory affects no other."""
+"""Process videos in worker processes, so that one which hangs, crashes or takes all memory affects no other."""
 
 import logging
 import multiprocessing
@@ -8,7 +8,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import TimeoutError
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -59,8 +61,7 @@ def map_videos(
     started = reported = time.monotonic()
     # Forked workers have all modules loaded; spawned ones would import the calling script again.
     fork = multiprocessing.get_context("fork")
-    limit = f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
-    call = partial(_call, function, limit)
+    call = partial(_call, function, _limit(stage, memory_mb))
     with ProcessPool(workers, _RENEWED_AFTER, limit_address_space, [memory_mb], fork) as pool:
         waiting: deque[tuple[Video, float, ProcessFuture[Any]]] = deque()
         upcoming = iter(videos)
@@ -74,6 +75,86 @@ def map_videos(
                 reported = now
                 left = (now - started) / (done + 1) * (total - done - 1)
                 logger.info("%s: %d of %d videos, about %.0f s left", stage, done + 1, total, left)
+
+
+def iterate_video(
+    function: Callable[[Video], Iterable[Result]],
+    video: Video,
+    *,
+    timeout_s: float,
+    stage: str,
+    memory_mb: int | None = None,
+) -> Iterator[Result]:
+    """Call `function` on one video in a worker process and yield its results as they come.
+
+    The worker waits while results are not taken, and is killed when the iteration ends early.
+
+    Args:
+        function: a function of the video; raises `Unusable` if the video cannot be used.
+        video: mapping with `id` and `path`.
+        timeout_s: seconds to wait for each result, besides those to read a large file.
+        stage: name of the rule and of its settings, for messages.
+        memory_mb: memory of the job, of which the worker may take all.
+
+    Raises:
+        Unusable: as `function`, or as `map_videos` returns it.
+        NotTheVideo: a fault of the machine, or a file that changed.
+    """
+    fork = multiprocessing.get_context("fork")
+    allowed_s = timeout_s + _size(video["path"]) / _BYTES_PER_S
+    with _starting:
+        results, sender = fork.Pipe(duplex=False)
+        arguments = (function, video, _limit(stage, memory_mb), memory_mb, results, sender)
+        process = fork.Process(target=_send_all, args=arguments, daemon=True)
+        process.start()
+        sender.close()  # so that the end of the worker ends the pipe
+    try:
+        while results.poll(allowed_s):
+            try:
+                result = results.recv()
+            except (EOFError, OSError):  # its end, or an end in the middle of a result
+                process.join()
+                if process.exitcode:
+                    raise _ended(video["id"], process.exitcode) from None
+                return
+            if isinstance(result, Exception):
+                raise result
+            yield result
+        raise Unusable(Status.TIMEOUT, f"nothing came for {allowed_s:.3g} s ({stage}.timeout_s)")
+    finally:
+        process.kill()
+        process.join()
+        results.close()
+
+
+_starting = Lock()  # a worker that another thread starts meanwhile would hold the pipe open
+
+
+def _send_all(
+    function: Callable[[Video], Iterable[Any]],
+    video: Video,
+    limit: str,
+    memory_mb: int | None,
+    results: Connection,
+    sender: Connection,
+) -> None:
+    results.close()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end when nobody reads any more
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the reader is interrupted too, and ends this process
+    limit_address_space(memory_mb)
+
+    def send(video: Video) -> None:
+        for result in function(video):
+            sender.send(result)
+
+    try:
+        _call(send, limit, video)
+    except (Unusable, NotTheVideo) as error:
+        sender.send(error)
+
+
+def _limit(stage: str, memory_mb: int | None) -> str:
+    return f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
 
 
 def _size(path: str) -> int:
@@ -110,9 +191,13 @@ def _outcome(id: str, future: ProcessFuture[Any], limit: str) -> Any:
     except TimeoutError:
         return Unusable(Status.TIMEOUT, f"not finished after {limit}")
     except ProcessExpired as expired:
-        if expired.exitcode == -signal.SIGKILL:  # no decoder does that: the system lacks memory, or the job is ending
-            raise NotTheVideo(f"{id}: its process was killed, as when memory runs out: run again") from None
-        return Unusable(Status.CRASHED, f"the process ended with exit code {expired.exitcode}")
+        return _ended(id, expired.exitcode)
+
+
+def _ended(id: str, exitcode: int) -> Unusable:
+    if exitcode == -signal.SIGKILL:  # no decoder does that: the system lacks memory, or the job is ending
+        raise NotTheVideo(f"{id}: its process was killed, as when memory runs out: run again") from None
+    return Unusable(Status.CRASHED, f"the process ended with exit code {exitcode}")
 
 
 def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:

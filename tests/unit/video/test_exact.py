@@ -13,10 +13,11 @@ import pytest
 from helpers.corpus.movies import movie
 
 from clipfold.settings import ProbeSettings
-from clipfold.video.decode import Stream, decode_video
+from clipfold.video.decode import decode_video
 from clipfold.video.geometry import Box, displayed, letterbox
 from clipfold.video.picture import Picture
 from clipfold.video.probe import probe_video
+from clipfold.video.stream import Stream
 from clipfold.video.views import Uniform
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()

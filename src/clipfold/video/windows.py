@@ -1,0 +1,271 @@
+"""Decode a long video once, for the views of windows that overlap."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import floor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from clipfold.checks import require
+from clipfold.status import Status
+from clipfold.video.decode import UNUSABLE_TIMES, Decoded, Keeper, Shot, counted_times, index_of
+from clipfold.video.stream import Counts, Order, Stream, decoded_frames
+from clipfold.video.views import Timeline, View
+from clipfold.video.workers import iterate_video
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+Result = TypeVar("Result")
+
+_EARLY = 1e-6  # tolerance in seconds: rounding must not push a frame out of the window that begins with it
+_LATE = 32  # frames after which a missing one is given up: codecs reorder at most 16
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The frames of a window.
+
+    Args:
+        start: begin in seconds from the video's first frame.
+        end: end, excluded.
+        first: index in display order of the first frame.
+        last: index of the last frame, included.
+    """
+
+    start: float
+    end: float
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Window:
+    """The views of one window.
+
+    Args:
+        span: the window's place in the video.
+        decoded: what `decode_video` gives for a video of just these frames: `arrays` by view, and `facts` without
+            `decoded`. Indices count from the window's first frame; times are those of the whole video. If wanted frames
+            are missing, there are no arrays, and the facts are `status`, `reason` and `warning` alone.
+    """
+
+    span: Span
+    decoded: Decoded
+
+
+def spans(times: Sequence[float], window_s: float, stride_s: float) -> Iterator[Span]:
+    """Divide a video into windows of equal length; windows without frames are left out.
+
+    The last window ends with the video, so it begins less than a stride after the one before. A video shorter than a
+    window is one window. The last frame is taken to last as long as most others.
+
+    Args:
+        times: presentation times in seconds, ascending, at least one.
+        window_s: length of a window in seconds.
+        stride_s: seconds from the start of a window to that of the next.
+
+    Raises:
+        ValueError: a length that is not a positive number.
+
+    >>> [(span.start, span.end, span.first, span.last) for span in spans([0, 1, 2, 3, 4], 2, 2)]
+    [(0, 2, 0, 1), (2, 4, 2, 3), (3.0, 5.0, 3, 4)]
+    """
+    for name, seconds in (("window", window_s), ("stride", stride_s)):
+        require(0 < seconds < float("inf"), name, seconds, "use a positive number of seconds")
+    origin, count = times[0], len(times)
+    usual = float(np.median(np.diff(times))) if count > 1 else window_s
+    length = times[-1] - origin + usual
+    number, stop = 0, 0
+    while stop < count:
+        start = number * stride_s
+        stop = bisect_left(times, origin + start + window_s - _EARLY)
+        if stop == count and start + window_s > length + _EARLY:
+            start = max(0.0, length - window_s)
+        first = min(bisect_left(times, origin + start - _EARLY), count - 1)
+        if first < stop:
+            yield Span(start, min(start + window_s, length), first, stop - 1)
+            number += 1
+        else:  # timestamps may leap by years, as when a recorder sets its clock: go to the window of the next frame
+            number = max(number, floor((times[first] - origin - window_s) / stride_s)) + 1
+
+
+def decode_windows(stream: Stream, views: Mapping[str, View], window_s: float, stride_s: float) -> Iterator[Window]:
+    """Decode a video once and yield the views of each window, in order.
+
+    A frame that several windows want is decoded once, and each view takes its pixels once. Memory holds one frame and
+    the windows that are being filled, besides some 20 bytes per frame of the video.
+
+    A window whose frames are damaged is `corrupt`; its arrays hold what the decoder returned. One whose frames are
+    missing is `corrupt` or `truncated`. As in `decode_video`, the video is decoded again, from the start, if jumps
+    between keyframes lead to errors, and frames are counted if the timestamps are unusable or packets yield no frame;
+    windows that were yielded before are not repeated.
+
+    Args:
+        stream: the video.
+        views: the views by name.
+        window_s: length of a window in seconds.
+        stride_s: seconds from the start of a window to that of the next.
+
+    Raises:
+        Unusable: `corrupt` if no frame can be decoded, `unsupported_codec` if FFmpeg cannot convert the pixel format,
+            or any status that opening the file gives.
+    """
+    windows, order = _Windows(stream, views, window_s, stride_s), stream.order()
+    return windows.counted(UNUSABLE_TIMES) if order is None else windows.timed(order)
+
+
+def windows_in_worker(
+    stream: Stream,
+    views: Mapping[str, View],
+    window_s: float,
+    stride_s: float,
+    prepare: Callable[[Window], Result],
+    *,
+    timeout_s: float,
+    memory_mb: int | None = None,
+) -> Iterator[Result]:
+    """Decode a video's windows in a worker process and yield what `prepare` makes of each, in order.
+
+    Args:
+        stream: the video.
+        views: the views by name.
+        window_s: length of a window in seconds.
+        stride_s: seconds from the start of a window to that of the next.
+        prepare: function that runs in the worker; what it returns travels to this process.
+        timeout_s: seconds to wait for each window, besides those to read a large file.
+        memory_mb: memory of the job, of which the worker may take all.
+
+    Raises:
+        Unusable: as `decode_windows`; `timeout` or `crashed` if the worker did not survive, `too_large` if it may not
+            have the memory it needs.
+        NotTheVideo: a fault of the machine.
+    """
+    work = partial(_prepared, stream, views, window_s, stride_s, prepare)
+    video = {"id": stream.id, "path": stream.path}
+    return iterate_video(work, video, timeout_s=timeout_s, stage="decode", memory_mb=memory_mb)
+
+
+def _prepared(
+    stream: Stream,
+    views: Mapping[str, View],
+    window_s: float,
+    stride_s: float,
+    prepare: Callable[[Window], Result],
+    video: Mapping[str, Any],
+) -> Iterator[Result]:
+    return map(prepare, decode_windows(stream, views, window_s, stride_s))
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A window that is being filled; `damaged` counts its wanted frames that follow a decoding error."""
+
+    span: Span
+    keeper: Keeper
+    damaged: int = 0
+
+    def offer(self, shot: Shot, index: int, broken: bool) -> None:
+        if index - self.span.first in self.keeper.missing:
+            self.keeper.offer(shot, index - self.span.first)
+            self.damaged += broken
+
+    def is_over(self, index: int) -> bool:
+        return not self.keeper.missing or index > self.span.last + _LATE
+
+    def window(self, counts: Counts, warning: str) -> Window:
+        facts: dict[str, Any] = {"warning": warning, "status": Status.OK, "reason": ""}
+        missing, wanted = len(self.keeper.missing), len(self.keeper.wanted)
+        if missing or self.damaged:
+            facts["status"] = Status.CORRUPT if counts.errors else Status.TRUNCATED
+            facts["reason"] = f"{missing or self.damaged} of {wanted} wanted frames " + (
+                "were not decoded" if missing else "follow a decoding error"
+            )
+        if counts.errors and facts["reason"]:
+            facts["reason"] += f"; {counts.errors} decoding errors so far, the first {counts.first_error}"
+        return Window(
+            self.span, Decoded({}, facts) if missing else Decoded(self.keeper.arrays, facts | self.keeper.facts())
+        )
+
+
+class _Windows:
+    """The windows of a video that were not yielded yet."""
+
+    def __init__(self, stream: Stream, views: Mapping[str, View], window_s: float, stride_s: float) -> None:
+        self._stream = stream
+        self._views = views
+        self._lengths = window_s, stride_s
+        self._done = -1.0  # start of the last window that was yielded
+
+    def timed(self, order: Order) -> Iterator[Window]:
+        """Tell frames by their timestamps."""
+        stream, times = self._stream, self._stream.times(order)
+        shown = stream.shown_keyframes(order)
+        for keyframes, final in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
+            steps, counts = stream.plan(order, keyframes, self._wanted(times, shown)), Counts()
+            decoded = decoded_frames(stream, steps, counts, analyse=True)
+            frames = ((frame, index_of(frame, order)) for frame, _ in decoded)
+            for filling in self._filled(frames, counts, times, shown):
+                lost = len(filling.keeper.missing)
+                if (lost and not counts.errors) or (counts.errors and not final):
+                    break
+                yield self._yielded(filling.window(counts, ""))
+            else:
+                return
+        yield from self.counted(
+            f"packets yield no frame from {filling.span.start:.3g} s on; frames were counted instead"
+        )
+
+    def counted(self, warning: str) -> Iterator[Window]:
+        """Decode everything twice: first count the frames, then keep the wanted ones."""
+        times, counts = array("d", counted_times(self._stream)), Counts()
+        frames = decoded_frames(self._stream, None, counts, analyse=True)
+        for filling in self._filled(frames, counts, times, ()):
+            yield self._yielded(filling.window(counts, warning))
+
+    def _yielded(self, window: Window) -> Window:
+        self._done = window.span.start
+        return window
+
+    def _left(self, times: array[float], keyframes: Sequence[int]) -> Iterator[tuple[Span, Timeline]]:
+        """Yield the spans of the windows that are left, with the timeline of each."""
+        for span in spans(times, *self._lengths):
+            if span.start > self._done:
+                inside = slice(bisect_left(keyframes, span.first), bisect_right(keyframes, span.last))
+                shown = [frame - span.first for frame in keyframes[inside]]
+                yield span, Timeline(self._stream.id, times[span.first : span.last + 1], shown)
+
+    def _wanted(self, times: array[float], keyframes: Sequence[int]) -> set[int]:
+        return {
+            span.first + index
+            for span, timeline in self._left(times, keyframes)
+            for view in self._views.values()
+            for index in view.select(timeline)
+        }
+
+    def _filled(
+        self, frames: Iterable[tuple[VideoFrame, int]], counts: Counts, times: array[float], keyframes: Sequence[int]
+    ) -> Iterator[_Filling]:
+        """Offer each frame to the windows around it, and yield each window when it is full or nothing more can come."""
+        left = (_Filling(span, Keeper(self._views, timeline)) for span, timeline in self._left(times, keyframes))
+        coming, filling = next(left, None), deque[_Filling]()
+        for frame, index in frames:
+            while coming and coming.span.first <= index:
+                filling.append(coming)
+                coming = next(left, None)
+            shot = Shot(frame, self._stream.aspect, self._views)
+            for window in filling:
+                window.offer(shot, index, counts.broken)
+            while filling and filling[0].is_over(index):
+                yield filling.popleft()
+        yield from filling
+        if coming:
+            yield coming
+        yield from left

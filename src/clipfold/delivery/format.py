@@ -1,7 +1,7 @@
 """A bundle on disk: a folder, or one file that holds it. Standard library only.
 
-Bundles come from strangers. What is read is bounded first, and no file is used that the description does not list with its
-SHA-256. The one file is a ZIP archive without compression, so that it cannot unpack to more than it has.
+Bundles come from strangers. What is read is bounded first, and no file is used that the description does not list with
+its SHA-256. The one file is a ZIP archive without compression, so that it cannot unpack to more than it has.
 """
 
 import hashlib
@@ -57,10 +57,10 @@ class Source:
         self._members = members
         if DESCRIPTION not in members:
             raise ValueError(f"{path} has no {DESCRIPTION}: use a bundle, a folder or a file that ends in {SUFFIX}")
-        with _damaged(path), closing(members[DESCRIPTION]()) as file:
-            self._content = file.read(DESCRIPTION_BYTES + 1)
-        where = f"{path}: {DESCRIPTION}"
-        require(len(self._content) <= DESCRIPTION_BYTES, where, f"over {DESCRIPTION_BYTES} bytes", "make it again")
+        where, self._content = f"{path}: {DESCRIPTION}", b""
+        for chunk in self._chunks(DESCRIPTION):
+            self._content += chunk
+            require(len(self._content) <= DESCRIPTION_BYTES, where, f"over {DESCRIPTION_BYTES} bytes", "make it again")
         self.description: Description = parse_description(self._content, where)
         self.id = hashlib.sha256(self._content).hexdigest()[:16]
         listed = {DESCRIPTION, *self.description["files"]}

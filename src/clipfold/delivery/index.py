@@ -1,9 +1,9 @@
 """The index of a registry: a small SQLite file. Standard library only.
 
-It may come from a stranger. SQLite trusts the journal that it finds beside a file that may change, and one that is planted
-makes it write through links and delete other files. So it only ever reads the index as a file that does not change. A
-writer changes a private copy and renames it into place: readers see the index before or after, and a killed writer leaves
-it whole.
+It may come from a stranger. Beside a file that may change, SQLite trusts the journal that it finds, and one that is
+planted makes it delete any other file. So it reads the index as a file that does not change, and does nothing else with
+it. A writer changes a private copy and renames it into place: readers see the index before or after, and a killed
+writer leaves it whole.
 """
 
 import json

@@ -171,8 +171,8 @@ class Registry:
     def rebuild(self) -> Sequence[str]:
         """Make the index again from the files: add what it lacks, drop what is gone, remove what killed writers left.
 
-        Names, aliases and the order of adding stay if the old index can be read. Else bundles get their own names, in the
-        order of their files' age, and no aliases.
+        Names, aliases and the order of adding stay if the old index can be read. Else bundles get their own names, by
+        the age of their files, and no aliases.
 
         Returns:
             Problems, each as a sentence: files that are left alone since they hold no bundle of that id.

@@ -159,3 +159,10 @@ def training_data(model):
         members = model.settings["members"]
         return {"predictions": [f"results/models/{m}/fold-{{fold}}/predictions.parquet" for m in members]}
     return data_of(model)
+
+
+def final_data(model):
+    """Return the data of a model's fit on all data: for an ensemble, its members' fits, which it mixes."""
+    if model.input == "predictions":
+        return {"members": [f"results/models/{m}/final/fit.json" for m in model.settings["members"]]}
+    return data_of(model)

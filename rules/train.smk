@@ -35,3 +35,45 @@ for model in PLAN.models:
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:
             "../workflow/scripts/train.py"
+
+
+# One model on all data, made where a bundle asks for it or its files are named. Nothing that a test split had a part in
+# is an input: records and histories hold what was chosen on validation videos.
+for model in PLAN.configured:
+
+    rule:
+        name:
+            f"final_{model.name}"
+        input:
+            **final_data(model),
+            **weights_file(model.settings),
+            splits="results/splits/splits.parquet",
+            records=expand(f"results/models/{model.name}/fold-{{fold}}/fit.json", fold=FOLDS),
+            histories=expand(f"results/models/{model.name}/fold-{{fold}}/history.csv", fold=FOLDS),
+        output:
+            model=f"results/models/{model.name}/final/{MODEL_FILE[model.input]}",
+            history=f"results/models/{model.name}/final/history.csv",
+            record=f"results/models/{model.name}/final/fit.json",
+        log:
+            f"logs/final_{model.name}.log",
+        benchmark:
+            f"results/benchmarks/final_{model.name}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: model.needs.threads
+        resources:
+            **on_gpu(model.needs.gpus),
+            mem_mb=by_attempt(RESOURCES[model.name].memory_mb),
+            runtime=by_attempt(2 * RESOURCES[model.name].runtime),  # more videos than any fold trains on
+        params:
+            module=model.module,
+            input=model.input,
+            data=[] if model.input == "predictions" else list(collection(model)[1]),
+            settings=model.settings,
+            views=views_of(model),
+            scratch=f"results/training/{model.name}/final",
+            stored_size=PLAN.size,
+            seed=SETTINGS["seed"],
+            code=code_of("final", f"clipfold.training.final_on_{model.input}", model.module),
+        script:
+            "../workflow/scripts/final.py"

@@ -11,6 +11,7 @@ from clipfold.checks import require, suggest
 from clipfold.settings import (
     LEAKS,
     AugmentSettings,
+    BundleSettings,
     DecodeSettings,
     ExplainSettings,
     PolicySettings,
@@ -44,6 +45,7 @@ class Config:
         allow_leakage: Kinds of leak that do not stop the run.
         shortcuts: Train the two baselines that know nothing of the action.
         explain: Predictions to explain.
+        bundle: Models to make ready for use elsewhere.
         models: Models to train: names of architectures, or mappings.
     """
 
@@ -60,6 +62,7 @@ class Config:
     allow_leakage: Sequence[str] = ()
     shortcuts: bool = True
     explain: ExplainSettings = field(default_factory=ExplainSettings)
+    bundle: BundleSettings = field(default_factory=BundleSettings)
     models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
 
     def __post_init__(self) -> None:

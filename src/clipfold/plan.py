@@ -63,6 +63,7 @@ class Plan:
             not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
         )
         models = plan_models(config.models, largest_size=config.decode.size, most_frames=views["clips"].shape[0])
+        config.bundle.check_models([model.name for model in models])
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns)
@@ -92,13 +93,18 @@ class Plan:
     @property
     def described(self) -> dict[str, Any]:
         """The config with every setting of every model, for the report."""
-        entries = [{"name": m.name, "architecture": m.architecture, **m.settings} for m in self._configured]
+        entries = [{"name": m.name, "architecture": m.architecture, **m.settings} for m in self.configured]
         return self.settings | {"models": entries}
+
+    @cached_property
+    def configured(self) -> list[Model]:
+        """The entries of `models:`."""
+        return [model for model in self.models if model not in self.shortcuts]
 
     @cached_property
     def explained(self) -> list[Model]:
         """Models to explain: an ensemble relies on its members, and shortcuts need no explanation."""
-        return [model for model in self._configured if model.input != "predictions"]
+        return [model for model in self.configured if model.input != "predictions"]
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
@@ -118,10 +124,6 @@ class Plan:
     def extras(self) -> dict[str, list[str]]:
         """Read the manifest's further columns, by which the evaluation slices errors."""
         return read_extras(self.manifest, self.config.columns)
-
-    @property
-    def _configured(self) -> list[Model]:
-        return [model for model in self.models if model not in self.shortcuts]
 
 
 def encoder_key(settings: Mapping[str, Any]) -> str:

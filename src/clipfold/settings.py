@@ -5,11 +5,11 @@ and the remedy.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from clipfold.checks import require
+from clipfold.checks import require, suggest
 from clipfold.status import DECODABLE, Status
 
 
@@ -186,3 +186,30 @@ class ExplainSettings:
     def __post_init__(self) -> None:
         for name in ("errors", "hits"):
             require(0 <= getattr(self, name) <= 100, f"explain.{name}", getattr(self, name), "use 0 to 100 clips")
+
+
+BEST = "best"
+"""In `bundle.models`: the model with the best metric."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleSettings:
+    """Models to make ready for use elsewhere.
+
+    Args:
+        models: Names of configured models, or `BEST`.
+        final: Also fit one model on all data, with what the folds chose.
+    """
+
+    models: Sequence[str] = field(default_factory=lambda: [BEST])
+    final: bool = False
+
+    def check_models(self, configured: Sequence[str]) -> None:
+        """Check the names against those of the configured models.
+
+        Raises:
+            ValueError: A name is unknown, or a model has the name that stands for the best.
+        """
+        require(BEST not in configured, "models: name", BEST, "use another: in bundle.models it is the best model")
+        for name in self.models:
+            require(name in (BEST, *configured), "bundle.models", name, suggest(name, [BEST, *configured]))

@@ -56,7 +56,7 @@ def read_cause(logs: Iterable[str], since: float) -> str:
 def describe(job: Job, cause: str, logs: Sequence[str]) -> list[str]:
     """Describe a failed job in lines: stage, model, fold or shard; the cause; the log."""
     stage, _, model = job.rule.partition("_")
-    details = {"model": model} if model and stage in ("train", "explain") else {}
+    details = {"model": model} if model and stage in ("train", "final", "explain") else {}
     lines = [f"FAILED  {Job(job.rule, {**details, **job.wildcards}, job.started)}"]
     causes = (cause or "no message: the process ended without one, as when memory runs out").strip().splitlines()
     if len(causes) > MOST:

@@ -104,7 +104,7 @@ def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
     per_job = work.videos / max(1, work.shards)
     clip_megapixels = work.stored.get("clips", 0) / 3e6
     stage, _, model = rule.partition("_")
-    if stage in ("train", "explain", "embed"):
+    if stage in ("train", "final", "explain", "embed"):
         return _model_seconds(stage, model, work, threads, gpus) / work.speed
     estimates = {
         "probe": 1 + 0.02 * per_job,
@@ -135,7 +135,7 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
         return 6 + 10 * (0.5 + 32 * step)
     if model["embedded"]:  # only what follows the encoder is trained
         step = 0.004
-    trained: float = work.videos * (1 - 1 / max(2, work.folds)) * 0.8
+    trained: float = work.videos * (1.0 if stage == "final" else (1 - 1 / max(2, work.folds)) * 0.8)
     return float(4 + trained * model["settings"]["epochs"] * step)
 
 
@@ -147,7 +147,7 @@ def disk_bytes(rules: Counter[str], work: Work) -> float:
     written = share.get("decode", 0) * sum(work.stored.values()) + share.get("augment", 0) * work.copies * clips
     written += share.get("resize", 0) * (1 + work.copies) * sum(clips * (s / work.size) ** 2 for s in sizes)
     written += share.get("hashes", 0) * 70_000
-    fits = sum(count for rule, count in rules.items() if rule.startswith("train_"))
+    fits = sum(count for rule, count in rules.items() if rule.startswith(("train_", "final_")))
     return float(written * work.videos + fits * 1e6)
 
 

@@ -1,0 +1,84 @@
+"""The job of fitting one model on all data, and what it takes from the model's folds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clipfold.storage.files import Array, PathLike, read_json, read_table
+from clipfold.training.fold import Fold
+from clipfold.training.task import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinalTask(Task):
+    """One model to fit on all data, with what its folds chose on their training and validation videos.
+
+    Args:
+        records: `fit.json` of every fold.
+        histories: `history.csv` of every fold, in the same order.
+        fold: None: this fit is of no fold.
+        outputs: Files to write: `model`, `history`, `record`. No video is left to predict.
+    """
+
+    records: Sequence[PathLike]
+    histories: Sequence[PathLike]
+    fold: None = None  # type: ignore[assignment]  # null in fit.json, where fits on folds have a number
+
+    @property
+    def chosen(self) -> list[dict[str, Any]]:
+        """The records of all folds."""
+        return [read_json(path) for path in self.records]
+
+
+def all_videos(splits: PathLike) -> Fold:
+    """Read the videos of all folds, each once, as a fold that trains on them all."""
+    table = read_table(splits, ["id", "label"]).to_pandas().drop_duplicates("id").sort_values("id", ignore_index=True)
+    classes = sorted(table.label.unique())
+    target = table.label.map({name: i for i, name in enumerate(classes)})
+    return Fold(None, classes, table.assign(split="train", target=target))  # type: ignore[arg-type]  # of no fold
+
+
+def median_epoch(records: Sequence[dict[str, Any]]) -> int:
+    """Return the median of the folds' best epochs, rounded up.
+
+    >>> median_epoch([{"best_epoch": 9}, {"best_epoch": 4}, {"best_epoch": 2}, {"best_epoch": 5}])
+    5
+    """
+    return math.ceil(median(int(record["best_epoch"]) for record in records))
+
+
+def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
+    """Find when `schedule: plateau` lowered the learning rate in the folds: it does so on validation videos.
+
+    Args:
+        rates: Learning rate of each epoch of each fold; a fold that ended earlier keeps its last one.
+        epochs: Number of epochs.
+
+    Returns:
+        Factor of the rate in each epoch, float64 (epochs,): the lower median of the folds' own.
+
+    >>> plateau_factors([[0.5, 1, 1, 0.1], [0.5, 1, 0.1, 0.1], [0.5, 1]], 4).tolist()
+    [1.0, 1.0, 1.0, 0.1]
+    """
+    factors = [np.divide(each, np.maximum.accumulate(each)) for each in rates]
+    padded = [np.pad(each, (0, max(0, epochs - len(each))), "edge")[:epochs] for each in factors]
+    return np.asarray(np.quantile(padded, 0.5, axis=0, method="lower"))
+
+
+def read_rates(histories: Sequence[PathLike]) -> list[list[float]]:
+    """Read the learning rate of each epoch of each fold."""
+    return [pd.read_csv(path)["learning_rate"].tolist() for path in histories]
+
+
+def mean_weights(records: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Average the weights of an ensemble's members over its folds.
+
+    >>> mean_weights([{"weights": {"svm": 0.25, "cnn": 0.75}}, {"weights": {"svm": 0.75, "cnn": 0.25}}])
+    {'svm': 0.5, 'cnn': 0.5}
+    """
+    return {name: fmean(record["weights"][name] for record in records) for name in records[0]["weights"]}

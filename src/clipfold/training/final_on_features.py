@@ -1,0 +1,32 @@
+"""Fit a scikit-learn model on the handcrafted features of all videos."""
+
+import importlib
+import time
+
+import pandas as pd
+from sklearn.metrics import log_loss
+from threadpoolctl import threadpool_limits
+
+from clipfold.models.fitted import class_probabilities, write_fitted
+from clipfold.storage.files import read_table
+from clipfold.storage.replace import replacing
+from clipfold.training.final import FinalTask, all_videos
+from clipfold.training.fold import write_record
+
+
+def fit(task: FinalTask) -> None:
+    """Fit one model on all videos; its folds chose nothing. Module and data as for `on_features.fit`."""
+    started = time.monotonic()
+    fold = all_videos(task.splits)
+    columns = task.chosen[0]["features"]
+    table = read_table(task.data["features"]).to_pandas().set_index("id")
+    x, targets = table.loc[fold.ids("train"), columns].to_numpy(), fold.targets("train")
+    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    with threadpool_limits(task.threads):
+        model.fit(x, targets)
+    classes = len(fold.classes)
+    loss = log_loss(targets, class_probabilities(model, x, classes), labels=range(classes))
+    write_fitted(task.outputs["model"], model)
+    with replacing(task.outputs["history"]) as file:
+        pd.DataFrame([{"epoch": 1, "train_loss": loss}]).to_csv(file, index=False)
+    write_record(task, fold, "features", features=columns, seconds=time.monotonic() - started)

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from clipfold.delivery.timeline import Array, Segment, Timeline
+from clipfold.delivery.segments import Segment
+from clipfold.delivery.timeline import Array, Timeline
 
 COLUMNS = 1000
 """Columns of a drawing, which bound its size whatever the length of the video."""
 
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Steps of the time axis in seconds."""
 
 
@@ -18,14 +19,13 @@ def lane(timeline: Timeline, label: str, found: Sequence[Segment], extent: float
     """Draw the scores of a class, in a picture of 1000 by 100 units."""
     edges, _ = timeline.steps
     score = timeline.score(label)
-    peak = float(np.fmax.reduce(score, initial=-1.0))
-    step = int(np.nanargmax(score)) if peak >= 0 else None
+    step = None if np.isnan(score).all() else int(np.nanargmax(score))
     heights = columns(edges, score, extent)
     return {
         "label": label,
         "count": len(found),
-        "peak": peak,
-        "peak_time": 0.0 if step is None else float(edges[step] + edges[step + 1]) / 2,
+        "peak": None if step is None else float(score[step]),
+        "peak_time": None if step is None else float(edges[step] + edges[step + 1]) / 2,
         "line": "".join(_stairs(first, heights[first:stop]) for first, stop in _runs(~np.isnan(heights))),
         "area": "".join(
             f"M{first} 100V{_height(heights[first])}{_stairs(first, heights[first:stop], move=False)}V100Z"
@@ -87,11 +87,12 @@ def _shaded(found: Sequence[Segment], extent: float) -> Iterator[tuple[float, fl
     yield from ((round(begin, 1), round(end - begin, 1)) for begin, end in spans)
 
 
-def ticks(extent: float) -> Iterator[tuple[float, str]]:
-    """Yield place in percent and text of the marks of the time axis."""
-    step = next((step for step in TICKS if extent / step <= 8), extent / 4)
+def ticks(extent: float) -> Iterator[tuple[float, str, bool]]:
+    """Yield place in percent and text of the marks of the time axis, and whether a phone has room for them."""
+    step = next((step for step in STEPS if extent / step <= 8), extent / 4)
+    rare = 4 if extent >= 3600 else 2
     for i in range(int(extent / step + 1e-9) + 1):
-        yield round(100 * i * step / extent, 2), clock(i * step, tenths=step < 1)
+        yield round(100 * i * step / extent, 2), clock(i * step, tenths=step < 1), i % rare == 0
 
 
 def clock(time: float, tenths: bool = False) -> str:

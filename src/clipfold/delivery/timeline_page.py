@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from urllib.parse import quote
 import numpy as np
 
 from clipfold.checks import require
-from clipfold.delivery.timeline import Segment, Timeline
+from clipfold.delivery.segments import Segment
+from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.timeline_drawing import clock, lane, ticks
 from clipfold.report.render import environment
 from clipfold.storage.places import without_places
@@ -56,7 +58,6 @@ def write_timeline_page(
         for each in timelines
         if id(each) in kept
     ]
-    strongest = max(videos, key=lambda video: video["peak"], default=None)
     facts = {
         "labels": timelines[0].labels if timelines else (),
         "threshold": threshold,
@@ -68,9 +69,8 @@ def write_timeline_page(
         "duration": sum(timeline.duration for timeline in timelines),
         "windows": sum(len(timeline.start) for timeline in timelines),
         "unusable": sum(int((~timeline.usable).sum()) for timeline in timelines),
-        "strongest": strongest if strongest and strongest["peak"] >= 0 else None,
+        "strongest": max((v for v in videos if v["peak"] is not None), key=lambda v: v["peak"], default=None),
         "videos": videos,
-        "most": MOST,
     }
     templates = environment(Path(__file__).parent)
     templates.filters["clock"] = clock
@@ -80,7 +80,11 @@ def write_timeline_page(
 
 def _peak(timeline: Timeline) -> float:
     """Return the highest score of the wanted classes, -1 without any."""
-    return float(max((np.fmax.reduce(timeline.score(label), initial=-1.0) for label in timeline.labels), default=-1.0))
+    return max((_peak_of(timeline, label) for label in timeline.labels), default=-1.0)
+
+
+def _peak_of(timeline: Timeline, label: str) -> float:
+    return float(np.fmax.reduce(timeline.score(label), initial=-1.0))
 
 
 def _video(
@@ -95,35 +99,38 @@ def _video(
     extent = max(timeline.duration, float(edges[-1]) if len(edges) else 0.0, 0.001)
     problems = Counter((str(timeline.status[i]), timeline.reason[i]) for i in np.flatnonzero(~timeline.usable).tolist())
     listed = sorted(found, key=lambda segment: -segment.peak)[: MOST["segments"]]
-    lanes = sorted(
-        (lane(timeline, label, [s for s in found if s.label == label], extent) for label in timeline.labels),
-        key=lambda drawn: -drawn["peak"],
-    )
-    top = lanes[0] if lanes else {"peak": -1.0, "peak_time": 0.0}
+    labels = sorted(timeline.labels, key=lambda label: -_peak_of(timeline, label))
+    lanes = [lane(timeline, each, [s for s in found if s.label == each], extent) for each in labels[: MOST["lanes"]]]
     return {
-        "name": without_places(timeline.video, names).lstrip("/"),
+        "name": _without_folders(timeline.video, names),
         "link": _link(timeline.video, folder),
         "duration": timeline.duration,
+        "extent": extent,
         "tenths": extent < 600,
         "windows": len(timeline.start),
         "unusable": sum(problems.values()),
         "problems": [
-            (status, without_places(reason, names), count)
+            (status, _without_folders(reason, names), count)
             for (status, reason), count in problems.most_common(MOST["reasons"])
         ],
-        "peak": top["peak"],
-        "peak_time": top["peak_time"],
+        "peak": lanes[0]["peak"] if lanes else None,
+        "peak_time": lanes[0]["peak_time"] if lanes else None,
         "count": len(found),
         "seconds": sum(segment.end - segment.start for segment in found),
         "segments": sorted(listed, key=lambda segment: segment.start),
-        "lanes": lanes[: MOST["lanes"]],
-        "all_lanes": len(lanes),
+        "lanes": lanes,
+        "all_lanes": len(labels),
         "ticks": list(ticks(extent)),
         "frames": [
             {"time": time, "x": 100 * time / extent, "picture": _jpeg(data), **_at(timeline, time)}
             for time, data in sorted(frames)[: MOST["frames"]]
         ],
     }
+
+
+def _without_folders(text: str, names: Sequence[str]) -> str:
+    """Shorten paths: no reader of the page needs this machine's folders, which reasons of problems may name too."""
+    return re.sub(r"(?<![^\s'\"(=])/(?:[^/\s'\"]+/)*", "", without_places(text, names))
 
 
 def _link(video: str, folder: Path) -> str | None:

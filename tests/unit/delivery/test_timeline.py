@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from clipfold.delivery.timeline import Segment, Timeline, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.segments import Segment, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.timeline import Timeline
 
 STATES = ("ok", "ok", "ok", "unreadable")
 
@@ -160,7 +161,8 @@ def test_the_strongest_frames_are_few_apart_and_within_the_video(given, most):
 def test_the_strongest_frames_are_the_peaks_of_segments_first():
     score = timeline([0.2, 0.9, 0.9, 0.2, 0.3, 0.6, 0.4], window=1)
     assert strongest(score, segments(score, 0.5), most=2) == [1.5, 5.5]
-    assert strongest(score, [], most=2) == [1.5, 2.5]
+    assert strongest(score, [], most=3) == [1.5, 2.5, 5.5]
+    assert strongest(score, segments(score, 0.5)) == [1.5, 2.5, 5.5]
 
 
 def test_a_video_without_windows_has_no_scores():

@@ -1,0 +1,1 @@
+"""From fitted models to answers: bundles, predictions, timelines of long videos, drift."""

@@ -266,7 +266,7 @@ def _reason(items: Sequence[Item], far: float, far_level: str, groups: int, dete
     if inputs["worry"]:
         told.append(f"{_listed(inputs['worry'])} differ{_s(inputs['worry'])} clearly from the training data")
     if far_level != "none":
-        told.append(f"{far:.0%} of the videos are farther from the training data than 95% of its own are")
+        told.append(f"{100 * far:.0f} % of the videos are farther from the training data than 95 % of its own are")
     if inputs["look"] and not inputs["worry"]:
         told.append(f"{_listed(inputs['look'])} differ{_s(inputs['look'])} a little from the training data")
     if scores and not inputs["worry"]:

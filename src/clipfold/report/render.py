@@ -1,4 +1,4 @@
-"""Render the page from the templates, styles and script in `page/`, as one self-contained file."""
+"""Render a page from templates, and the styles and script in `page/`, as one self-contained file."""
 
 import re
 from collections.abc import Mapping
@@ -13,15 +13,19 @@ from markupsafe import Markup, escape
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any]) -> str:
-    """Fill in the templates; all outside text is escaped."""
+def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html") -> str:
+    """Fill in the templates; all outside text is escaped. A template elsewhere may use those in `page/`."""
     environment = Environment(
-        loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([template.parent, PAGE]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
-    return environment.get_template("index.html").render(facts)
+    return environment.get_template(template.name).render(facts)
 
 
 def svg(figure: str) -> Markup:

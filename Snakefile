@@ -23,6 +23,7 @@ include: "rules/train.smk"
 include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/bundle.smk"
 include: "rules/hooks.smk"
 
 
@@ -37,3 +38,4 @@ rule all:
         *[of_each_fold(file) for file in ("fit.json", "history.csv", "predictions.parquet")],
         model_files(),
         explanations(),
+        bundles(),

@@ -66,3 +66,4 @@ wildcard_constraints:
     shard=r"\d+-of-\d+",
     size=r"\d+",
     fold=r"\d+",
+    bundle=r"\w+",

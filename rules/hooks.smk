@@ -42,6 +42,7 @@ WILDCARDS = {
     "fold": FOLDS,
     "size": {s["size"] for s in [*(m.settings for m in PLAN.models if m.input == "clips"), *PLAN.encoders.values()]},
     "stored": ["frames", "augmented"],
+    "bundle": PLAN.config.bundle.models,
 }
 
 

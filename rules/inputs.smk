@@ -166,3 +166,31 @@ def final_data(model):
     if model.input == "predictions":
         return {"members": [f"results/models/{m}/final/fit.json" for m in model.settings["members"]]}
     return data_of(model)
+
+
+def bundled(name):
+    """List the models whose fits a bundle may need: itself and its members, or all for the best."""
+    if name == "best":
+        return PLAN.configured
+    (model,) = (model for model in PLAN.configured if model.name == name)
+    members = model.settings["members"] if model.input == "predictions" else []
+    return [model, *(other for other in PLAN.configured if other.name in members)]
+
+
+def bundled_fits(wildcards):
+    """Return the fits that a bundle may need, and those on all data if it is to hold these."""
+    models = bundled(wildcards.bundle)
+    fits = {"records": [], "fitted": []}
+    for model in models:
+        folders = expand(f"results/models/{model.name}/fold-{{fold}}", fold=FOLDS)
+        fits["records"] += [f"{folder}/fit.json" for folder in folders]
+        fits["fitted"] += [f"{folder}/{MODEL_FILE[model.input]}" for folder in folders]
+    if PLAN.config.bundle.final:
+        fits["final_records"] = [f"results/models/{model.name}/final/fit.json" for model in models]
+        fits["final_fitted"] = [f"results/models/{model.name}/final/{MODEL_FILE[model.input]}" for model in models]
+    return fits
+
+
+def bundles():
+    """List the bundles that the config asks for."""
+    return expand("results/bundles/{bundle}/{file}", bundle=PLAN.config.bundle.models, file=["bundle.clipfold", "README.md"])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from clipfold.delivery.external import External
 from clipfold.evaluation.tables import NAMES
-from clipfold.report.render import environment
+from clipfold.report.render import render
 from clipfold.report.scores import records
 from clipfold.storage.files import PathLike
 from clipfold.storage.replace import replacing
@@ -59,7 +59,7 @@ def write_page(bundle: "Bundle", table: pd.DataFrame, external: External | None,
         "names": NAMES,
     }
     with replacing(output) as file:
-        file.write(environment(Path(__file__).parent).get_template("predictions.html").render(facts).encode())
+        file.write(render(facts, Path(__file__).parent / "predictions.html").encode())
 
 
 def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from clipfold.delivery.drift import drift
+from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
 from clipfold.delivery.predict import predict_to
+from clipfold.delivery.reference import FILE as REFERENCE
 from clipfold.delivery.sources import Sources
+from clipfold.storage.files import read_frame
 
 if TYPE_CHECKING:
     from clipfold.delivery.bundle import Bundle
@@ -74,3 +78,17 @@ def summary(table: pd.DataFrame, written: list[Path]) -> Done:
     return Done(
         len(table), predicted, f"{predicted} of {len(table)} videos predicted{others}: {', '.join(map(str, written))}"
     )
+
+
+def compare_drift(bundle: "Bundle", predictions: Path, output: Path) -> str:
+    """Compare predicted videos with the training data, write the page and return what it says first.
+
+    Args:
+        bundle: The bundle that predicted.
+        predictions: Table that `predict_sources` wrote.
+        output: HTML file to write.
+    """
+    reference = read_frame(bundle.folder / REFERENCE)
+    found = drift(reference, read_predictions(predictions), bundle.classes)
+    write_drift_page(found, output, bundle.name, predictions.name)
+    return f"{found.verdict}: {found.reason}\n{output}"

@@ -13,9 +13,9 @@ from markupsafe import Markup, escape
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any]) -> str:
-    """Fill in the templates; all outside text is escaped."""
-    return environment().get_template("index.html").render(facts)
+def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html") -> str:
+    """Fill in a template, which may use those in `page/`; all outside text is escaped."""
+    return environment(template.parent).get_template(template.name).render(facts)
 
 
 def environment(*folders: Path) -> Environment:

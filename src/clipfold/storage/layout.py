@@ -19,6 +19,7 @@ RESULTS = (
     "explanations",
     "evaluation",
     "report",
+    "bundles",
     "training",
     "benchmarks",
 )

@@ -24,6 +24,7 @@ include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/bundle.smk"
+include: "rules/predict.smk"
 include: "rules/hooks.smk"
 
 
@@ -39,3 +40,4 @@ rule all:
         model_files(),
         explanations(),
         bundles(),
+        predictions(),

@@ -67,3 +67,4 @@ wildcard_constraints:
     size=r"\d+",
     fold=r"\d+",
     bundle=r"\w+",
+    new_shard=r"\d+-of-\d+",

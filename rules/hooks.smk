@@ -31,6 +31,7 @@ localrules:
     audit,
     check_leakage,
     report,
+    predictions,
 
 
 FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
@@ -43,6 +44,7 @@ WILDCARDS = {
     "size": {s["size"] for s in [*(m.settings for m in PLAN.models if m.input == "clips"), *PLAN.encoders.values()]},
     "stored": ["frames", "augmented"],
     "bundle": PLAN.config.bundle.models,
+    "new_shard": PLAN.new_shards,
 }
 
 

@@ -193,4 +193,29 @@ def bundled_fits(wildcards):
 
 def bundles():
     """List the bundles that the config asks for."""
-    return expand("results/bundles/{bundle}/{file}", bundle=PLAN.config.bundle.models, file=["bundle.clipfold", "README.md"])
+    return expand(
+        "results/bundles/{bundle}/{file}", bundle=PLAN.config.bundle.models, file=["bundle.clipfold", "README.md"]
+    )
+
+
+def predicting_bundle():
+    """Name the bundle that predicts new videos."""
+    name = PLAN.config.predict.bundle
+    ours = name == "best" or name in [model.name for model in PLAN.configured]
+    return f"results/bundles/{name}/bundle.clipfold" if ours else given(name)
+
+
+def new_paths(wildcards, input):
+    """Return where each new video of a shard is."""
+    return {v.id: v.path for v in PLAN.new_shards[wildcards.new_shard]}
+
+
+def new_keys(wildcards):
+    """Return what shows that a new video is another than the one that was predicted."""
+    return content_keys(PLAN.new_shards[wildcards.new_shard], {})
+
+
+def predictions():
+    """List the predictions of new videos, if there are some."""
+    names = ["predictions.parquet", "predictions.csv", "index.html"]
+    return expand("results/predictions/{file}", file=names) if PLAN.new_videos else []

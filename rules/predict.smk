@@ -1,23 +1,22 @@
-# Predictions of new videos, the table in `predict.manifest`.
+# Predictions of new videos, those of `predict.manifest`.
 rule predict:
     input:
-        new_addresses,
-        bundle=PREDICT_BUNDLE,
+        bundle=predicting_bundle(),
     output:
-        "results/predictions/shards/{new_shard}.parquet",
+        "results/predictions/{new_shard}.parquet",
     log:
         "logs/predict/{new_shard}.log",
     benchmark:
         "results/benchmarks/predict/{new_shard}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: 4
+    threads: 2
     resources:
         mem_mb=by_attempt(4000),
         runtime=by_attempt(240),
     params:
         paths=new_paths,
-        contents=new_contents,
+        contents=new_keys,
         code=code_of("predict", "clipfold.delivery.predict"),
     script:
         "../workflow/scripts/predict.py"
@@ -25,8 +24,8 @@ rule predict:
 
 rule predictions:
     input:
-        shards=expand("results/predictions/shards/{new_shard}.parquet", new_shard=list(PLAN.new_shards)),
-        bundle=PREDICT_BUNDLE,
+        bundle=predicting_bundle(),
+        shards=expand("results/predictions/{new_shard}.parquet", new_shard=PLAN.new_shards),
     output:
         table="results/predictions/predictions.parquet",
         csv="results/predictions/predictions.csv",
@@ -36,15 +35,14 @@ rule predictions:
     benchmark:
         "results/benchmarks/predictions.tsv"
     conda:
-        "../envs/report.yaml"
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
-        manifest=new_manifest,
-        columns=SETTINGS["columns"],
-        labels=lambda wildcards: PLAN.new_labels_digest,
-        code=code_of("predictions", "clipfold.delivery.answers"),
+        labels={v.id: v.label for v in PLAN.new_videos if v.label},
+        groups={v.id: v.group for v in PLAN.new_videos if v.grouped},
+        code=code_of("predictions", "clipfold.delivery.run"),
     script:
         "../workflow/scripts/predictions.py"

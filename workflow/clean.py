@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))  # any Python runs th
 
 from clipfold.storage.layout import ESTIMATES, LOGS, RESULTS
 
-KINDS = {".clipfold", ".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
+KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
+KINDS |= {".clipfold", ".md"}
 
 
 def made(folder: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """The command `clipfold`: a thin face of functions that exist elsewhere. Imports what a command needs when it runs."""
 
+import logging
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ PREDICTED, NOTHING, SOME = 0, 2, 3
 
 def main() -> None:
     """Run the command; what a user can mend is one line."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")  # why a video is not used is in the table
     try:
         app()
     except ValueError as error:
@@ -168,8 +170,10 @@ def registry_list(
     from clipfold.delivery.registry import Registry
 
     for entry in Registry(folder).list(sort):
-        value = f"{entry.metrics[sort]:.4f}" if sort in entry.metrics else ""
-        print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {value:8}  {', '.join(entry.aliases)}".rstrip())
+        value = entry.metrics.get(sort, [None])[0] if sort else None
+        print(
+            f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {'' if value is None else f'{value:.4f}':8}  {', '.join(entry.aliases)}".rstrip()
+        )
 
 
 @registry_app.command("show")

@@ -15,6 +15,7 @@ from clipfold.settings import (
     DecodeSettings,
     ExplainSettings,
     PolicySettings,
+    PredictSettings,
     ProbeSettings,
     SplitSettings,
 )
@@ -46,6 +47,7 @@ class Config:
         shortcuts: Train the two baselines that know nothing of the action.
         explain: Predictions to explain.
         bundle: Models to make ready for use elsewhere.
+        predict: New videos to predict.
         models: Models to train: names of architectures, or mappings.
     """
 
@@ -63,6 +65,7 @@ class Config:
     shortcuts: bool = True
     explain: ExplainSettings = field(default_factory=ExplainSettings)
     bundle: BundleSettings = field(default_factory=BundleSettings)
+    predict: PredictSettings = field(default_factory=PredictSettings)
     models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
 
     def __post_init__(self) -> None:

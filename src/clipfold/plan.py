@@ -32,6 +32,8 @@ class Plan:
         shortcuts: The baselines that know nothing of the action.
         folds: Fold numbers, continuing over repeats.
         given_splits: Id -> split, for the scheme `column`.
+        new_manifest: The table of new videos to predict, if there are some.
+        new_videos: Its rows.
     """
 
     config: Config
@@ -43,6 +45,8 @@ class Plan:
     shortcuts: Sequence[Model]
     folds: range
     given_splits: Mapping[str, str]
+    new_manifest: Path | None = None
+    new_videos: Sequence[Video] = ()
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any], folders: Sequence[Path]) -> "Plan":
@@ -68,6 +72,7 @@ class Plan:
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns)
         splits = config.splits
+        new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(
             config=config,
             manifest=manifest,
@@ -78,6 +83,8 @@ class Plan:
             shortcuts=shortcuts,
             folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
             given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
+            new_manifest=new,
+            new_videos=read_manifest(new, config.columns, labelled=False) if new else (),
         )
 
     @property
@@ -115,6 +122,11 @@ class Plan:
     def labels_digest(self) -> str:
         """Digest of ids, labels and groups: with another one, folds are assigned again."""
         return labels_digest(self.videos)
+
+    @cached_property
+    def new_shards(self) -> dict[str, list[Video]]:
+        """Shard name -> new videos to predict."""
+        return shard_videos(self.new_videos, self.config.shard_size)
 
     @property
     def trains_as_stored(self) -> bool:

@@ -193,6 +193,19 @@ BEST = "best"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PredictSettings:
+    """New videos to predict.
+
+    Args:
+        manifest: Table of the videos, as `manifest`; labels are optional. Empty for none.
+        bundle: `BEST`, the name of a configured model, or the path of a bundle.
+    """
+
+    manifest: str = ""
+    bundle: str = BEST
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BundleSettings:
     """Models to make ready for use elsewhere.
 

@@ -20,6 +20,7 @@ if __name__ == "__main__":
                 evaluation={name: source[name] for name in ("comparison", "metrics", "choices", "predictions")},
                 **{name: source[name] for name in ("splits", "audit", "metadata", "clips", "index")},
                 **{name: params[name] for name in ("settings", "labels")},
-                **{"output": snakemake.output.bundle, "card": snakemake.output.card},
+                output=snakemake.output.bundle,
+                card=snakemake.output.card,
             )
         )

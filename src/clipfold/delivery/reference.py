@@ -23,8 +23,8 @@ FILE = "reference.parquet"
 def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
     """Write the table into the folder of a bundle.
 
-    Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`, calibrated
-    and out of fold; `distance`; `input.<name>`.
+    Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
+    calibrated and out of fold; `distance`; `input.<name>`.
     """
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
     ids = sorted(used.index)

@@ -1,7 +1,7 @@
 """What the commands `clipfold predict` and `clipfold drift` and the rules `predict` and `predictions` do."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
-from clipfold.delivery.predict import predict_to
+from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
 from clipfold.delivery.reference import FILE as REFERENCE
 from clipfold.delivery.sources import Sources
-from clipfold.storage.files import read_frame
+from clipfold.storage.files import PathLike, read_frame
 
 if TYPE_CHECKING:
     from clipfold.delivery.bundle import Bundle
@@ -56,18 +56,43 @@ def predict_sources(
     """
     with progress(len(found.paths)) as bar:
         table = predict_to(bundle, found.paths, output, workers, progress=bar.update)
+    table = _with_given(table, found.labels, found.groups)
+    write_predictions(table, output)
     written = [output]
     if page:
         written.append(output.with_suffix(".html"))
-        write_answers_page(bundle, table, found.labels, found.groups, written[-1])
+        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
     return summary(table, written)
 
 
-def write_answers_page(
-    bundle: "Bundle", table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[str, str], output: Path
+def collect_predictions(
+    bundle: "Bundle",
+    shards: Sequence[PathLike],
+    labels: Mapping[str, str],
+    groups: Mapping[str, str],
+    outputs: Sequence[Path],
+    page: Path,
 ) -> None:
-    """Write the page of predictions, with the external test if labels are given."""
-    write_page(bundle, table, external_test(table, bundle.classes, labels, groups), output)
+    """Join the predictions of all shards, and write tables and page as `predict_sources` does.
+
+    Args:
+        bundle: The bundle.
+        shards: Tables of predictions.
+        labels: id -> true class, where it is known.
+        groups: id -> recording, person or camera, where it is known.
+        outputs: Tables to write.
+        page: HTML file to write.
+    """
+    table = _with_given(read_frame(shards), labels, groups)
+    for output in outputs:
+        write_predictions(table, output)
+    write_page(bundle, table, external_test(table, bundle.classes, labels, groups), page)
+
+
+def _with_given(table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[str, str]) -> pd.DataFrame:
+    """Add the columns `true_label` and `group`, if they are known for some videos."""
+    given = {"true_label": labels, "group": groups}
+    return table.assign(**{name: table.id.map(values) for name, values in given.items() if values})
 
 
 def summary(table: pd.DataFrame, written: list[Path]) -> Done:

@@ -12,7 +12,8 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.predict import SUFFIXES, write_predictions
 from clipfold.delivery.run import Done
-from clipfold.delivery.timeline import Segment, Timeline, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.segments import Segment, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.timeline_page import write_timeline_page
 from clipfold.delivery.windows import Watched, watch
 from clipfold.video.container import Unusable

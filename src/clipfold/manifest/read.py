@@ -77,7 +77,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
     first: dict[str, dict[str, str]] = {"id": {}, "label": {}, "group": {}}  # names -> where they stand first
     for number, row in read_rows(manifest, names):
         if not videos:
-            _check_header(manifest, row, names, required, asked=columns or {})
+            _check_header(manifest, row, names, required, asked=(columns or {}) if labelled else {})
         where = f"{manifest}, row {number}"
         cell = {column: row.get(names[column], "") for column in COLUMNS}
         for column in first:

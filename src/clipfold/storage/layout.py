@@ -20,6 +20,7 @@ RESULTS = (
     "evaluation",
     "report",
     "bundles",
+    "predictions",
     "training",
     "benchmarks",
 )

@@ -84,7 +84,8 @@ def segments(
 def strongest(timeline: Timeline, found: Sequence[Segment], most: int = 12) -> list[float]:
     """Choose the times of the strongest frames: the peaks of segments, then high scores, within segments if there are.
 
-    They keep a distance of a window, and of a share of the video, so that they show different moments.
+    They keep a distance of a window, and of a share of the video, so that they show different moments. A video without
+    segments has a third as many: what nearly counted is worth a look, but not more.
 
     Args:
         timeline: Scores of windows.
@@ -102,6 +103,7 @@ def strongest(timeline: Timeline, found: Sequence[Segment], most: int = 12) -> l
         inside |= (edges[:-1] >= segment.start) & (edges[1:] <= segment.end)
     eligible = (best >= 0) & (inside if found else True)
     distance = max(np.max(timeline.end - timeline.start, initial=0.0), timeline.duration / (4 * most))
+    most = most if found else most // 3
     candidates = [s.peak_time for s in sorted(found, key=lambda s: -s.peak)]
     candidates += [_middle(edges, step) for step in np.argsort(-best, kind="stable") if eligible[step]]
     chosen: list[float] = []

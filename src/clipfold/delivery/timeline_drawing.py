@@ -11,6 +11,9 @@ from clipfold.delivery.timeline import Array, Timeline
 COLUMNS = 1000
 """Columns of a drawing, which bound its size whatever the length of the video."""
 
+SEEN = 4
+"""Columns that can be seen on a phone, where the drawing is 300 pixels wide."""
+
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Steps of the time axis in seconds."""
 
@@ -75,11 +78,11 @@ def _stairs(first: int, heights: Array, move: bool = True) -> str:
 
 
 def _shaded(found: Sequence[Segment], extent: float) -> Iterator[tuple[float, float]]:
-    """Yield begin and width of what is shaded, at least two columns wide; what touches there is one."""
+    """Yield begin and width of what is shaded, at least `SEEN` columns wide; what touches there is one."""
     spans: list[list[float]] = []
     for segment in sorted(found, key=lambda each: each.start):
-        begin = COLUMNS * segment.start / extent
-        end = max(COLUMNS * segment.end / extent, begin + 2)
+        begin = min(COLUMNS * segment.start / extent, COLUMNS - SEEN)
+        end = max(COLUMNS * segment.end / extent, begin + SEEN)
         if spans and begin <= spans[-1][1]:
             spans[-1][1] = max(spans[-1][1], end)
         else:
@@ -89,9 +92,10 @@ def _shaded(found: Sequence[Segment], extent: float) -> Iterator[tuple[float, fl
 
 def ticks(extent: float) -> Iterator[tuple[float, str, bool]]:
     """Yield place in percent and text of the marks of the time axis, and whether a phone has room for them."""
-    step = next((step for step in STEPS if extent / step <= 8), extent / 4)
-    rare = 4 if extent >= 3600 else 2
-    for i in range(int(extent / step + 1e-9) + 1):
+    step = next((step for step in STEPS if extent // step <= 8), extent / 4)
+    count = int(extent / step + 1e-9)
+    rare = max(count // (2 if extent >= 600 or step < 1 else 3), 1)  # where labels are long
+    for i in range(count + 1):
         yield round(100 * i * step / extent, 2), clock(i * step, tenths=step < 1), i % rare == 0
 
 

@@ -37,7 +37,7 @@ class Workflow:
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(self.project / "Snakefile")),
             *("--profile", str(self.project / "profiles/local"), "--cores", "2"),
-            *("--directory", str(self.directory), "--configfile", str(self.directory / "config.yaml"), *arguments),
+            *("--configfile", str(self.directory / "config.yaml"), "--directory", str(self.directory), *arguments),
         ]
 
     @property

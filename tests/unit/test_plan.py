@@ -26,7 +26,7 @@ def test_defaults_plan_everything(folder):
     assert [model.name for model in made.models][:3] == ["logistic_regression", "svm", "naive_cnn"]
     assert [model.name for model in made.shortcuts] == ["shortcut_container", "shortcut_frame"]
     assert made.models[-2:] == made.shortcuts
-    assert made.explained == made.models[:3]
+    assert made.configured == made.explained == made.models[:3]
     assert (made.folds, list(made.shards), made.size, [*made.views]) == (
         range(5),
         ["0-of-1"],
@@ -62,6 +62,10 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
         ({"modles": []}, "modles is not a key"),
         ({"manifest": "other.csv"}, "manifest is 'other.csv': no such file"),
         ({"models": ["svn"]}, "did you mean 'svm'"),
+        ({"bundle": {"models": ["svn"]}}, "bundle.models is 'svn': did you mean 'svm'"),
+        ({"bundle": {"models": [3]}}, "bundle.models is 3: use one of best, logistic_regression, svm, naive_cnn"),
+        ({"bundle": {"models": ["shortcut_frame"]}}, "bundle.models is 'shortcut_frame': use one of best"),
+        ({"models": [{"architecture": "svm", "name": "best"}]}, "models: name is 'best': use another"),
         ({"splits": {"folds": 7}}, "splits.folds is 7: use at most 6, the number of groups in the manifest"),
         ({"splits": {"scheme": "column"}}, "no row with label .* has 'test' in split"),
     ],
@@ -69,6 +73,12 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
 def test_mistakes_end_the_plan(folder, values, message):
     with pytest.raises(ValueError, match=message):
         plan(folder, **values)
+
+
+def test_any_configured_model_and_the_best_can_be_bundled(folder):
+    wanted = {"models": ["best", "svm", "mine"], "final": True}
+    made = plan(folder, models=["svm", {"architecture": "svm", "name": "mine"}], bundle=wanted)
+    assert made.settings["bundle"] == wanted
 
 
 def test_advice_on_folds_leads_out(folder):

@@ -1,8 +1,11 @@
 """Entries of `models:` of several kinds in one run; a frozen encoder sees each clip once, whoever asks for it."""
 
+import re
+
 import pytest
 from helpers.harness import CONFIG, PROJECT, Workflow, make_data
 
+from clipfold.models.load import load
 from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
@@ -70,3 +73,26 @@ def test_another_encoder_is_not_taken_for_the_same(trained):
     trained.configure(models=[*MODELS, second])
     planned = trained.planned()
     assert sum(count for rule, count in planned.items() if rule.startswith("embed_vit_tiny")) == 2 * SHARDS
+
+
+def test_a_model_fitted_on_all_data_needs_no_fit_again_and_no_prediction(trained):
+    ensemble = {"architecture": "ensemble", "members": ["logistic_regression", "vit_gru"]}
+    trained.configure(models=[*MODELS, ensemble], bundle={"models": ["ensemble"], "final": True})
+    target = "results/models/ensemble/final/fit.json"
+    folds = CONFIG["splits"]["folds"]
+    finals = {"final_logistic_regression": 1, "final_vit_gru": 1, "final_ensemble": 1}
+    assert trained.planned(target) == {"train_ensemble": folds, **finals}
+    trained.run(target)
+    assert trained.planned(target) == {}
+    videos = {*read_table(trained.directory / "results/splits/splits.parquet").column("id").to_pylist()}
+    models = trained.directory / "results/models"
+    for name in ("logistic_regression", "vit_gru", "ensemble"):
+        record = read_json(models / name / "final/fit.json")
+        assert (record["fold"], record["train_videos"]) == (None, len(videos))
+        assert (models / name / "final/history.csv").exists()
+    assert read_json(models / "vit_gru/final/fit.json")["epochs"] == SMALL["epochs"]
+    assert load(models / "ensemble/final").reads == {"features", "clips"}
+    shown = trained.run("--dry-run", "--forceall", "--logger-clipfold-full", target)
+    inputs = dict(re.findall(r"^rule (final_\w+):\s+input: (.*?)$", shown, re.M))
+    assert inputs.keys() == finals.keys()
+    assert "predictions" not in str(inputs)

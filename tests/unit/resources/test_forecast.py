@@ -50,6 +50,7 @@ def test_more_pixels_epochs_and_operations_take_longer_and_a_faster_machine_less
         assert seconds_of("train_cnn", replace(WORK, models={"cnn": NETWORK | change}), 2, 0) > 1.5 * seconds_of(
             "train_cnn", WORK, 2, 0
         )
+    assert 1 < seconds_of("final_cnn", WORK, 2, 0) / seconds_of("train_cnn", WORK, 2, 0) < 1 / (0.8 * 0.8)
     assert seconds_of("train_cnn", WORK, 2, 1) < seconds_of("train_cnn", WORK, 2, 0)
     assert seconds_of("probe", replace(WORK, speed=2.0), 2, 0) == seconds_of("probe", WORK, 2, 0) / 2
     assert 0.25 <= machine_speed() <= 4

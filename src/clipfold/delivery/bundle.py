@@ -1,118 +1,22 @@
-"""A trained model with all that it needs to answer: `clipfold.load`."""
+"""A trained model with all that it needs to answer: what `clipfold.load` returns."""
 
-import hashlib
-import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
-from clipfold.checks import require
-from clipfold.delivery.distance import Reference
-from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
 from clipfold.delivery.frames import prepare_frames
 from clipfold.delivery.golden import golden_problems
+from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.predict import answer, predict_videos
-from clipfold.delivery.reference import FILE as REFERENCE
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
-from clipfold.evaluation.calibration import scale
-from clipfold.models.load import FittedModel, load
-from clipfold.storage.files import Array, PathLike, read_table
+from clipfold.storage.files import Array, PathLike
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a bundle says of several videos.
-
-    Args:
-        probabilities: Calibrated class probabilities, mean over the fits, float64 (videos, classes); rows sum to 1.
-        spread: Standard deviation over the fits of the probability of the named class, float64 (videos,).
-        labels: Name of the class: by the threshold for two classes, else the most probable.
-    """
-
-    probabilities: Array
-    spread: Array
-    labels: list[str]
-
-
-class Bundle:
-    """A trained model, ready to predict.
-
-    Args:
-        folder: The bundle's folder, checked by `open_bundle`.
-        description: Its `bundle.json`.
-
-    Attributes:
-        description: All facts about the bundle.
-        name: Name of the model.
-        classes: Class names, in the order of the probabilities.
-    """
-
-    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self.description = description
-        self.name: str = description["name"]
-        self.classes: list[str] = description["classes"]
-        self._lock = threading.Lock()
-        self._kept = ExitStack()
-
-    @classmethod
-    def open(cls, path: PathLike) -> Self:
-        """Open a bundle: a folder, or a file with the suffix `.clipfold`.
-
-        Raises:
-            ValueError: It is no bundle, is damaged, or holds what no bundle holds.
-        """
-        inside = sorted(Path(path).glob(f"*{SUFFIX}")) if not Path(path, DESCRIPTION).is_file() else []
-        kept = ExitStack()
-        path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
-        folder = kept.enter_context(open_bundle(path))
-        bundle = cls(folder, read_description(folder))
-        bundle._kept = kept  # a file is unpacked into a folder that lasts as long as the bundle
-        return bundle
-
-    def close(self) -> None:
-        """Remove what was unpacked; done at the end of the process, too."""
-        self._kept.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @cached_property
-    def fits(self) -> list[FittedModel]:
-        """The fitted models, one for each fold; loaded when first used."""
-        return [self._load(self.folder / fit["folder"]) for fit in self.description["fits"]]
-
-    def _load(self, folder: Path) -> FittedModel:
-        members = {path.name: path for path in sorted((folder / "members").glob("*"))}
-        model = load(folder, members or None, self.folder / ENCODERS)
-        require(model.classes == self.classes, f"{folder.name}: classes", model.classes, f"make it of {self.classes}")
-        return model
-
-    @property
-    def id(self) -> str:
-        """Hash of the content, 16 hexadecimal digits."""
-        return hashlib.sha256((self.folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
-
-    @cached_property
-    def reference(self) -> Reference:
-        """The training videos that it remembers, see `clipfold.delivery.reference`."""
-        return Reference(read_table(self.folder / REFERENCE).to_pandas())
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """What the fits predict from: `features`, `clips` or both."""
-        return self.fits[0].reads
+class Bundle(OpenBundle):
+    """A trained model, ready to predict; see `OpenBundle` for its facts."""
 
     def predict(self, videos: PathLike | Iterable[PathLike], workers: int | None = None) -> pd.DataFrame:
         """Predict video files.
@@ -165,33 +69,3 @@ class Bundle:
     def _repr_html_(self) -> str:
         rows = [row for row in self.description["metrics"] if row["decision"] in ("", "argmax")]
         return f"<b>{escape(repr(self))}</b>{pd.DataFrame(rows).to_html(index=False, na_rep='')}"
-
-    def probabilities(
-        self, *, features: pd.DataFrame | None = None, clips: Array | None = None, boxes: Array | None = None
-    ) -> Array:
-        """Predict with every fit, without calibration; arguments as for `clipfold.models.load.FittedModel`.
-
-        Returns:
-            float64 (fits, videos, classes).
-        """
-        with self._lock:  # several threads may use one bundle
-            return np.stack([fit.predict_proba(features=features, clips=clips, boxes=boxes) for fit in self.fits])
-
-    def answers(self, probabilities: Array) -> Answers:
-        """Calibrate the probabilities of all fits, average them and name the classes.
-
-        Args:
-            probabilities: Result of `probabilities`.
-        """
-        temperatures = [fit["temperature"] for fit in self.description["fits"]]
-        each = np.stack([scale(own, t) for own, t in zip(probabilities, temperatures, strict=True)])
-        mean = each.mean(axis=0)
-        named = self.decide(mean)
-        spread = each[:, np.arange(len(named)), named].std(axis=0)
-        return Answers(mean, spread, [self.classes[index] for index in named])
-
-    def decide(self, probabilities: Array) -> Array:
-        """Return the class index for calibrated probabilities, int64 (videos,)."""
-        if self.description["threshold"] is None:
-            return np.asarray(probabilities.argmax(axis=1))
-        return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)

@@ -9,18 +9,17 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.delivery.distance import Reference, choose
+from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.calibration import scale
 from clipfold.storage.files import open_array, read_table, write_table
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
-    from clipfold.delivery.write import BundleTask
-
-FILE = "reference.parquet"
+    from clipfold.delivery.opened import OpenBundle
+    from clipfold.delivery.task import BundleTask
 
 
-def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
+def write_reference(folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str) -> None:
     """Write the table into the folder of a bundle.
 
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
@@ -36,7 +35,7 @@ def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: s
     reference["group"] = np.unique(reference.group, return_inverse=True)[1]
     reference["distance"] = Reference(reference).own
     reference.insert(0, "id", np.arange(len(reference)))
-    write_table(folder / FILE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
+    write_table(folder / REFERENCE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
 
 
 def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str | float]]:

@@ -17,6 +17,26 @@ from typing import Any, Self
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 KEYS = {"Tab": 9, "Enter": 13, " ": 32}
+CONTRAST = """(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = (colour) => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => linear(v / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    const colour = getComputedStyle(node).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" && node.parentElement ? behind(node.parentElement) : colour;
+  };
+  const texts = document.querySelectorAll("p, small, th, td, a, button, dt, dd, code, .tag, figcaption");
+  return [...texts].filter((node) => node.checkVisibility() && node.textContent.trim()).map((node) => {
+    const [a, b] = [light(getComputedStyle(node).color), light(behind(node))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.textContent.trim().slice(0, 40)];
+  }).sort((a, b) => a[0] - b[0])[0];
+})()"""
+"""A script that finds the text of the least contrast: its contrast as defined by WCAG 2.2, and the text."""
 
 
 class Browser:

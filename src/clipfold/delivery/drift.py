@@ -148,7 +148,7 @@ def drift(reference: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
     detectable = stability.detectable(training_groups, groups, level)
     return Drift(
         verdict=verdict,
-        reason=_reason(items, far, far_level, groups, detectable),
+        reason=_reason(items, far, far_level, groups, training_groups, detectable),
         items=items,
         far=far,
         training_far=float(far_old.mean()),
@@ -260,7 +260,9 @@ def _farthest(old: pd.DataFrame, new: pd.DataFrame) -> list[dict[str, Any]]:
     return farthest
 
 
-def _reason(items: Sequence[Item], far: float, far_level: str, groups: int, detectable: float) -> str:
+def _reason(
+    items: Sequence[Item], far: float, far_level: str, groups: int, training_groups: int, detectable: float
+) -> str:
     """Say in words what the verdict follows from."""
     inputs = {
         level: [item.name for item in items if (item.kind, item.level) == ("input", level)] for level in LEVELS[1:]
@@ -278,8 +280,12 @@ def _reason(items: Sequence[Item], far: float, far_level: str, groups: int, dete
     if told:
         sentence = "; ".join(told)
         return f"{sentence[0].upper()}{sentence[1:]}."
-    few = f" But of {groups} independent video{'s' * (groups != 1)}, only a large difference would show."
+    few = f" But {_videos(groups)} and {_videos(training_groups)} of training would show only a large difference."
     return f"No input and no score differs by more than chance or trifles explain.{few * (detectable > _COARSE)}"
+
+
+def _videos(count: int) -> str:
+    return f"{count:,} independent video{'s' * (count != 1)}"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

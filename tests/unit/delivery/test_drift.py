@@ -130,10 +130,10 @@ def test_few_videos_are_said_to_be_few():
     training, new = pair(0, new=(4, 1))
     found = compared(training, new)
     assert found.verdict == "none"
-    assert "of 4 independent videos, only a large difference would show" in found.reason
+    assert "But 4 independent videos and 100 independent videos of training would show only a large" in found.reason
     assert "independent" not in compared(*pair(0)).reason
     one = compared(*pair(0, new=(1, 1)))
-    assert "of 1 independent video, only" in one.reason
+    assert "But 1 independent video and" in one.reason
     # But even those that are all unlike training are enough to worry.
     assert compared(training, new.assign(**{"input.width": 3840.0})).verdict == "worry"
 

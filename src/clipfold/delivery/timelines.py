@@ -12,7 +12,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.predict import SUFFIXES, write_predictions
 from clipfold.delivery.run import Done
-from clipfold.delivery.segments import Segment, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.segments import Segment, check_segments, segments, strongest, write_segments_csv, write_vtt
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.timeline_page import write_timeline_page
 from clipfold.delivery.windows import Watched, watch
@@ -44,6 +44,10 @@ class Cut:
     least: float = 0.0
     gap: float = 0.0
 
+    def __post_init__(self) -> None:
+        require(self.window > 0, "window", self.window, "use a duration above 0, such as 4s")
+        require(self.stride > 0, "stride", self.stride, "use a duration above 0, such as 1s")
+
 
 def timelines_to(
     bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
@@ -63,8 +67,10 @@ def timelines_to(
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
     threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
+    check_segments(threshold, cut.low, cut.least, cut.gap)  # before hours of decoding
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []
+    unread: dict[str, str] = {}
     found: dict[str, list[Segment]] = {}
     with progress(len(paths)) as bar:
         for name, path in paths.items():
@@ -72,6 +78,7 @@ def timelines_to(
                 own = watch(bundle, path, cut.window, cut.stride, name)
             except Unusable as unusable:
                 logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
+                unread[name] = f"{unusable.status} ({unusable.reason})"
                 tables.append(
                     pd.DataFrame([{"video": name, "status": str(unusable.status), "reason": unusable.reason}])
                 )
@@ -91,7 +98,9 @@ def timelines_to(
     if page:
         written.append(output.with_suffix(".html"))
         stills = {each.timeline.video: _stills(each, found[each.timeline.video]) for each in watched}
-        write_timeline_page([each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills)
+        write_timeline_page(
+            [each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills, unread
+        )
     return _summary(len(paths), [each.timeline for each in watched], everything, written)
 
 

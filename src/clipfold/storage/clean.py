@@ -14,6 +14,7 @@ from clipfold.storage.layout import ESTIMATES, LOGS, RESULTS
 
 KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
 KINDS |= {".clipfold", ".md"}
+NAMES = {"history.csv", "predictions.csv"}
 
 
 def made(folder: Path) -> Iterator[Path]:
@@ -26,12 +27,8 @@ def made(folder: Path) -> Iterator[Path]:
         linked = place.is_symlink() or (place.parent != folder and place.parent.is_symlink())
         for path, _, names in os.walk(place) if not linked else ():
             for file in (Path(path, name) for name in names):
-                ours = (
-                    file.suffix in kinds
-                    or file.name in ("history.csv", "predictions.csv")
-                    or file.name.startswith("events.out.tfevents")
-                )
-                if ours and not file.is_symlink():
+                named = file.name in NAMES or file.name.startswith("events.out.tfevents")
+                if (file.suffix in kinds or named) and not file.is_symlink():
                     yield file
 
 

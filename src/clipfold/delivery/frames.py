@@ -24,8 +24,7 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     shape = f"{frames.dtype}{list(frames.shape)}" if isinstance(frames, np.ndarray) else type(frames).__name__
     require(good and min(frames.shape) > 0, "frames", shape, "use uint8 of (frames, height, width, 3), RGB")
     require(0 < fps < 1e4, "fps", fps, "use the frames per second")
-    decode = bundle.description["decode"]
-    views = build_views(decode["views"], decode["size"])
+    views = build_views(bundle.decode.views, bundle.decode.size)
     timeline = Timeline("", [number / fps for number in range(len(frames))], [])
     taken = take_views(frames, timeline, views)
     probed = {

@@ -1,6 +1,7 @@
 """An open bundle: its facts and its fitted models."""
 
 import hashlib
+import math
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -16,8 +17,14 @@ from clipfold.checks import require
 from clipfold.delivery.distance import Reference
 from clipfold.delivery.format import DESCRIPTION, ENCODERS, REFERENCE, SUFFIX, open_bundle, read_description
 from clipfold.evaluation.calibration import scale
+from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
+from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.files import Array, PathLike, read_table
+from clipfold.video.views import build_views
+
+VIDEO_BYTES = 1 << 30
+"""Most bytes that are kept of one video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class OpenBundle:
         description: All facts about the bundle.
         name: Name of the model.
         classes: Class names, in the order of the probabilities.
+        probe: How videos are probed, as in the run that trained the model.
+        decode: How they are decoded.
+        policy: What is done with those that are not `ok`.
+
+    Raises:
+        ValueError: The description has settings that no run has.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
@@ -53,6 +66,15 @@ class OpenBundle:
         self.description = description
         self.name: str = description["name"]
         self.classes: list[str] = description["classes"]
+        try:
+            self.probe = ProbeSettings(**description["probe"])
+            self.decode = DecodeSettings(**description["decode"])
+            self.policy = PolicySettings(**description["policy"])
+            views = build_views(self.decode.views, self.decode.size)
+        except (TypeError, AttributeError) as error:  # a key that is none of theirs, or text in place of a number
+            raise ValueError(f"{DESCRIPTION}: probe, decode or policy ({error}): make the bundle again") from error
+        kept = sum(math.prod(view.shape) for view in views.values())
+        require(kept <= VIDEO_BYTES, "decode.views: bytes of a video", kept, f"keep at most {VIDEO_BYTES}")
         self._lock = threading.Lock()
         self._kept = ExitStack()
 
@@ -84,12 +106,21 @@ class OpenBundle:
     @cached_property
     def fits(self) -> list[FittedModel]:
         """The fitted models, one for each fold; loaded when first used."""
-        return [self._load(self.folder / fit["folder"]) for fit in self.description["fits"]]
+        fits = [self._load(self.folder / fit["folder"]) for fit in self.description["fits"]]
+        needed = {"clips", *(VIEWS if "features" in fits[0].reads else ())}
+        require(needed <= self.decode.views.keys(), "decode.views", [*self.decode.views], f"keep {', '.join(needed)}")
+        return fits
 
     def _load(self, folder: Path) -> FittedModel:
         members = {path.name: path for path in sorted((folder / "members").glob("*"))}
-        model = load(folder, members or None, self.folder / ENCODERS)
-        require(model.classes == self.classes, f"{folder.name}: classes", model.classes, f"make it of {self.classes}")
+        where = folder.relative_to(self.folder)
+        try:
+            model = load(folder, members, self.folder / ENCODERS)
+        except Exception as error:  # a record may hold anything, and so raise anything
+            raise ValueError(
+                f"{self.name}: {where} holds no usable model ({error!r}): make the bundle again"
+            ) from error
+        require(model.classes == self.classes, f"{where}: classes", model.classes, f"make it of {self.classes}")
         return model
 
     @property

@@ -12,7 +12,6 @@ import pandas as pd
 
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
-from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.files import Array, read_table
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
@@ -56,9 +55,7 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
     Raises:
         NotTheVideo: A video changed while it was read, or the machine failed.
     """
-    facts = bundle.description
-    probe, decode = ProbeSettings(**facts["probe"]), DecodeSettings(**facts["decode"])
-    policy = PolicySettings(**facts["policy"])
+    probe, decode, policy = bundle.probe, bundle.decode, bundle.policy
     with TemporaryDirectory(prefix="clipfold-") as name:
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))

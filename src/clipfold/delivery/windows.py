@@ -16,7 +16,7 @@ from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import read_record
-from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.settings import ProbeSettings
 from clipfold.status import Status
 from clipfold.storage.files import Array, read_table
 from clipfold.video.container import Unusable
@@ -89,12 +89,12 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
         Unusable: The video cannot be read.
     """
     facts = bundle.description
-    decode, policy = DecodeSettings(**facts["decode"]), PolicySettings(**facts["policy"])
-    probed = _probe(path, ProbeSettings(**facts["probe"]))
+    decode, policy = bundle.decode, bundle.policy
+    probed = _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
     views = build_views(decode.views, decode.size) | {"still": _STILL}
-    stream = Stream.of(probed | {"id": path, "path": path}, facts["probe"]["max_pixels"])
+    stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
     see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")
     seen = windows_in_worker(stream, views, window, stride, see, timeout_s=decode.timeout_s)
     rows: list[tuple[float, float, str, str, Array]] = []

@@ -50,6 +50,9 @@ class ClipModel:
     def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None) -> None:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
+        for name, value in (*((n, self._settings.get(n)) for n in ("size", "frames")), ("micro_batch", self._batch)):
+            good = type(value) is int and value >= 1
+            require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._precision = Precision(record["precision"], self._device)
         self._network, self._encoder = rebuild(record, path, encoders), None
@@ -171,9 +174,10 @@ def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, A
 
 def _encoder_file(record: Record, encoders: PathLike | None) -> Path | None:
     name = record["encoder"].get("file")
-    if name is None:
+    if name is None and encoders is None:
         return None
+    # A fit in a bundle must name a file there: else it would choose any file of this machine, or an address.
     good = encoders is not None and isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
-    require(bool(good), "fit.json: encoder.file", name, "open the bundle that holds it")
+    require(bool(good), "fit.json: encoder.file", name, "open the bundle that holds it, or make the bundle again")
     assert encoders is not None
     return Path(encoders, name)

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from clipfold.models.fitted import class_probabilities, read_fitted
 from clipfold.models.mixing import mix
 from clipfold.models.record import Record, model_file, read_record
 from clipfold.storage.files import Array, PathLike
@@ -57,7 +56,7 @@ def load(
     Args:
         folder: Folder of a fit, such as `results/models/svm/fold-0`, with `fit.json` and the model's file.
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
-            `results/models`.
+            `results/models`; if given, no other place is read.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
 
     Raises:
@@ -73,8 +72,9 @@ def load(
 
         return ClipModel(record, path, encoders)
     folder = Path(folder)
-    found = members or {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
-    return Ensemble(record, path, {name: load(place, None, encoders) for name, place in found.items()})
+    if members is None:
+        members = {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
+    return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
 
 
 class FeatureModel:
@@ -95,6 +95,8 @@ class FeatureModel:
     def __init__(self, record: Record, path: PathLike) -> None:
         self.classes: list[str] = record["classes"]
         self.columns: list[str] = record["features"]
+        from clipfold.models.fitted import read_fitted  # loads all of scikit-learn, which networks do not need
+
         self._model = read_fitted(path)
 
     def predict_proba(
@@ -116,6 +118,8 @@ class FeatureModel:
             raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
         if not len(features):
             return np.empty((0, len(self.classes)))
+        from clipfold.models.fitted import class_probabilities
+
         return class_probabilities(self._model, features, len(self.classes))
 
 

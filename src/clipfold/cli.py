@@ -139,6 +139,28 @@ def costs(
     print(compared(results))
 
 
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(help="The working directory of the runs.")],
+    everything: Annotated[bool, typer.Option("--all", help="Remove Snakemake's records, too.")] = False,
+) -> None:
+    """Remove a run's results and logs; lists what stays and asks first, never removes videos."""
+    from clipfold.storage.clean import clean
+
+    clean(folder, everything)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Argument(help="Where results are to be written.")] = Path(),
+) -> None:
+    """Look at this machine: versions, decoders, GPU, memory, disk, SLURM; say what is missing and how to get it."""
+    from clipfold.resources.doctor import examine
+
+    for finding in examine(folder):
+        print(f"{finding.name:32} {finding.found}{f'  <- {finding.remedy}' if finding.remedy else ''}")
+
+
 @app.command(epilog="Example: clipfold drift fights.clipfold answers.parquet")
 def drift(
     bundle: BundlePath,

@@ -22,7 +22,6 @@ from clipfold.models.embed import embed_shard
 from clipfold.models.record import MODEL_FILES
 from clipfold.plan import Plan
 from clipfold.splits.split import SplitTask, split
-from clipfold.storage.files import write_json
 from clipfold.training.task import Task
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard

@@ -1,9 +1,10 @@
 """A trained model with all that it needs to answer: `clipfold.load`."""
 
 import hashlib
+import math
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -14,17 +15,24 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
+from clipfold.config import build
 from clipfold.delivery.distance import Reference
 from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
 from clipfold.delivery.frames import prepare_frames
 from clipfold.delivery.golden import golden_problems
 from clipfold.delivery.predict import answer, predict_videos
-from clipfold.delivery.reference import FILE as REFERENCE
+from clipfold.delivery.reference import read_reference
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
 from clipfold.evaluation.calibration import scale
+from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
-from clipfold.storage.files import Array, PathLike, read_table
+from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.storage.files import Array, PathLike
+from clipfold.video.views import View, build_views
+
+VIEW_BYTES = 1 << 28
+"""Most bytes of what is kept of a video: forty times the usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,11 @@ class Bundle:
         description: All facts about the bundle.
         name: Name of the model.
         classes: Class names, in the order of the probabilities.
+        probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
+        views: The views that the models read.
+
+    Raises:
+        ValueError: Settings in the description are wrong.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
@@ -60,6 +73,12 @@ class Bundle:
         self.description = description
         self.name: str = description["name"]
         self.classes: list[str] = description["classes"]
+        self.probe = build(ProbeSettings, "probe", description["probe"])
+        self.decode = build(DecodeSettings, "decode", description["decode"])
+        self.policy = build(PolicySettings, "policy", description["policy"])
+        self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
+        kept = sum(math.prod(view.shape) for view in self.views.values())
+        require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
         self._lock = threading.Lock()
         self._kept = ExitStack()
 
@@ -74,8 +93,9 @@ class Bundle:
         kept = ExitStack()
         path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
         folder = kept.enter_context(open_bundle(path))
-        bundle = cls(folder, read_description(folder))
-        bundle._kept = kept  # a file is unpacked into a folder that lasts as long as the bundle
+        with kept:
+            bundle = cls(folder, read_description(folder))
+            bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
         return bundle
 
     def close(self) -> None:
@@ -90,13 +110,21 @@ class Bundle:
 
     @cached_property
     def fits(self) -> list[FittedModel]:
-        """The fitted models, one for each fold; loaded when first used."""
-        return [self._load(self.folder / fit["folder"]) for fit in self.description["fits"]]
+        """The fitted models, one for each fold; loaded when first used.
 
-    def _load(self, folder: Path) -> FittedModel:
+        Raises:
+            ValueError: One cannot be used, or needs what is not in the bundle.
+        """
+        return [self._load(fit["folder"]) for fit in self.description["fits"]]
+
+    def _load(self, name: str) -> FittedModel:
+        folder = self.folder / name
         members = {path.name: path for path in sorted((folder / "members").glob("*"))}
-        model = load(folder, members or None, self.folder / ENCODERS)
-        require(model.classes == self.classes, f"{folder.name}: classes", model.classes, f"make it of {self.classes}")
+        with _usable(name):
+            model = load(folder, members, self.folder / ENCODERS)
+            require(model.classes == self.classes, "classes", model.classes, f"make it of {self.classes}")
+            known = [*VIEWS, "clips"] if "features" in model.reads else ["clips"]
+            require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
         return model
 
     @property
@@ -107,7 +135,7 @@ class Bundle:
     @cached_property
     def reference(self) -> Reference:
         """The training videos that it remembers, see `clipfold.delivery.reference`."""
-        return Reference(read_table(self.folder / REFERENCE).to_pandas())
+        return Reference(read_reference(self.folder, self.classes).to_dict("list"))
 
     @property
     def reads(self) -> frozenset[str]:
@@ -173,9 +201,17 @@ class Bundle:
 
         Returns:
             float64 (fits, videos, classes).
+
+        Raises:
+            ValueError: A fit gives no probabilities.
         """
+        found = []
         with self._lock:  # several threads may use one bundle
-            return np.stack([fit.predict_proba(features=features, clips=clips, boxes=boxes) for fit in self.fits])
+            for fit, facts in zip(self.fits, self.description["fits"], strict=True):
+                with _usable(facts["folder"]):
+                    found.append(fit.predict_proba(features=features, clips=clips, boxes=boxes))
+                    require(bool((found[-1] >= 0).all()), "probabilities", "not a number", "use another bundle")
+        return np.stack(found)
 
     def answers(self, probabilities: Array) -> Answers:
         """Calibrate the probabilities of all fits, average them and name the classes.
@@ -195,3 +231,12 @@ class Bundle:
         if self.description["threshold"] is None:
             return np.asarray(probabilities.argmax(axis=1))
         return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)
+
+
+@contextmanager
+def _usable(fit: str) -> Iterator[None]:
+    """Turn whatever a fit from strangers raises into an error for users."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{fit} cannot be used ({type(error).__name__}: {error}): get the bundle again") from error

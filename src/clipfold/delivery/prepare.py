@@ -13,7 +13,6 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
-from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.files import Array, read_table
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
@@ -59,9 +58,7 @@ def prepare(bundle: "Bundle", paths: Mapping[str, str], workers: int, memory_mb:
         NotTheVideo: A video changed while it was read, or the machine failed.
     """
     require_some(paths)
-    facts = bundle.description
-    probe, decode = ProbeSettings(**facts["probe"]), DecodeSettings(**facts["decode"])
-    policy = PolicySettings(**facts["policy"])
+    probe, decode, policy = bundle.probe, bundle.decode, bundle.policy
     with TemporaryDirectory(prefix="clipfold-") as name:
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))

@@ -13,7 +13,7 @@ from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
 from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
-from clipfold.delivery.reference import FILE as REFERENCE
+from clipfold.delivery.reference import read_reference
 from clipfold.delivery.sources import Sources
 from clipfold.storage.files import PathLike, read_frame
 
@@ -113,7 +113,7 @@ def compare_drift(bundle: "Bundle", predictions: Path, output: Path) -> str:
         predictions: Table that `predict_sources` wrote.
         output: HTML file to write.
     """
-    reference = read_frame(bundle.folder / REFERENCE)
+    reference = read_reference(bundle.folder, bundle.classes)
     found = drift(reference, read_predictions(predictions), bundle.classes)
     write_drift_page(found, output, bundle.name, predictions.name)
     return f"{found.verdict}: {found.reason}\n{output}"

@@ -16,13 +16,13 @@ from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import read_record
-from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.settings import ProbeSettings
 from clipfold.status import Status
 from clipfold.storage.files import Array, read_table
 from clipfold.video.container import Unusable
 from clipfold.video.probe_shard import probe_shard
 from clipfold.video.stream import Stream
-from clipfold.video.views import Uniform, build_views
+from clipfold.video.views import Uniform
 from clipfold.video.windows import Window, windows_in_worker
 
 if TYPE_CHECKING:
@@ -88,15 +88,13 @@ def watch(bundle: "Bundle", path: str, window: float, stride: float, name: str |
     Raises:
         Unusable: The video cannot be read.
     """
-    facts = bundle.description
-    decode, policy = DecodeSettings(**facts["decode"]), PolicySettings(**facts["policy"])
-    probed = _probe(path, ProbeSettings(**facts["probe"]))
+    policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
-    views = build_views(decode.views, decode.size) | {"still": _STILL}
-    stream = Stream.of(probed | {"id": path, "path": path}, facts["probe"]["max_pixels"])
+    views = bundle.views | {"still": _STILL}
+    stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
     see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")
-    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=decode.timeout_s)
+    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
     rows: list[tuple[float, float, str, str, Array]] = []
     stills: dict[int, tuple[float, float, bytes]] = {}
     nothing = np.full(len(bundle.classes), np.nan)
@@ -112,7 +110,7 @@ def watch(bundle: "Bundle", path: str, window: float, stride: float, name: str |
         video=name or path,
         duration=max(probed["duration"], end[-1]),
         classes=bundle.classes,
-        positive=facts["positive"],
+        positive=bundle.description["positive"],
         start=np.array(start),
         end=np.array(end),
         probabilities=np.array(scores),

@@ -24,7 +24,7 @@ from clipfold.storage.job import keep_freed_memory
 from clipfold.video.container import open_video
 from clipfold.video.decode import decode_video
 from clipfold.video.picture import Picture
-from clipfold.video.planner import Packet, Step, plan
+from clipfold.video.planner import Step
 from clipfold.video.probe import probe_video
 from clipfold.video.stream import Stream
 from clipfold.video.views import Timeline, build_views
@@ -70,11 +70,10 @@ def parts_of(path: str, frames: int, size: int, rounds: int) -> dict[str, float]
     if order is None:
         raise SystemExit(f"{path}: timestamps are missing or occur twice, so there is no plan to take apart")
     wanted = set(views["clips"].select(Timeline(path, [float(pts * stream.time_base) for pts in order], ())))
-    packets = [
-        Packet(None if pts is None else order[pts], keyframe=position in stream.keyframes)
-        for position, pts in enumerate(stream.pts)
-    ]
-    steps, kept = plan(packets, wanted), {pts for pts, index in order.items() if index in wanted}
+    steps, kept = (
+        stream.plan(order, set(stream.keyframes), wanted),
+        {pts for pts, index in order.items() if index in wanted},
+    )
     rows: list[dict[str, float]] = []
     for _ in range(rounds):
         row = {

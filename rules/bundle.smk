@@ -19,7 +19,7 @@ rule bundle:
     benchmark:
         "results/benchmarks/bundle/{bundle}.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/predict.yaml"
     threads: 1
     resources:
         mem_mb=by_attempt(3000),

@@ -9,7 +9,7 @@ rule predict:
     benchmark:
         "results/benchmarks/predict/{new_shard}.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/predict.yaml"
     threads: 2
     resources:
         mem_mb=by_attempt(4000),
@@ -35,7 +35,7 @@ rule predictions:
     benchmark:
         "results/benchmarks/predictions.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/predict.yaml"
     threads: 1
     resources:
         mem_mb=by_attempt(2000),

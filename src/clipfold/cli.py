@@ -171,8 +171,8 @@ def registry_list(
 
     for entry in Registry(folder).list(sort):
         value = entry.metrics.get(sort, [None])[0] if sort else None
-        score, aliases = "" if value is None else f"{value:.4f}", ", ".join(entry.aliases)
-        print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {score:8}  {aliases}".rstrip())
+        shown = "" if value is None else f"{value:.4f}"
+        print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {shown:8}{', '.join(entry.aliases)}".rstrip())
 
 
 @registry_app.command("show")

@@ -10,7 +10,8 @@ from torchvision.models import VisionTransformer
 
 from clipfold.clips.augment import augment_shard
 from clipfold.clips.resize import resize_shard
-from clipfold.delivery.write import BundleTask, write_bundle
+from clipfold.delivery.task import BundleTask
+from clipfold.delivery.write import write_bundle
 from clipfold.demo.write import make_demo
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.task import EvaluationTask
@@ -191,6 +192,6 @@ def bundle_task(plan: Plan, results: Path, model: str) -> BundleTask:
         index=[results / "index.parquet"],
         settings={name: plan.settings[name] for name in ("probe", "policy", "decode")},
         labels=plan.labels_digest,
-        output=results / f"bundles/{model}/bundle.clipfold",
+        bundle=results / f"bundles/{model}/bundle.clipfold",
         card=results / f"bundles/{model}/README.md",
     )

@@ -23,6 +23,8 @@ from clipfold.storage.replace import create, replacing
 
 DESCRIPTION = "bundle.json"
 CARD = "README.md"
+REFERENCE = "reference.parquet"
+"""Table of the training videos that the bundle remembers."""
 ENCODERS = "encoders"
 """Folder of the weights of frozen encoders."""
 SUFFIX = ".clipfold"

@@ -15,10 +15,10 @@ from clipfold.video.in_memory import take_views
 from clipfold.video.views import Timeline
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 
-def prepare_frames(bundle: "Bundle", frames: Array, fps: float) -> Prepared:
+def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     """Take the views of frames, see `Bundle.predict_frames`."""
     good = isinstance(frames, np.ndarray) and frames.dtype == np.uint8 and frames.ndim == 4 and frames.shape[3] == 3
     shape = f"{frames.dtype}{list(frames.shape)}" if isinstance(frames, np.ndarray) else type(frames).__name__
@@ -51,7 +51,7 @@ def prepare_frames(bundle: "Bundle", frames: Array, fps: float) -> Prepared:
     )
 
 
-def _require_no_file(bundle: "Bundle", groups: list[str]) -> None:
+def _require_no_file(bundle: "OpenBundle", groups: list[str]) -> None:
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
     columns = {column for record in records for column in record.get("features", ())}
     others = sorted({column.partition(".")[0] for column in columns} - {*groups})

@@ -19,7 +19,7 @@ from clipfold.storage.files import Array, write_json
 from clipfold.storage.records import read_bytes
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 FOLDER = "golden"
 EXPECTED = "golden/expected.json"
@@ -36,7 +36,7 @@ GREY_LEVELS = 0.05
 _SHAPES = {"0.mp4": (160, 120), "1.mkv": (96, 160), "2.mp4": (128, 128)}  # file -> width, height
 
 
-def write_golden(folder: Path, bundle: "Bundle") -> None:
+def write_golden(folder: Path, bundle: "OpenBundle") -> None:
     """Draw the videos, predict them, and write both into the folder of a bundle."""
     from clipfold.demo.encode import Take, encode
     from clipfold.demo.scenes import draw_scene, film
@@ -50,7 +50,7 @@ def write_golden(folder: Path, bundle: "Bundle") -> None:
     write_json(folder / EXPECTED, observe(bundle))
 
 
-def golden_problems(bundle: "Bundle") -> list[str]:
+def golden_problems(bundle: "OpenBundle") -> list[str]:
     """Run the golden test; returns what differs, each as a sentence.
 
     Raises:
@@ -63,7 +63,7 @@ def golden_problems(bundle: "Bundle") -> list[str]:
         raise ValueError(f"{EXPECTED} cannot be used ({error}): make the bundle again") from None
 
 
-def observe(bundle: "Bundle") -> dict[str, Any]:
+def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
     paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES}
     prepared = prepare(bundle, paths, workers=1)
@@ -79,7 +79,7 @@ def observe(bundle: "Bundle") -> dict[str, Any]:
     return observed
 
 
-def _measures(bundle: "Bundle", prepared: Prepared, number: int) -> dict[str, list[float]]:
+def _measures(bundle: "OpenBundle", prepared: Prepared, number: int) -> dict[str, list[float]]:
     """Measure a clip at each size at which it is read: mean of each channel, mean gradient along both axes."""
     clip = prepared.clips[number]
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))

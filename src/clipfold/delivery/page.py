@@ -14,7 +14,7 @@ from clipfold.storage.files import PathLike
 from clipfold.storage.replace import replacing
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 SHOWN = 1000
 """Most rows of each table; the table of predictions has all."""
@@ -33,7 +33,7 @@ _ORDER = (
 )
 
 
-def write_page(bundle: "Bundle", table: pd.DataFrame, external: External | None, output: PathLike) -> None:
+def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | None, output: PathLike) -> None:
     """Write the page as one file that needs no other file and no network.
 
     Args:
@@ -67,7 +67,7 @@ def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:
     return kept | {"probability": row[f"p_{row['label']}"] if row["label"] in classes else float("nan")}
 
 
-def _metrics(bundle: "Bundle", external: External | None) -> list[dict[str, Any]]:
+def _metrics(bundle: "OpenBundle", external: External | None) -> list[dict[str, Any]]:
     """List the metrics of the external test beside those that the folds gave."""
     if external is None:
         return []

@@ -23,7 +23,7 @@ from clipfold.storage.records import read_or_ignore
 from clipfold.storage.replace import replacing
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
 def predict_videos(
-    bundle: "Bundle", paths: Mapping[str, str], workers: int | None = None, memory_mb: int | None = None
+    bundle: "OpenBundle", paths: Mapping[str, str], workers: int | None = None, memory_mb: int | None = None
 ) -> pd.DataFrame:
     """Predict videos, all at once.
 
@@ -59,7 +59,7 @@ def predict_videos(
     return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb))
 
 
-def answer(bundle: "Bundle", prepared: Prepared) -> pd.DataFrame:
+def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
     """Predict prepared videos; returns a table as `predict_videos`."""
     rows = pd.DataFrame(prepared.videos).set_index("id", drop=False)
     names = [f"p_{name}" for name in bundle.classes]
@@ -86,7 +86,7 @@ def answer(bundle: "Bundle", prepared: Prepared) -> pd.DataFrame:
 
 
 def predict_to(
-    bundle: "Bundle",
+    bundle: "OpenBundle",
     paths: Mapping[str, str],
     output: PathLike,
     workers: int | None = None,

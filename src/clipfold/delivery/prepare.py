@@ -18,7 +18,7 @@ from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Prepared:
     features: pd.DataFrame | None
 
 
-def prepare(bundle: "Bundle", paths: Mapping[str, str], workers: int, memory_mb: int | None = None) -> Prepared:
+def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory_mb: int | None = None) -> Prepared:
     """Probe and decode videos, each once, and compute the features that the bundle reads.
 
     Args:

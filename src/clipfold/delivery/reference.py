@@ -1,28 +1,25 @@
 """The training videos that a bundle remembers: what they look like and how they score, for distance and drift."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from clipfold.checks import require
-from clipfold.delivery.distance import MOST, Reference, choose
-from clipfold.delivery.inputs import INPUTS, describe
+from clipfold.delivery.distance import Reference, choose
+from clipfold.delivery.format import REFERENCE
+from clipfold.delivery.inputs import describe
 from clipfold.evaluation.calibration import scale
 from clipfold.storage.files import open_array, read_table, write_table
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
-    from clipfold.delivery.write import BundleTask
-
-FILE = "reference.parquet"
+    from clipfold.delivery.opened import OpenBundle
+    from clipfold.delivery.task import BundleTask
 
 
-def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: str) -> None:
+def write_reference(folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str) -> None:
     """Write the table into the folder of a bundle.
 
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
@@ -38,30 +35,7 @@ def write_reference(folder: Path, bundle: "Bundle", task: "BundleTask", model: s
     reference["group"] = np.unique(reference.group, return_inverse=True)[1]
     reference["distance"] = Reference(reference).own
     reference.insert(0, "id", np.arange(len(reference)))
-    write_table(folder / FILE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
-
-
-def read_reference(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
-    """Read the table of a bundle.
-
-    Raises:
-        ValueError: It cannot be read, or has other columns or more rows than `write_reference` writes.
-    """
-    numbers = ["group", *(f"p_{name}" for name in classes), "distance", *(f"input.{name}" for name in INPUTS)]
-    try:
-        with pq.ParquetFile(folder / FILE) as file:
-            rows, schema = file.metadata.num_rows, file.schema_arrow
-            wrong = {*schema.names} ^ {"id", "label", *numbers}
-            require(not wrong and len(schema) == len(numbers) + 2, "columns", schema.names, "make the bundle again")
-            for name in numbers:
-                kind = schema.field(name).type
-                good = pa.types.is_floating(kind) or pa.types.is_integer(kind)
-                require(good, name, str(kind), "it must hold numbers")
-            require(0 < rows <= MOST, "number of rows", rows, f"at most {MOST} are kept")
-            table: pd.DataFrame = file.read().to_pandas()
-        return table
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise ValueError(f"{FILE} cannot be used ({error}): get the bundle again") from None
+    write_table(folder / REFERENCE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
 
 
 def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str | float]]:

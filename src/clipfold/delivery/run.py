@@ -13,12 +13,12 @@ from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
 from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
-from clipfold.delivery.reference import read_reference
+from clipfold.delivery.remembered import read_reference
 from clipfold.delivery.sources import Sources
 from clipfold.storage.files import PathLike, read_frame
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Done:
 
 
 def predict_sources(
-    bundle: "Bundle",
+    bundle: "OpenBundle",
     found: Sources,
     output: Path,
     page: bool,
@@ -66,7 +66,7 @@ def predict_sources(
 
 
 def collect_predictions(
-    bundle: "Bundle",
+    bundle: "OpenBundle",
     shards: Sequence[PathLike],
     labels: Mapping[str, str],
     groups: Mapping[str, str],
@@ -105,7 +105,7 @@ def summary(table: pd.DataFrame, written: list[Path]) -> Done:
     )
 
 
-def compare_drift(bundle: "Bundle", predictions: Path, output: Path) -> str:
+def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
     """Compare predicted videos with the training data, write the page and return what it says first.
 
     Args:

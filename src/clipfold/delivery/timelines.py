@@ -20,7 +20,7 @@ from clipfold.delivery.windows import Watched, watch
 from clipfold.video.container import Unusable
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Cut:
 
 
 def timelines_to(
-    bundle: "Bundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
+    bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
 ) -> Done:
     """Predict the windows of videos and write what was found.
 

@@ -26,7 +26,7 @@ from clipfold.video.views import Uniform
 from clipfold.video.windows import Window, windows_in_worker
 
 if TYPE_CHECKING:
-    from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.opened import OpenBundle
 
 BATCH = 16
 """Windows that the models take at once."""
@@ -75,7 +75,7 @@ class Watched:
     stills: list[tuple[float, bytes]]
 
 
-def watch(bundle: "Bundle", path: str, window: float, stride: float, name: str | None = None) -> Watched:
+def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: str | None = None) -> Watched:
     """Predict the windows of a video.
 
     Args:
@@ -128,7 +128,7 @@ def _probe(path: str, settings: ProbeSettings) -> dict[str, Any]:
         return dict(row)
 
 
-def _groups(bundle: "Bundle") -> list[str]:
+def _groups(bundle: "OpenBundle") -> list[str]:
     """List the groups of features that the models read."""
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
     return sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
@@ -154,7 +154,7 @@ def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged:
     return seen
 
 
-def _predict(bundle: "Bundle", batch: list[Seen]) -> Iterator[Array]:
+def _predict(bundle: "OpenBundle", batch: list[Seen]) -> Iterator[Array]:
     """Yield the calibrated probabilities of each window."""
     if batch:
         reads = bundle.reads

@@ -3,7 +3,6 @@
 import datetime
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,55 +11,19 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
-from clipfold.delivery.bundle import Bundle
 from clipfold.delivery.card import model_card
 from clipfold.delivery.description import FORMAT
 from clipfold.delivery.format import CARD, ENCODERS, listed, pack, write_description
 from clipfold.delivery.golden import write_golden
+from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.reference import write_reference
+from clipfold.delivery.task import BundleTask
 from clipfold.evaluation.calibration import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import model_file, read_record, versions
+from clipfold.settings import BEST
 from clipfold.storage.files import PathLike, read_json, read_table, write_json
 from clipfold.storage.hashing import stable_hash
-
-BEST = "best"
-"""The model that leads the comparison, in place of a name."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BundleTask:
-    """Inputs, outputs and settings for a bundle.
-
-    Args:
-        model: Name of a configured model, or `best`.
-        folders: Model -> folder of the fit on each fold; of all models that may be needed, members included.
-        finals: Model -> folder of the fit on all data; empty to bundle the fits on the folds.
-        evaluation: Tables by name: `comparison`, `metrics`, `choices`, `predictions`.
-        splits: Table of the folds.
-        audit: JSON of the leakage audit.
-        metadata: Tables of the probe, by shard.
-        clips: Arrays of the view `clips`, by shard.
-        index: Indices of the same shards.
-        settings: Sections `probe`, `policy` and `decode` of the config, with all defaults.
-        labels: Digest of the manifest's ids, labels and groups.
-        output: The bundle, one file.
-        card: The model card, which the bundle holds too.
-    """
-
-    model: str
-    folders: Mapping[str, Sequence[PathLike]]
-    finals: Mapping[str, PathLike]
-    evaluation: Mapping[str, PathLike]
-    splits: PathLike
-    audit: PathLike
-    metadata: Sequence[PathLike]
-    clips: Sequence[PathLike]
-    index: Sequence[PathLike]
-    settings: Mapping[str, Mapping[str, Any]]
-    labels: str
-    output: PathLike
-    card: PathLike
 
 
 def write_bundle(task: BundleTask) -> None:
@@ -76,13 +39,13 @@ def write_bundle(task: BundleTask) -> None:
         folder = Path(name)
         fits = _copy_fits(model, task, folder)
         description = _describe(model, task, fits, folder)
-        bundle = Bundle(folder, description)
+        bundle = OpenBundle(folder, description)
         write_reference(folder, bundle, task, model)
         write_golden(folder, bundle)
         card = model_card(description)
         (folder / CARD).write_text(card, encoding="utf-8")
         write_description(folder, description | {"files": listed(folder)})
-        pack(folder, task.output)
+        pack(folder, task.bundle)
         shutil.copyfile(folder / CARD, task.card)
 
 

@@ -8,8 +8,7 @@ The plan is exact: the wanted frames come out as from a full decode. It leaves o
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Sequence
 from enum import Enum
 
 
@@ -22,45 +21,35 @@ class Step(Enum):
     RESTART = "flush the decoder, then decode"
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A packet of the video stream, reduced to what planning needs.
-
-    Args:
-        frame: index of its frame in display order; None if it is not shown (hidden by an edit list).
-        keyframe: True if decoding can begin here.
-    """
-
-    frame: int | None
-    keyframe: bool
+HIDDEN = -1
+"""In place of a frame's index: the packet's frame is not shown (hidden by an edit list)."""
 
 
-def plan(packets: Sequence[Packet], wanted: Collection[int]) -> list[Step]:
+def plan(frames: Sequence[int], keyframes: Collection[int], wanted: Container[int]) -> list[Step]:
     """Plan the cheapest exact decoding of the wanted frames.
 
     Args:
-        packets: all packets in file order, which is the decoding order.
+        frames: for each packet in file order, which is the decoding order, the index of its frame in display order, or
+            `HIDDEN`.
+        keyframes: positions in `frames` where decoding can begin.
         wanted: indices of frames in display order.
 
     Returns:
         One step per packet, up to the last one needed.
 
-    >>> gop = [Packet(0, True), Packet(2, False), Packet(1, False), Packet(3, True), Packet(4, False)]
-    >>> [step.name for step in plan(gop, {4})]
+    >>> [step.name for step in plan([0, 2, 1, 3, 4], {0, 3}, {4})]
     ['DROP', 'DROP', 'DROP', 'RESTART', 'DECODE']
-    >>> [step.name for step in plan(gop, {0, 2})]
+    >>> [step.name for step in plan([0, 2, 1, 3, 4], {0, 3}, {0, 2})]
     ['DECODE', 'DECODE']
     """
-    starts = [i for i, packet in enumerate(packets) if packet.keyframe and packet.frame is not None] or [0]
-    steps = [Step.DROP] * len(packets)
-    for first, last in _runs(packets, wanted, starts):
-        shown_from = packets[first].frame
+    starts = {i for i in keyframes if frames[i] != HIDDEN}
+    steps = [Step.DROP] * len(frames)
+    for first, last in _runs(frames, keyframes, starts, wanted):
         for i in range(first, last + 1):
-            frame = packets[i].frame
-            leading = shown_from is not None and frame is not None and frame < shown_from
+            leading = HIDDEN < frames[i] < frames[first]
             if leading and first > 0:  # unwanted, and refers to packets skipped before the keyframe
                 continue
-            steps[i] = Step.DECODE if frame in wanted else Step.REFERENCE
+            steps[i] = Step.DECODE if frames[i] in wanted else Step.REFERENCE
         if first > 0:
             steps[first] = Step.RESTART
     while steps and steps[-1] is Step.DROP:
@@ -68,25 +57,27 @@ def plan(packets: Sequence[Packet], wanted: Collection[int]) -> list[Step]:
     return steps
 
 
-def _runs(packets: Sequence[Packet], wanted: Collection[int], starts: Sequence[int]) -> list[tuple[int, int]]:
+def _runs(
+    frames: Sequence[int], keyframes: Collection[int], starts: Collection[int], wanted: Container[int]
+) -> list[tuple[int, int]]:
     """Return the ranges (first, last) of packets to decode without a gap, sorted and disjoint."""
-    by_display = sorted((frame, start) for start in starts if (frame := packets[start].frame) is not None)
+    by_display = sorted((frames[start], start) for start in starts)
     shown = [frame for frame, _ in by_display]
     runs: list[tuple[int, int]] = []
-    needed: dict[int, int] = {}  # first packet -> last packet; as many as keyframes, however long the video
-    for i, packet in enumerate(packets):
-        if packet.frame is not None and packet.frame in wanted:
+    needed: dict[int, int] = {}  # first packet -> last packet; no more of them than keyframes
+    for i, frame in enumerate(frames):
+        if frame in wanted:
             # The last keyframe displayed before the frame. Leading pictures are stored after a later keyframe.
-            before = bisect_right(shown, packet.frame) - 1
+            before = bisect_right(shown, frame) - 1
             start = by_display[before][1] if before >= 0 else 0
             needed[min(start, i)] = i
     for first, last in sorted(needed.items()):
         if runs and first <= runs[-1][1] + 1:
             runs[-1] = (runs[-1][0], max(runs[-1][1], last))
-        elif runs and not packets[first].keyframe:
+        elif runs and first not in keyframes:
             runs[-1] = (runs[-1][0], last)
         else:
             runs.append((first, last))
-    if runs and not (packets[runs[0][0]].keyframe and packets[runs[0][0]].frame is not None):
+    if runs and runs[0][0] not in starts:
         runs[0] = (0, runs[0][1])
     return runs

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import av
+import numpy as np
 
 from clipfold.status import Status
 from clipfold.video.container import Unusable, describe, open_video, packets_of
-from clipfold.video.planner import Packet, Step, plan
+from clipfold.video.planner import HIDDEN, Step, plan
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -92,9 +92,9 @@ class Stream:
 
     def order(self) -> Order | None:
         """Map each timestamp to its frame index in display order; None if timestamps are missing or duplicated."""
-        shown = array("q", sorted(pts for pts in self.pts if pts is not None))
-        usable = len(shown) > 0 and all(a < b for a, b in pairwise(shown))
-        return Order(shown) if usable else None
+        shown = np.sort(np.fromiter((pts for pts in self.pts if pts is not None), np.int64))
+        usable = len(shown) > 0 and bool((shown[1:] > shown[:-1]).all())
+        return Order(array("q", shown.tobytes())) if usable else None
 
     def times(self, order: Order) -> array[float]:
         """Return the presentation times of the frames in seconds, ascending."""
@@ -105,12 +105,10 @@ class Stream:
         """Return the indices in display order of the frames where decoding can begin, ascending."""
         return sorted(order[pts] for i in self.keyframes if (pts := self.pts[i]) is not None)
 
-    def plan(self, order: Order, keyframes: Collection[int], wanted: Collection[int]) -> list[Step]:
+    def plan(self, order: Order, keyframes: Collection[int], wanted: Container[int]) -> list[Step]:
         """Plan the decoding of the wanted frames, trusting only the given ones of the keyframes."""
-        packets = [
-            Packet(None if pts is None else order[pts], keyframe=i in keyframes) for i, pts in enumerate(self.pts)
-        ]
-        return plan(packets, wanted)
+        frames = array("i", (HIDDEN if pts is None else order[pts] for pts in self.pts))
+        return plan(frames, keyframes, wanted)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import floor
@@ -81,7 +81,7 @@ def spans(times: Sequence[float], window_s: float, stride_s: float) -> Iterator[
     for name, seconds in (("window", window_s), ("stride", stride_s)):
         require(0 < seconds < float("inf"), name, seconds, "use a positive number of seconds")
     origin, count = times[0], len(times)
-    usual = float(np.median(np.diff(times))) if count > 1 else window_s
+    usual = float(np.median(np.diff(np.fromiter(times, float, count)))) if count > 1 else window_s
     length = times[-1] - origin + usual
     number, stop = 0, 0
     while stop < count:
@@ -164,6 +164,21 @@ def _prepared(
     return map(prepare, decode_windows(stream, views, window_s, stride_s))
 
 
+class _Marked(Container[int]):
+    """Some of the numbers from 0 to `size`, in a byte each: a set would take fifty times as much memory."""
+
+    def __init__(self, size: int) -> None:
+        self._marks = bytearray(size)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and number >= 0 and bool(self._marks[number])
+
+    def update(self, numbers: Iterable[int]) -> None:
+        """Add the numbers."""
+        for number in numbers:
+            self._marks[number] = 1
+
+
 @dataclass(slots=True)
 class _Filling:
     """A window that is being filled; `damaged` counts its wanted frames that follow a decoding error."""
@@ -242,13 +257,12 @@ class _Windows:
                 shown = [frame - span.first for frame in keyframes[inside]]
                 yield span, Timeline(self._stream.id, times[span.first : span.last + 1], shown)
 
-    def _wanted(self, times: array[float], keyframes: Sequence[int]) -> set[int]:
-        return {
-            span.first + index
-            for span, timeline in self._left(times, keyframes)
-            for view in self._views.values()
-            for index in view.select(timeline)
-        }
+    def _wanted(self, times: array[float], keyframes: Sequence[int]) -> _Marked:
+        wanted = _Marked(len(times))
+        for span, timeline in self._left(times, keyframes):
+            for view in self._views.values():
+                wanted.update(span.first + index for index in view.select(timeline))
+        return wanted
 
     def _filled(
         self, frames: Iterable[tuple[VideoFrame, int]], counts: Counts, times: array[float], keyframes: Sequence[int]

@@ -1,0 +1,186 @@
+"""An open bundle: its facts and its fitted models."""
+
+import hashlib
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from clipfold.checks import require
+from clipfold.config import build
+from clipfold.delivery.distance import Reference
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
+from clipfold.delivery.remembered import read_reference
+from clipfold.evaluation.calibration import scale
+from clipfold.features.registry import VIEWS
+from clipfold.models.load import FittedModel, load
+from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.storage.files import Array, PathLike
+from clipfold.video.views import View, build_views
+
+VIEW_BYTES = 1 << 28
+"""Most bytes to keep of a video: a hundred times what is usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a bundle says of several videos.
+
+    Args:
+        probabilities: Calibrated class probabilities, mean over the fits, float64 (videos, classes); rows sum to 1.
+        spread: Standard deviation over the fits of the probability of the named class, float64 (videos,).
+        labels: Name of the class: by the threshold for two classes, else the most probable.
+    """
+
+    probabilities: Array
+    spread: Array
+    labels: list[str]
+
+
+class OpenBundle:
+    """A bundle that is open; `clipfold.delivery.bundle.Bundle` adds what users call.
+
+    Args:
+        folder: The bundle's folder, checked by `open_bundle`.
+        description: Its `bundle.json`.
+
+    Attributes:
+        description: All facts about the bundle.
+        name: Name of the model.
+        classes: Class names, in the order of the probabilities.
+        probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
+        views: The views that the models read.
+
+    Raises:
+        ValueError: Settings in the description are wrong.
+    """
+
+    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.description = description
+        self.name: str = description["name"]
+        self.classes: list[str] = description["classes"]
+        self.probe = build(ProbeSettings, "probe", description["probe"])
+        self.decode = build(DecodeSettings, "decode", description["decode"])
+        self.policy = build(PolicySettings, "policy", description["policy"])
+        self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
+        kept = sum(math.prod(view.shape) for view in self.views.values())
+        require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
+        self._lock = threading.Lock()
+        self._kept = ExitStack()
+
+    @classmethod
+    def open(cls, path: PathLike) -> Self:
+        """Open a bundle: a folder, or a file with the suffix `.clipfold`.
+
+        Raises:
+            ValueError: It is no bundle, is damaged, or holds what no bundle holds.
+        """
+        inside = sorted(Path(path).glob(f"*{SUFFIX}")) if not Path(path, DESCRIPTION).is_file() else []
+        kept = ExitStack()
+        path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
+        folder = kept.enter_context(open_bundle(path))
+        with kept:
+            bundle = cls(folder, read_description(folder))
+            bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
+        return bundle
+
+    def close(self) -> None:
+        """Remove what was unpacked; done at the end of the process, too."""
+        self._kept.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def fits(self) -> list[FittedModel]:
+        """The fitted models, one for each fold; loaded when first used.
+
+        Raises:
+            ValueError: One cannot be used, or needs what is not in the bundle.
+        """
+        return [self._load(fit["folder"]) for fit in self.description["fits"]]
+
+    def _load(self, name: str) -> FittedModel:
+        folder = self.folder / name
+        members = {path.name: path for path in sorted((folder / "members").glob("*"))}
+        with _usable(name):
+            model = load(folder, members, self.folder / ENCODERS)
+            require(model.classes == self.classes, "classes", model.classes, f"make it of {self.classes}")
+            known = [*VIEWS, "clips"] if "features" in model.reads else ["clips"]
+            require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
+        return model
+
+    @property
+    def id(self) -> str:
+        """Hash of the content, 16 hexadecimal digits."""
+        return hashlib.sha256((self.folder / DESCRIPTION).read_bytes()).hexdigest()[:16]
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The training videos that it remembers."""
+        columns: Any = read_reference(self.folder, self.classes)
+        return Reference(columns)
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """What the fits predict from: `features`, `clips` or both."""
+        return self.fits[0].reads
+
+    def probabilities(
+        self, *, features: pd.DataFrame | None = None, clips: Array | None = None, boxes: Array | None = None
+    ) -> Array:
+        """Predict with every fit, without calibration; arguments as for `clipfold.models.load.FittedModel`.
+
+        Returns:
+            float64 (fits, videos, classes).
+
+        Raises:
+            ValueError: A fit gives no probabilities.
+        """
+        found = []
+        with self._lock:  # several threads may use one bundle
+            for fit, facts in zip(self.fits, self.description["fits"], strict=True):
+                with _usable(facts["folder"]):
+                    found.append(fit.predict_proba(features=features, clips=clips, boxes=boxes))
+                    good = (found[-1] >= 0) & (found[-1] <= 1)  # not so for NaN
+                    require(bool(good.all()), "a probability", found[-1][~good], "all must be in [0, 1]")
+        return np.stack(found)
+
+    def answers(self, probabilities: Array) -> Answers:
+        """Calibrate the probabilities of all fits, average them and name the classes.
+
+        Args:
+            probabilities: Result of `probabilities`.
+        """
+        temperatures = [fit["temperature"] for fit in self.description["fits"]]
+        each = np.stack([scale(own, t) for own, t in zip(probabilities, temperatures, strict=True)])
+        mean = each.mean(axis=0)
+        named = self.decide(mean)
+        spread = each[:, np.arange(len(named)), named].std(axis=0)
+        return Answers(mean, spread, [self.classes[index] for index in named])
+
+    def decide(self, probabilities: Array) -> Array:
+        """Return the class index for calibrated probabilities, int64 (videos,)."""
+        if self.description["threshold"] is None:
+            return np.asarray(probabilities.argmax(axis=1))
+        return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)
+
+
+@contextmanager
+def _usable(fit: str) -> Iterator[None]:
+    """Turn whatever a fit from strangers raises into an error for users."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{fit} cannot be used ({type(error).__name__}: {error}): get the bundle again") from error

@@ -53,9 +53,7 @@ def predict(
     bundle: BundlePath,
     videos: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PATH...", help="Videos, folders, tables (labels are optional), or - for a list on stdin."
-        ),
+        typer.Argument(metavar="PATH", help="Videos, folders, tables (labels are optional), or - for a list on stdin."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet, .csv or .jsonl.")] = Path(
         "predictions.csv"
@@ -78,6 +76,14 @@ def predict(
     Every video has a row, also one that cannot be used. Interrupted, the same command continues. Exit codes: 0 all
     videos were predicted, 3 some were not, 2 none was.
     """
+    for option, asked in (
+        ("stride", stride != "1s"),
+        ("threshold", threshold is not None),
+        ("low", low is not None),
+        ("least", least != "0s"),
+        ("gap", gap != "0s"),
+    ):
+        require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
     import clipfold
     from clipfold.delivery.sources import find_videos
 
@@ -200,12 +206,13 @@ def registry_list(
 @registry_app.command("show")
 def registry_show(folder: Folder, key: Key) -> None:
     """Show the model card of a bundle."""
-    import clipfold
-    from clipfold.delivery.format import CARD
+    from clipfold.delivery.format import CARD, open_bundle
     from clipfold.delivery.registry import Registry
 
-    with clipfold.load(Registry(folder).path(key)) as opened:
-        print((opened.folder / CARD).read_text(encoding="utf-8"))
+    with open_bundle(Registry(folder).path(key)) as opened:
+        card = (opened / CARD).read_text(encoding="utf-8", errors="replace")
+    # It may come from a stranger, and control characters would command the terminal.
+    print("".join(c for c in card if c.isprintable() or c == "\n"))
 
 
 @registry_app.command("promote")

@@ -1,7 +1,5 @@
 """What is asked of a timeline is checked before any video is decoded, and no video is missing from the page."""
 
-import subprocess
-import sys
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -49,8 +47,3 @@ def test_a_video_that_cannot_be_read_is_on_the_page(tmp_path, monkeypatch):
     done = run(tmp_path / "w.csv", {"a": "a.mp4", "gone": "gone.mp4"}, Cut(4.0, 1.0))
     assert (done.total, done.predicted) == (2, 1)
     assert "1 more video could not be read: gone, missing (no such &lt;file&gt;)." in (tmp_path / "w.html").read_text()
-
-
-def test_loading_models_does_not_import_what_only_feature_models_need():
-    code = "import sys, clipfold.models.load; assert not {'skops', 'torch'} & {*sys.modules}"
-    subprocess.run([sys.executable, "-c", code], check=True)

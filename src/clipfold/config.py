@@ -100,7 +100,7 @@ def read_config(values: Mapping[str, Any]) -> Config:
         ValueError: An unknown key, a wrong type or a value out of range; the message names the key, the value and the
             remedy.
     """
-    return _build(Config, "", values)
+    return build(Config, "", values)
 
 
 def check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -116,7 +116,17 @@ def check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:
             raise ValueError(f"{key} is not a key of the config: {suggest(name, options)}")
 
 
-def _build(cls: type[T], where: str, values: Mapping[str, Any]) -> T:
+def build(cls: type[T], where: str, values: Mapping[str, Any]) -> T:
+    """Build settings from plain values.
+
+    Args:
+        cls: A dataclass of settings.
+        where: Its key, for messages.
+        values: Name -> value; missing ones take their defaults.
+
+    Raises:
+        ValueError: As `read_config`.
+    """
     hints = get_type_hints(cls)
     check_names(where, values, [each.name for each in fields(cls)])  # type: ignore[arg-type]
     prefix = f"{where}." if where else ""
@@ -127,7 +137,7 @@ def _checked(name: str, value: Any, wanted: Any) -> Any:
     """Return a value of the wanted type, with nested settings built."""
     if is_dataclass(wanted) and isinstance(wanted, type):
         require(isinstance(value, Mapping), name, value, "use a mapping of its settings, or leave it out")
-        return _build(wanted, name, value)
+        return build(wanted, name, value)
     kind = get_origin(wanted) or wanted
     wanted_types, text = _KINDS[kind]
     good = isinstance(value, wanted_types) and not (isinstance(value, bool) and kind is not bool)

@@ -91,3 +91,9 @@ def link_member(name, target):
     info = zipfile.ZipInfo(name)
     info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     return info, target
+
+
+def repack(folder, change=lambda facts: facts):
+    """Describe the files of a folder anew, with a change of its description, as a forger would; nothing is checked."""
+    facts = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(change(facts) | {"files": listed(folder)}))

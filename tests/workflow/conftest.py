@@ -1,13 +1,12 @@
 """One finished run that the tests start from."""
 
 import compileall
-import fcntl
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from helpers.harness import PARTS, PROJECT, Workflow, make_data
+from helpers.sharing import made_once
 
 # Python imports `sitecustomize` from the path on its start: every job notes which videos it opens.
 NOTE_OPENED = """
@@ -47,16 +46,7 @@ def copied(source: Path, root: Path) -> Workflow:
 @pytest.fixture(scope="session")
 def original(tmp_path_factory) -> Path:
     """A complete run in which nothing is run again: one for all workers, made by the first that needs it."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    root, complete = shared / "original", shared / "original is complete"
-    with open(shared / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            shutil.rmtree(root, ignore_errors=True)
-            make_run(root)
-            complete.touch()
-    return root
+    return made_once(tmp_path_factory, "original", make_run)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from clipfold.features.registry import GROUPS, VIEWS
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array
 from clipfold.video.in_memory import take_views
-from clipfold.video.views import Timeline, build_views
+from clipfold.video.views import Timeline
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -24,9 +24,8 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     shape = f"{frames.dtype}{list(frames.shape)}" if isinstance(frames, np.ndarray) else type(frames).__name__
     require(good and min(frames.shape) > 0, "frames", shape, "use uint8 of (frames, height, width, 3), RGB")
     require(0 < fps < 1e4, "fps", fps, "use the frames per second")
-    views = build_views(bundle.decode.views, bundle.decode.size)
     timeline = Timeline("", [number / fps for number in range(len(frames))], [])
-    taken = take_views(frames, timeline, views)
+    taken = take_views(frames, timeline, bundle.views)
     probed = {
         **dict.fromkeys(("codec", "encoder", "bitrate", "has_audio", "size_bytes")),
         "frames": len(frames),

@@ -4,7 +4,7 @@ It shows that decoding, resizing, features, weights and choices are the same her
 videos are drawn, not taken from the training data, which may not be shared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipfold.clips.resize import resize_clip
+from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, write_json
-from clipfold.storage.records import parse_json, read_bytes
+from clipfold.storage.records import read_bytes
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -56,8 +57,8 @@ def golden_problems(bundle: "OpenBundle") -> list[str]:
         ValueError: The bundle has no golden test that can be read.
     """
     try:
-        expected = parse_json(read_bytes(bundle.folder / EXPECTED))
-        return list(_differences(expected, observe(bundle), ""))
+        expected = parse(read_bytes(bundle.folder / EXPECTED), EXPECTED)
+        return list(_differences(expected, observe(bundle), ()))
     except (OSError, KeyError, TypeError) as error:
         raise ValueError(f"{EXPECTED} cannot be used ({error}): make the bundle again") from None
 
@@ -99,23 +100,22 @@ def _features(prepared: Prepared, number: int) -> dict[str, float | None]:
     return {str(name): None if np.isnan(value) else float(value) for name, value in row.items()}
 
 
-def _differences(expected: Any, observed: Any, where: str) -> Iterator[str]:
-    """Compare two observations key by key."""
+def _differences(expected: Any, observed: Any, where: tuple[str, ...]) -> Iterator[str]:
+    """Compare two observations key by key; `where` are the keys that lead to them."""
     if isinstance(expected, Mapping) and isinstance(observed, Mapping):
         for key in expected.keys() | observed.keys():
-            yield from _differences(expected.get(key), observed.get(key), f"{where}{key}: ")
+            yield from _differences(expected.get(key), observed.get(key), (*where, key))
     elif isinstance(expected, list) and isinstance(observed, list) and len(expected) == len(observed):
         for number, pair in enumerate(zip(expected, observed, strict=True)):
-            yield from _differences(*pair, f"{where}{number}: ")
+            yield from _differences(*pair, (*where, str(number)))
     elif not _close(expected, observed, where):
-        yield f"{where}expected {expected}, found {observed}"
+        yield f"{': '.join((*where, 'expected'))} {expected}, found {observed}"
 
 
-def _close(expected: Any, observed: Any, where: str) -> bool:
-    if not all(isinstance(value, float | int) for value in (expected, observed)):
+def _close(expected: Any, observed: Any, where: Sequence[str]) -> bool:
+    kind = where[1] if len(where) > 1 else ""  # below the name of a video
+    if not kind or not all(isinstance(value, float | int) for value in (expected, observed)):
         return bool(expected == observed)
-    if "features: " in where:
+    if kind == "features":
         return bool(np.isclose(expected, observed, rtol=FEATURE, atol=FEATURE))
-    if where.startswith("threshold"):
-        return bool(expected == observed)
-    return bool(abs(expected - observed) <= (GREY_LEVELS if "clips: " in where else PROBABILITY))
+    return bool(abs(expected - observed) <= (GREY_LEVELS if kind == "clips" else PROBABILITY))

@@ -3,8 +3,8 @@
 import hashlib
 import math
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +14,19 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
+from clipfold.config import build
 from clipfold.delivery.distance import Reference
-from clipfold.delivery.format import DESCRIPTION, ENCODERS, REFERENCE, SUFFIX, open_bundle, read_description
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
+from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.calibration import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
-from clipfold.storage.files import Array, PathLike, read_table
-from clipfold.video.views import build_views
+from clipfold.storage.files import Array, PathLike
+from clipfold.video.views import View, build_views
 
-VIDEO_BYTES = 1 << 30
-"""Most bytes that are kept of one video."""
+VIEW_BYTES = 1 << 28
+"""Most bytes to keep of a video: a hundred times what is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,11 @@ class OpenBundle:
         description: All facts about the bundle.
         name: Name of the model.
         classes: Class names, in the order of the probabilities.
-        probe: How videos are probed, as in the run that trained the model.
-        decode: How they are decoded.
-        policy: What is done with those that are not `ok`.
+        probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
+        views: The views that the models read.
 
     Raises:
-        ValueError: The description has settings that no run has.
+        ValueError: Settings in the description are wrong.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
@@ -66,15 +67,12 @@ class OpenBundle:
         self.description = description
         self.name: str = description["name"]
         self.classes: list[str] = description["classes"]
-        try:
-            self.probe = ProbeSettings(**description["probe"])
-            self.decode = DecodeSettings(**description["decode"])
-            self.policy = PolicySettings(**description["policy"])
-            views = build_views(self.decode.views, self.decode.size)
-        except (TypeError, AttributeError) as error:  # a key that is none of theirs, or text in place of a number
-            raise ValueError(f"{DESCRIPTION}: probe, decode or policy ({error}): make the bundle again") from error
-        kept = sum(math.prod(view.shape) for view in views.values())
-        require(kept <= VIDEO_BYTES, "decode.views: bytes of a video", kept, f"keep at most {VIDEO_BYTES}")
+        self.probe = build(ProbeSettings, "probe", description["probe"])
+        self.decode = build(DecodeSettings, "decode", description["decode"])
+        self.policy = build(PolicySettings, "policy", description["policy"])
+        self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
+        kept = sum(math.prod(view.shape) for view in self.views.values())
+        require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
         self._lock = threading.Lock()
         self._kept = ExitStack()
 
@@ -89,8 +87,9 @@ class OpenBundle:
         kept = ExitStack()
         path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
         folder = kept.enter_context(open_bundle(path))
-        bundle = cls(folder, read_description(folder))
-        bundle._kept = kept  # a file is unpacked into a folder that lasts as long as the bundle
+        with kept:
+            bundle = cls(folder, read_description(folder))
+            bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
         return bundle
 
     def close(self) -> None:
@@ -105,22 +104,21 @@ class OpenBundle:
 
     @cached_property
     def fits(self) -> list[FittedModel]:
-        """The fitted models, one for each fold; loaded when first used."""
-        fits = [self._load(self.folder / fit["folder"]) for fit in self.description["fits"]]
-        needed = {"clips", *(VIEWS if "features" in fits[0].reads else ())}
-        require(needed <= self.decode.views.keys(), "decode.views", [*self.decode.views], f"keep {', '.join(needed)}")
-        return fits
+        """The fitted models, one for each fold; loaded when first used.
 
-    def _load(self, folder: Path) -> FittedModel:
+        Raises:
+            ValueError: One cannot be used, or needs what is not in the bundle.
+        """
+        return [self._load(fit["folder"]) for fit in self.description["fits"]]
+
+    def _load(self, name: str) -> FittedModel:
+        folder = self.folder / name
         members = {path.name: path for path in sorted((folder / "members").glob("*"))}
-        where = folder.relative_to(self.folder)
-        try:
+        with _usable(name):
             model = load(folder, members, self.folder / ENCODERS)
-        except Exception as error:  # a record may hold anything, and so raise anything
-            raise ValueError(
-                f"{self.name}: {where} holds no usable model ({error!r}): make the bundle again"
-            ) from error
-        require(model.classes == self.classes, f"{where}: classes", model.classes, f"make it of {self.classes}")
+            require(model.classes == self.classes, "classes", model.classes, f"make it of {self.classes}")
+            known = [*VIEWS, "clips"] if "features" in model.reads else ["clips"]
+            require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
         return model
 
     @property
@@ -130,8 +128,9 @@ class OpenBundle:
 
     @cached_property
     def reference(self) -> Reference:
-        """The training videos that it remembers, see `clipfold.delivery.reference`."""
-        return Reference(read_table(self.folder / REFERENCE).to_pandas())
+        """The training videos that it remembers."""
+        columns: Any = read_reference(self.folder, self.classes)
+        return Reference(columns)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -145,9 +144,18 @@ class OpenBundle:
 
         Returns:
             float64 (fits, videos, classes).
+
+        Raises:
+            ValueError: A fit gives no probabilities.
         """
+        found = []
         with self._lock:  # several threads may use one bundle
-            return np.stack([fit.predict_proba(features=features, clips=clips, boxes=boxes) for fit in self.fits])
+            for fit, facts in zip(self.fits, self.description["fits"], strict=True):
+                with _usable(facts["folder"]):
+                    found.append(fit.predict_proba(features=features, clips=clips, boxes=boxes))
+                    good = (found[-1] >= 0) & (found[-1] <= 1)  # not so for NaN
+                    require(bool(good.all()), "a probability", found[-1][~good], "all must be in [0, 1]")
+        return np.stack(found)
 
     def answers(self, probabilities: Array) -> Answers:
         """Calibrate the probabilities of all fits, average them and name the classes.
@@ -167,3 +175,12 @@ class OpenBundle:
         if self.description["threshold"] is None:
             return np.asarray(probabilities.argmax(axis=1))
         return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)
+
+
+@contextmanager
+def _usable(fit: str) -> Iterator[None]:
+    """Turn whatever a fit from strangers raises into an error for users."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{fit} cannot be used ({type(error).__name__}: {error}): get the bundle again") from error

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from clipfold.checks import require
 from clipfold.delivery.inputs import INPUTS, describe
-from clipfold.delivery.prepare import Prepared, cores, prepare
+from clipfold.delivery.prepare import Prepared, cores, prepare, require_some
 from clipfold.manifest.contents import stamp
 from clipfold.storage.files import PathLike, read_frame, write_table
 from clipfold.storage.records import read_or_ignore
@@ -111,7 +111,7 @@ def predict_to(
     """
     output = Path(output)
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
-    require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
+    require_some(paths)
     folder = output.with_name(f".{output.name}.parts")
     tables = []
     for part in _parts(paths):

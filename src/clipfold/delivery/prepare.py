@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from clipfold.checks import require
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
 from clipfold.storage.files import Array, read_table
@@ -53,8 +54,10 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
         memory_mb: Memory that the processes may use; None for no limit.
 
     Raises:
+        ValueError: There are no videos.
         NotTheVideo: A video changed while it was read, or the machine failed.
     """
+    require_some(paths)
     probe, decode, policy = bundle.probe, bundle.decode, bundle.policy
     with TemporaryDirectory(prefix="clipfold-") as name:
         folder = Path(name)
@@ -83,6 +86,11 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
             frames=[row["clips_frames"] for row in used],
             features=features,
         )
+
+
+def require_some(paths: Mapping[str, str]) -> None:
+    """Raise an error for users if they named no video."""
+    require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
 
 
 def cores() -> int:

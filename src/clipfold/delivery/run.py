@@ -11,9 +11,9 @@ import pandas as pd
 from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
-from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.page import write_page
 from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
+from clipfold.delivery.remembered import read_reference
 from clipfold.delivery.sources import Sources
 from clipfold.storage.files import PathLike, read_frame
 
@@ -112,7 +112,7 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
         predictions: Table that `predict_sources` wrote.
         output: HTML file to write.
     """
-    reference = read_frame(bundle.folder / REFERENCE)
+    reference = read_reference(bundle.folder, bundle.classes)
     found = drift(reference, read_predictions(predictions), bundle.classes)
     write_drift_page(found, output, bundle.name, predictions.name)
     return f"{found.verdict}: {found.reason}\n{output}"

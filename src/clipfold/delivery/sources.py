@@ -1,7 +1,7 @@
 """Find the videos that a user names: files, folders, tables, lists on standard input."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -35,6 +35,17 @@ class Sources:
     labels: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
+    def add(self, paths: Mapping[str, str]) -> None:
+        """Add videos, of which some may be there already.
+
+        Raises:
+            ValueError: Another video has the same id, or a table could not hold it.
+        """
+        for name, path in paths.items():
+            other = self.paths.setdefault(name, path)
+            require(other == path, f"id {name!r}", f"{other} and {path}", "give each an id of its own in the tables")
+            require(name.isascii() or _is_utf8(name), "video", name, "its name is not UTF-8: rename it")
+
 
 def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
     """Find the videos that are named. A file that is named twice is taken once; its id is its path.
@@ -45,25 +56,29 @@ def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
         stdin: Where `-` reads.
 
     Raises:
-        ValueError: A folder has no videos, or a table cannot be read.
+        ValueError: A folder has no videos, a table cannot be read, or two videos have one id.
     """
     found = Sources()
     for name in names:
         if name == "-":
             lines = (line.rstrip("\r\n") for line in stdin)
-            found.paths |= {line: line for line in lines if line}
+            found.add({line: line for line in lines if line})
         elif os.path.isdir(name):
             inside = _below(Path(name))
             require(bool(inside), "folder", name, f"no videos below it: {', '.join(sorted(VIDEOS))}")
-            found.paths |= {path: path for path in inside}
+            found.add({path: path for path in inside})
         elif name.lower().endswith(TABLES):
             videos = read_manifest(Path(name), labelled=False)
-            found.paths |= {video.id: video.path for video in videos}
+            found.add({video.id: video.path for video in videos})
             found.labels |= {video.id: video.label for video in videos if video.label}
             found.groups |= {video.id: video.group for video in videos if video.grouped}
         else:
-            found.paths[name] = name  # a missing file gets its status like any other that cannot be used
+            found.add({name: name})  # a missing file gets its status like any other that cannot be used
     return found
+
+
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _below(folder: Path) -> list[str]:

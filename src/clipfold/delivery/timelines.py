@@ -11,6 +11,7 @@ import pandas as pd
 
 from clipfold.checks import require
 from clipfold.delivery.predict import SUFFIXES, write_predictions
+from clipfold.delivery.prepare import require_some
 from clipfold.delivery.run import Done
 from clipfold.delivery.segments import Segment, segments, strongest, write_segments_csv, write_vtt
 from clipfold.delivery.timeline import Timeline
@@ -61,7 +62,7 @@ def timelines_to(
         progress: Makes a progress bar for a number of videos.
     """
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
-    require(bool(paths), "videos", len(paths), "name files, folders, a table, or - for a list on standard input")
+    require_some(paths)
     threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []

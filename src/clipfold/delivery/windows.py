@@ -22,7 +22,7 @@ from clipfold.storage.files import Array, read_table
 from clipfold.video.container import Unusable
 from clipfold.video.probe_shard import probe_shard
 from clipfold.video.stream import Stream
-from clipfold.video.views import Uniform, build_views
+from clipfold.video.views import Uniform
 from clipfold.video.windows import Window, windows_in_worker
 
 if TYPE_CHECKING:
@@ -88,15 +88,13 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
     Raises:
         Unusable: The video cannot be read.
     """
-    facts = bundle.description
-    decode, policy = bundle.decode, bundle.policy
-    probed = _probe(path, bundle.probe)
+    policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
-    views = build_views(decode.views, decode.size) | {"still": _STILL}
+    views = bundle.views | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
     see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")
-    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=decode.timeout_s)
+    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
     rows: list[tuple[float, float, str, str, Array]] = []
     stills: dict[int, tuple[float, float, bytes]] = {}
     nothing = np.full(len(bundle.classes), np.nan)
@@ -112,7 +110,7 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
         video=name or path,
         duration=max(probed["duration"], end[-1]),
         classes=bundle.classes,
-        positive=facts["positive"],
+        positive=bundle.description["positive"],
         start=np.array(start),
         end=np.array(end),
         probabilities=np.array(scores),

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -136,17 +136,21 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) ->
         ValueError: The weights do not fit the architecture, or those of the frozen encoder have changed.
     """
     settings, embedded, module = record["settings"], record["embedded"], record["architecture"]
-    file = _encoder_file(record, encoders) if embedded else None
+    file = _encoder_file(record, encoders) if embedded and encoders is not None else None
     if embedded and file is None:
         check_encoder(settings, record["encoder"])
     elif "weights" in settings:  # the file has all weights: those that training began with are not needed
         settings = settings | {"weights": "", "download": False}
+    state = read_tensors(Path(path))
+    if file is not None:
+        state |= _of_encoder(read_tensors(file))
+    if encoders is not None:  # a record from strangers may ask for more memory than there is: look before it is taken
+        with torch.device("meta"):
+            require_fit(importlib.import_module(module).build(settings, len(record["classes"])), state, Path(path))
     torch.manual_seed(record["seed"])
     network: ClipNetwork = importlib.import_module(module).build(settings, len(record["classes"]))
-    state = read_tensors(Path(path))
-    if embedded:
-        encoder = network.state_dict() if file is None else read_tensors(file)
-        state |= {key: value for key, value in encoder.items() if key.startswith("encoder.")}
+    if embedded and file is None:
+        state |= _of_encoder(network.state_dict())
     require_fit(network, state, Path(path))
     network.load_state_dict(state)
     return network.eval()
@@ -164,7 +168,7 @@ def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, A
         The record, which names the file.
     """
     state = rebuild(record, path).state_dict()
-    content = save({key: value.contiguous() for key, value in state.items() if key.startswith("encoder.")})
+    content = save({key: value.contiguous() for key, value in _of_encoder(state).items()})
     name = f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     if not (encoders / name).exists():
         with replacing(encoders / name) as file:
@@ -172,12 +176,13 @@ def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, A
     return {**record, "encoder": {**record["encoder"], "file": name}}
 
 
-def _encoder_file(record: Record, encoders: PathLike | None) -> Path | None:
+def _of_encoder(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in state.items() if key.startswith("encoder.")}
+
+
+def _encoder_file(record: Record, encoders: PathLike) -> Path:
+    """Name the weights of a frozen encoder, which nobody may take from elsewhere or download for a bundle."""
     name = record["encoder"].get("file")
-    if name is None and encoders is None:
-        return None
-    # A fit in a bundle must name a file there: else it would choose any file of this machine, or an address.
-    good = encoders is not None and isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
-    require(bool(good), "fit.json: encoder.file", name, "open the bundle that holds it, or make the bundle again")
-    assert encoders is not None
+    good = isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
+    require(bool(good), "fit.json: encoder.file", name, "it must be a file of the bundle")
     return Path(encoders, name)

@@ -56,7 +56,7 @@ def load(
     Args:
         folder: Folder of a fit, such as `results/models/svm/fold-0`, with `fit.json` and the model's file.
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
-            `results/models`; if given, no other place is read.
+            `results/models`. Empty: an ensemble is refused, as its members may be anywhere.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
 
     Raises:
@@ -71,9 +71,10 @@ def load(
         from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
 
         return ClipModel(record, path, encoders)
-    folder = Path(folder)
     if members is None:
+        folder = Path(folder)
         members = {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
+    # A member is no ensemble: of what, would be searched outside of a bundle, or without end.
     return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
 
 

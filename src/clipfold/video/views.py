@@ -186,6 +186,8 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
         [*views],
         "rename the view: index is the name of the table beside the views",
     )
+    for name, options in views.items():
+        require(isinstance(options, Mapping), f"decode.views.{name}", options, "use a mapping of kind and options")
     built = {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
     if "clips" in built and built["clips"].shape[1:] != (size, size, 3):
         raise ValueError(

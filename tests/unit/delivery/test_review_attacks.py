@@ -86,7 +86,7 @@ def test_members_are_not_looked_for_outside_of_the_bundle(tmp_path, inner):
     ],
 )
 def test_a_record_that_cannot_be_used_names_the_fit(tmp_path, changes):
-    with pytest.raises(ValueError, match="fits/0 holds no usable model"):
+    with pytest.raises(ValueError, match="fits/0 cannot be used"):
         assert clipfold.load(bundle_of(tmp_path / "b", record("naive_cnn", **changes))).fits
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,7 @@ def predict_to(
     tables = []
     for part in _parts(paths):
         file = folder / f"{_key(bundle.id, part)}.parquet"
-        table = read_or_ignore(file, _parse)
+        table = read_or_ignore(file, partial(_parse, schema_of(bundle.classes)))
         if table is None:
             table = as_arrow(predict_videos(bundle, part, workers, memory_mb), bundle.classes)
             write_table(file, table)
@@ -128,8 +129,10 @@ def predict_to(
     return frame
 
 
-def _parse(content: bytes) -> pa.Table:
-    return pq.read_table(pa.BufferReader(content))
+def _parse(schema: pa.Schema, content: bytes) -> pa.Table:
+    table = pq.read_table(pa.BufferReader(content))
+    require(table.schema == schema, "columns", table.schema.names, "those of another version")
+    return table
 
 
 def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -144,11 +147,17 @@ def _key(bundle: str, part: Mapping[str, str]) -> str:
     return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
 
 
+def schema_of(classes: Sequence[str]) -> pa.Schema:
+    """Return the columns of predictions, the same whatever was predicted."""
+    text = ("id", "path", "label", "status", "reason")
+    names = ["id", "path", "label", *(f"p_{name}" for name in classes), "spread", "distance", "status", "reason"]
+    names += [f"input.{name}" for name in INPUTS]
+    return pa.schema([(name, pa.string() if name in text else pa.float64()) for name in names])
+
+
 def as_arrow(table: pd.DataFrame, classes: Sequence[str]) -> pa.Table:
-    """Convert predictions to a table whose columns have the same types whatever was predicted."""
-    text = {"id", "path", "label", "status", "reason"}
-    schema = pa.schema([(name, pa.string() if name in text else pa.float64()) for name in table.columns])
-    return pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    """Convert predictions to a table with the columns of `schema_of`."""
+    return pa.Table.from_pandas(table, schema_of(classes), preserve_index=False).replace_schema_metadata(None)
 
 
 def write_predictions(table: pd.DataFrame, output: Path) -> None:
@@ -177,7 +186,8 @@ def read_predictions(path: PathLike) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return read_frame(path)
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype={"id": str, "path": str, "label": str}, keep_default_na=True)
+            text = dict.fromkeys(("id", "path", "label", "true_label", "group"), str)
+            return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])  # a class may be named `None`
         return pd.read_json(path, lines=True, dtype={"id": str, "path": str, "label": str})
     except (ValueError, OSError, pa.ArrowException) as error:
         raise ValueError(f"predictions is {str(path)!r}: it cannot be read ({error}): predict again") from None

@@ -43,7 +43,7 @@ class Sources:
         """
         for name, path in paths.items():
             other = self.paths.setdefault(name, path)
-            require(other == path, f"id {name!r}", f"{other} and {path}", "give each an id of its own in the tables")
+            require(other == path, f"id of {path}", name, f"{other} has it, too: give each its own in a column id")
             require(name.isascii() or _is_utf8(name), "video", name, "its name is not UTF-8: rename it")
 
 

@@ -36,6 +36,18 @@ class Segment:
     mean: float
 
 
+def check_choices(threshold: float, low: float, least_s: float, gap_s: float) -> None:
+    """Check what segments are made with; arguments as for `segments`.
+
+    Raises:
+        ValueError: A number is outside of its range.
+    """
+    require(0 <= threshold <= 1, "threshold", threshold, "use a number from 0 to 1")
+    require(0 <= low <= threshold, "low", low, f"use a number from 0 to the threshold, {threshold:g}")
+    require(0 <= least_s < np.inf, "least_s", least_s, "use seconds")
+    require(0 <= gap_s < np.inf, "gap_s", gap_s, "use seconds")
+
+
 def segments(
     timeline: Timeline, threshold: float, low: float | None = None, least_s: float = 0.0, gap_s: float = 0.0
 ) -> list[Segment]:
@@ -59,7 +71,8 @@ def segments(
     Raises:
         ValueError: A number is outside of its range.
     """
-    low = check_segments(threshold, low, least_s, gap_s)
+    low = threshold if low is None else low
+    check_choices(threshold, low, least_s, gap_s)
     edges, _ = timeline.steps
     found = []
     for label in timeline.labels:

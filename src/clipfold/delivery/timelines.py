@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,19 @@ from clipfold.checks import require
 from clipfold.delivery.predict import SUFFIXES, write_predictions
 from clipfold.delivery.prepare import require_some
 from clipfold.delivery.run import Done
-from clipfold.delivery.segments import Segment, check_segments, segments, strongest, write_segments_csv, write_vtt
+from clipfold.delivery.segments import Segment, check_choices, segments, strongest, write_segments_csv, write_vtt
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.timeline_page import write_timeline_page
 from clipfold.delivery.windows import Watched, watch
 from clipfold.video.container import Unusable
+from clipfold.video.windows import check_lengths
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
 
 logger = logging.getLogger(__name__)
+
+SEGMENTS = "segments.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,16 @@ def timelines_to(
         cut: Windows and segments.
         page: Whether to write the page, `output` with the suffix `.html`.
         progress: Makes a progress bar for a number of videos.
+
+    Raises:
+        ValueError: The suffix is none of `SUFFIXES`, there are no videos, or a number of the cut is out of range.
     """
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     require_some(paths)
+    require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
     threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
-    check_segments(threshold, cut.low, cut.least, cut.gap)  # before hours of decoding
+    check_lengths(cut.window, cut.stride)
+    check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []
     unread: dict[str, str] = {}
@@ -92,7 +101,7 @@ def timelines_to(
     columns = ["video", "start", "end", *(f"p_{name}" for name in bundle.classes), "status", "reason"]
     write_predictions(table.reindex(columns=columns), output)
     everything = [segment for own in found.values() for segment in own]
-    written = [output, output.with_name("segments.csv"), *_captions(output, paths)]
+    written = [output, output.with_name(SEGMENTS), *_captions(output, paths)]
     write_segments_csv(written[1], everything)
     for name, file in zip(paths, written[2:], strict=True):
         write_vtt(file, found.get(name, []))
@@ -107,9 +116,12 @@ def timelines_to(
 
 def _captions(output: Path, paths: Mapping[str, str]) -> list[Path]:
     """Name a caption file for each video: as players find it, NAME.vtt, unless several videos have one name."""
-    stems = [re.sub(r"[^\w .+-]", "_", Path(path).stem) or "video" for path in paths.values()]
-    again = [stems[:number].count(stem) for number, stem in enumerate(stems)]
-    return [output.with_name(f"{s}-{n + 1}.vtt" if n else f"{s}.vtt") for s, n in zip(stems, again, strict=True)]
+    names: dict[str, None] = {}
+    for path in paths.values():
+        stem = re.sub(r"[^\w .+-]", "_", Path(path).stem) or "video"
+        several = (f"{stem}-{number}" for number in count(2))
+        names[next(name for name in chain([stem], several) if name not in names)] = None
+    return [output.with_name(f"{name}.vtt") for name in names]
 
 
 def _stills(watched: Watched, found: Sequence[Segment]) -> list[tuple[float, bytes]]:

@@ -23,7 +23,7 @@ from clipfold.video.container import Unusable
 from clipfold.video.probe_shard import probe_shard
 from clipfold.video.stream import Stream
 from clipfold.video.views import Uniform
-from clipfold.video.windows import Window, windows_in_worker
+from clipfold.video.windows import Window, check_lengths, windows_in_worker
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -86,8 +86,10 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
         name: Name of the video; its path by default.
 
     Raises:
+        ValueError: A length is not a positive number.
         Unusable: The video cannot be read.
     """
+    check_lengths(window, stride)  # before any work, which takes hours for some videos
     policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])

@@ -61,6 +61,16 @@ class Window:
     decoded: Decoded
 
 
+def check_lengths(window_s: float, stride_s: float) -> None:
+    """Check the length of windows and the stride between them.
+
+    Raises:
+        ValueError: One is not a positive number.
+    """
+    for name, seconds in (("window", window_s), ("stride", stride_s)):
+        require(0 < seconds < float("inf"), name, seconds, "use a positive number of seconds")
+
+
 def spans(times: Sequence[float], window_s: float, stride_s: float) -> Iterator[Span]:
     """Divide a video into windows of equal length; windows without frames are left out.
 
@@ -78,8 +88,7 @@ def spans(times: Sequence[float], window_s: float, stride_s: float) -> Iterator[
     >>> [(span.start, span.end, span.first, span.last) for span in spans([0, 1, 2, 3, 4], 2, 2)]
     [(0, 2, 0, 1), (2, 4, 2, 3), (3.0, 5.0, 3, 4)]
     """
-    for name, seconds in (("window", window_s), ("stride", stride_s)):
-        require(0 < seconds < float("inf"), name, seconds, "use a positive number of seconds")
+    check_lengths(window_s, stride_s)
     origin, count = times[0], len(times)
     usual = float(np.median(np.diff(np.fromiter(times, float, count)))) if count > 1 else window_s
     length = times[-1] - origin + usual

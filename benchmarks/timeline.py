@@ -52,15 +52,14 @@ def main() -> None:
         timeline = bundle.timeline(folder / "joined.mp4", args.window, args.stride, positive)
         parts = [(end, row["label"] == positive) for end, row in zip(ends, held, strict=True)]
         found = segments(timeline, bundle.threshold_of(positive))
+        scores = timeline.probabilities[:, bundle.classes.index(positive)]
         result = {
             "model": bundle.name,
             "videos": len(held),
             "groups": len({row["group"] for row in held}),
             "seconds": round(ends[-1], 1),
             "windows": len(timeline.start),
-            "auc_windows": round(
-                auc(timeline.start, timeline.end, timeline.probabilities[:, bundle.classes.index(positive)], parts), 3
-            ),
+            "auc_windows": round(auc(timeline.start, timeline.end, scores, parts), 3),
             "auc_clips": round(clip_auc(bundle, args.manifest.parent, held, positive), 3),
             "time_called": overlap([(s.start, s.end) for s in found], parts),
         }

@@ -11,6 +11,7 @@ import torch.utils.deterministic
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from clipfold.checks import require
 from clipfold.models.network import ClipNetwork
 
 logger = logging.getLogger(__name__)
@@ -43,9 +44,13 @@ class Precision:
     Attributes:
         name: The precision in use.
         scaler: Scales losses and gradients; does nothing except with fp16.
+
+    Raises:
+        ValueError: `wanted` is none of these.
     """
 
     def __init__(self, wanted: str, device: torch.device) -> None:
+        require(wanted in ("fp32", "bf16", "fp16"), "precision", wanted, "use fp32, bf16 or fp16")
         if wanted == "fp16" and device.type == "cpu":
             logger.warning("precision fp16 needs a GPU: using fp32")
             wanted = "fp32"

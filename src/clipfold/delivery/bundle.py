@@ -13,7 +13,6 @@ from clipfold.delivery.predict import answer, predict_videos
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
 from clipfold.storage.files import Array, PathLike
-from clipfold.video.container import Unusable
 
 
 class Bundle(OpenBundle):
@@ -60,12 +59,10 @@ class Bundle(OpenBundle):
             stride: Time from the start of a window to that of the next, in seconds.
 
         Raises:
-            ValueError: The video cannot be read, or a length is not positive.
+            Unusable: The video cannot be read.
+            ValueError: A length is not positive.
         """
-        try:
-            return watch(self, str(video), window, stride).timeline
-        except Unusable as error:
-            raise ValueError(f"{video} is {error.status}: {error.reason}") from None
+        return watch(self, str(video), window, stride).timeline
 
     def golden_problems(self) -> list[str]:
         """Run the golden test; returns what differs, see `clipfold.delivery.golden`."""

@@ -2,8 +2,9 @@
 
     python benchmarks/timeline.py fights/videos.csv --json timeline.json
 
-The clips of the fifth fold's sources are joined into one video of 320 x 240 pixels and 25 frames per second, shuffled by
-a seed. The bundle of a run on the other sources predicts its windows. Truth of a window: the class that fills most of it.
+The clips of the fifth fold's sources are joined into one video of 320 x 240 pixels and 25 frames per second, shuffled
+by a seed. The bundle of a run on the other sources predicts its windows. Truth of a window: the class that fills most
+of it.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 import clipfold
+from clipfold.delivery.bundle import Bundle
 from clipfold.delivery.segments import segments
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -28,7 +30,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path, help="table with path, label and group; the second class is looked for")
+    parser.add_argument("manifest", type=Path, help="table with path, label and group")
+    parser.add_argument("--label", default="fight", help="class to look for (default: %(default)s)")
     parser.add_argument("--models", nargs="+", default=["logistic_regression"], help="(default: %(default)s)")
     parser.add_argument("--window", type=float, default=2.0, help="seconds (default: %(default)s)")
     parser.add_argument("--stride", type=float, default=0.5, help="seconds (default: %(default)s)")
@@ -39,23 +42,25 @@ def main() -> None:
     labels, groups = [row["label"] for row in rows], [row["group"] for row in rows]
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(rows, labels, groups)
     train, test = next(folds)
-    positive = sorted(set(labels))[1]
+    positive = args.label
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = clipfold.load(train_bundle(folder, args.manifest.parent, [rows[i] for i in train], args.models))
         held = [rows[i] for i in test]
         random.Random(0).shuffle(held)
         ends = join(folder, [args.manifest.parent / row["path"] for row in held])
-        timeline = bundle.timeline(folder / "joined.mp4", args.window, args.stride)
+        timeline = bundle.timeline(folder / "joined.mp4", args.window, args.stride, positive)
         parts = [(end, row["label"] == positive) for end, row in zip(ends, held, strict=True)]
-        found = segments(timeline, bundle.description["threshold"])
+        found = segments(timeline, bundle.threshold_of(positive))
         result = {
             "model": bundle.name,
             "videos": len(held),
             "groups": len({row["group"] for row in held}),
             "seconds": round(ends[-1], 1),
             "windows": len(timeline.start),
-            "auc_windows": round(auc(timeline.start, timeline.end, timeline.probabilities[:, 1], parts), 3),
+            "auc_windows": round(
+                auc(timeline.start, timeline.end, timeline.probabilities[:, bundle.classes.index(positive)], parts), 3
+            ),
             "auc_clips": round(clip_auc(bundle, args.manifest.parent, held, positive), 3),
             "time_called": overlap([(s.start, s.end) for s in found], parts),
         }
@@ -110,7 +115,7 @@ def auc(start: np.ndarray, end: np.ndarray, scores: np.ndarray, parts: list[tupl
     return float(roc_auc_score(shares > 0.5, scores))
 
 
-def clip_auc(bundle: clipfold.Bundle, videos: Path, rows: list[dict[str, str]], positive: str) -> float:
+def clip_auc(bundle: Bundle, videos: Path, rows: list[dict[str, str]], positive: str) -> float:
     """Return the AUC over whole clips, for comparison."""
     found = bundle.predict([videos / row["path"] for row in rows])
     return float(roc_auc_score([row["label"] == positive for row in rows], found[f"p_{positive}"]))

@@ -63,6 +63,9 @@ def predict(
         str, typer.Option(help="Predict windows of this length, such as 4s: writes timelines and segments.")
     ] = "",
     stride: Annotated[str, typer.Option(help="Time from the start of a window to the next.")] = "1s",
+    label: Annotated[
+        str | None, typer.Option("--class", help="Class to look for in windows; by default the second of two.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Least probability of a segment; by default that of the bundle.")
     ] = None,
@@ -93,7 +96,8 @@ def predict(
             from clipfold.delivery.timelines import Cut, timelines_to
 
             lengths = {"window": window, "stride": stride, "least": least, "gap": gap}
-            cut = Cut(threshold=threshold, low=low, **{name: seconds(name, text) for name, text in lengths.items()})
+            found_in = {name: seconds(name, text) for name, text in lengths.items()}
+            cut = Cut(label=label, threshold=threshold, low=low, **found_in)
             done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
             from clipfold.delivery.run import predict_sources

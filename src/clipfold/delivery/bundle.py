@@ -13,6 +13,7 @@ from clipfold.delivery.predict import answer, predict_videos
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
 from clipfold.storage.files import Array, PathLike
+from clipfold.video.container import Unusable
 
 
 class Bundle(OpenBundle):
@@ -50,19 +51,22 @@ class Bundle(OpenBundle):
         """
         return answer(self, prepare_frames(self, frames, fps))
 
-    def timeline(self, video: PathLike, window: float = 4.0, stride: float = 1.0) -> Timeline:
+    def timeline(self, video: PathLike, window: float = 4.0, stride: float = 1.0, label: str | None = None) -> Timeline:
         """Predict windows of a long video, decoding it once, in memory that does not depend on its length.
 
         Args:
             video: A file.
             window: Length of a window, in seconds.
             stride: Time from the start of a window to that of the next, in seconds.
+            label: The class of interest; by default the second of two, and all of more.
 
         Raises:
-            Unusable: The video cannot be read.
-            ValueError: A length is not positive.
+            ValueError: The video cannot be read, or a length is not positive.
         """
-        return watch(self, str(video), window, stride).timeline
+        try:
+            return watch(self, str(video), window, stride, label=label).timeline
+        except Unusable as error:
+            raise ValueError(f"{video} is {error.status}: {error.reason}") from None
 
     def golden_problems(self) -> list[str]:
         """Run the golden test; returns what differs, see `clipfold.delivery.golden`."""

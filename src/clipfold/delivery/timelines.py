@@ -36,6 +36,7 @@ class Cut:
     Args:
         window: Length of a window.
         stride: Time from the start of a window to that of the next.
+        label: The class of interest; None for the second of two, and for all of more.
         threshold: Score that begins a segment; None for the threshold of the bundle, or 0.5.
         low: Score below which a segment ends; None for the threshold.
         least: Shortest segment.
@@ -44,6 +45,7 @@ class Cut:
 
     window: float
     stride: float
+    label: str | None = None
     threshold: float | None = None
     low: float | None = None
     least: float = 0.0
@@ -71,7 +73,7 @@ def timelines_to(
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     require_some(paths)
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
-    threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
+    threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
     check_lengths(cut.window, cut.stride)
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
@@ -81,7 +83,7 @@ def timelines_to(
     with progress(len(paths)) as bar:
         for name, path in paths.items():
             try:
-                own = watch(bundle, path, cut.window, cut.stride, name)
+                own = watch(bundle, path, cut.window, cut.stride, name, cut.label)
             except Unusable as unusable:
                 logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
                 unread[name] = f"{unusable.status} ({unusable.reason})"

@@ -51,10 +51,6 @@ class Cut:
     least: float = 0.0
     gap: float = 0.0
 
-    def __post_init__(self) -> None:
-        require(self.window > 0, "window", self.window, "use a duration above 0, such as 4s")
-        require(self.stride > 0, "stride", self.stride, "use a duration above 0, such as 1s")
-
 
 def timelines_to(
     bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
@@ -137,4 +133,4 @@ def _summary(total: int, timelines: Sequence[Timeline], found: Sequence[Segment]
     windows = sum(len(timeline.start) for timeline in timelines)
     seconds = sum(segment.end - segment.start for segment in found)
     text = f"{len(timelines)} of {total} videos, {windows} windows, {len(found)} segments of {seconds:.1f} s in total"
-    return Done(total, len(timelines), f"{text}; wrote {', '.join(map(str, written))}")
+    return Done(total, len(timelines), f"{text}: {', '.join(map(str, written))}")

@@ -9,7 +9,6 @@ import pytest
 from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES, MODELS
 
 from clipfold.delivery.timelines import Cut, timelines_to
-from clipfold.video.container import Unusable
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +77,7 @@ def test_wrong_lengths_are_refused(bundles, long, lengths):
 
 
 def test_a_video_that_cannot_be_read_says_why(bundles, tmp_path):
-    with pytest.raises(Unusable, match="missing"):
+    with pytest.raises(ValueError, match="missing"):
         bundles[CLIPS].timeline(tmp_path / "gone.mp4")
 
 
@@ -134,7 +133,7 @@ def test_segments_are_written_as_a_table_and_as_captions(written):
     captions = (written / "a long_ video ü.vtt").read_text()
     assert captions.startswith("WEBVTT\n")
     assert "00:00:00.000 --> 00:00:06.000" in captions
-    assert (written / "_b_bad.vtt").read_text().strip() == "WEBVTT"
+    assert "-->" not in (written / "_b_bad.vtt").read_text()
 
 
 def test_the_page_shows_the_timeline_and_its_strongest_frames(written):

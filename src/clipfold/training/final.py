@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipfold.storage.files import Array, PathLike, read_json, read_table
-from clipfold.training.fold import Fold
+from clipfold.storage.files import Array, PathLike, read_json
 from clipfold.training.task import Task
 
 
@@ -27,20 +26,12 @@ class FinalTask(Task):
 
     records: Sequence[PathLike]
     histories: Sequence[PathLike]
-    fold: None = None  # type: ignore[assignment]  # null in fit.json, where fits on folds have a number
+    fold: None = None  # null in fit.json, where fits on folds have a number
 
     @property
     def chosen(self) -> list[dict[str, Any]]:
         """The records of all folds."""
         return [read_json(path) for path in self.records]
-
-
-def all_videos(splits: PathLike) -> Fold:
-    """Read the videos of all folds, each once, as a fold that trains on them all."""
-    table = read_table(splits, ["id", "label"]).to_pandas().drop_duplicates("id").sort_values("id", ignore_index=True)
-    classes = sorted(table.label.unique())
-    target = table.label.map({name: i for i, name in enumerate(classes)})
-    return Fold(None, classes, table.assign(split="train", target=target))  # type: ignore[arg-type]  # of no fold
 
 
 def median_epoch(records: Sequence[dict[str, Any]]) -> int:

@@ -10,14 +10,14 @@ from threadpoolctl import threadpool_limits
 from clipfold.models.fitted import class_probabilities, write_fitted
 from clipfold.storage.files import read_table
 from clipfold.storage.replace import replacing
-from clipfold.training.final import FinalTask, all_videos
-from clipfold.training.fold import write_record
+from clipfold.training.final import FinalTask
+from clipfold.training.fold import read_fold, write_record
 
 
 def fit(task: FinalTask) -> None:
     """Fit one model on all videos; its folds chose nothing. Module and data as for `on_features.fit`."""
     started = time.monotonic()
-    fold = all_videos(task.splits)
+    fold = read_fold(task.splits, task.fold)
     columns = task.chosen[0]["features"]
     table = read_table(task.data["features"]).to_pandas().set_index("id")
     x, targets = table.loc[fold.ids("train"), columns].to_numpy(), fold.targets("train")

@@ -6,8 +6,8 @@ import pandas as pd
 
 from clipfold.storage.files import write_json
 from clipfold.storage.replace import replacing
-from clipfold.training.final import FinalTask, all_videos, mean_weights
-from clipfold.training.fold import write_record
+from clipfold.training.final import FinalTask, mean_weights
+from clipfold.training.fold import read_fold, write_record
 
 
 def fit(task: FinalTask) -> None:
@@ -17,5 +17,5 @@ def fit(task: FinalTask) -> None:
     write_json(task.outputs["model"], {"weights": weights})
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame({"epoch": [1]}).to_csv(file, index=False)
-    fold = all_videos(task.splits)
+    fold = read_fold(task.splits, task.fold)
     write_record(task, fold, "predictions", weights=weights, seconds=time.monotonic() - started)

@@ -26,6 +26,10 @@ class FinalTrainer(Trainer):
         super().__init__(replace(plan, settings={**plan.settings, "patience": len(factors)}))
         self._factors = factors
 
+    def kept(self) -> dict[str, int]:
+        """Tell how many epochs were trained: the last one was kept."""
+        return {"epochs": len(self._factors)}
+
     def _validate(self) -> None:
         """Record the epoch and keep its weights: there is nothing to choose an epoch by."""
         p, epochs = self.progress, len(self._factors)

@@ -19,12 +19,12 @@ class Fold:
     """The videos of one fold, by split.
 
     Args:
-        number: Number of the fold.
+        number: Number of the fold; None: all videos, to train on.
         classes: All class names, sorted; the order of the probabilities.
         table: `id`, `label`, `split` and `target` (the class index), sorted by id.
     """
 
-    number: int
+    number: int | None
     classes: list[str]
     table: pd.DataFrame
 
@@ -37,11 +37,12 @@ class Fold:
         return self.table.loc[self.table.split == split, "target"].to_numpy(np.int64)
 
 
-def read_fold(splits: PathLike, number: int) -> Fold:
-    """Read one fold from the table of all folds."""
+def read_fold(splits: PathLike, number: int | None) -> Fold:
+    """Read one fold from the table of all folds; None: the videos of all folds, each once, to train on."""
     table = read_table(splits).to_pandas()
     classes = sorted(table.label.unique())
-    table = table.loc[table.fold == number, ["id", "label", "split"]].sort_values("id", ignore_index=True)
+    rows = table.drop_duplicates("id").assign(split="train") if number is None else table[table.fold == number]
+    table = rows[["id", "label", "split"]].sort_values("id", ignore_index=True)
     return Fold(number, classes, table.assign(target=table.label.map({c: i for i, c in enumerate(classes)})))
 
 

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ from clipfold.training.trainer import Trainer, effective_batch
 
 logger = logging.getLogger(__name__)
 
+AnyTask = TypeVar("AnyTask", bound=Task)
+
 
 def fit(task: Task) -> None:
     """Train one model on one fold.
@@ -57,15 +59,29 @@ def fit(task: Task) -> None:
         RuntimeError: A single clip does not fit into memory.
         SystemExit: A signal asked to stop; run again to resume.
     """
+    start(task, "clipfold.training.on_clips", fit_here)
+
+
+def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
+    """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
     processes = min(task.gpus, torch.cuda.device_count())
     if processes > 1:
-        launch(task, processes)
+        launch(task, module, processes)
     else:
         fit_here(task)
 
 
-def launch(task: Task, processes: int) -> None:
-    """Fit in several processes started by `torchrun`, one per GPU."""
+def launch(task: Task, module: str, processes: int) -> None:
+    """Fit in several processes started by `torchrun`, one per GPU.
+
+    Args:
+        task: The fit.
+        module: Module that each process runs, with the path of the task as JSON.
+        processes: Number of processes.
+
+    Raises:
+        SystemExit: A process failed, or a signal asked to stop.
+    """
     task_file = Path(task.scratch) / "task.json"  # thousands of paths are too long for a command line
     with replacing(task_file) as file:
         file.write(json.dumps(asdict(task), default=str).encode())
@@ -73,7 +89,7 @@ def launch(task: Task, processes: int) -> None:
     command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
     with listening() as stop:
         running = subprocess.Popen(
-            [sys.executable, "-m", *command, "-m", "clipfold.training.on_clips", task_file],
+            [sys.executable, "-m", *command, "-m", module, task_file],
             env=os.environ | {"PYTHONSAFEPATH": "1"},  # imports nothing from the working directory
         )
         stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and exit
@@ -86,11 +102,33 @@ def launch(task: Task, processes: int) -> None:
 
 def fit_here(task: Task) -> None:
     """Fit in this process, which may be one of several, see `fit`."""
+    if task.settings.get("freeze") and not task.settings["weights"]:
+        logger.warning(
+            "freeze: true keeps the backbone at random weights: set weights, for example weights: pretrained"
+        )
+    train_here(task, "clipfold.training.on_clips", Trainer)
+
+
+def train_here(
+    task: Task, module: str, make_trainer: Callable[[TrainingPlan], Trainer], chosen: Sequence[float] = ()
+) -> None:
+    """Train and write the outputs, in this process, which may be one of several.
+
+    Args:
+        task: The fit. Without `predictions` among its outputs, no video is predicted.
+        module: Module of the caller: a checkpoint of other code is ignored.
+        make_trainer: Makes the training loop.
+        chosen: What the loop was given beside its plan: a checkpoint of other values is ignored.
+
+    Raises:
+        SystemExit: A signal asked to stop; the checkpoint is written.
+    """
     started = time.monotonic()
     settings = task.settings
     files = [task.splits, *(path for paths in task.data.values() for path in paths)]
-    code = fingerprint("clipfold.training.on_clips", task.module)  # other code may not understand the checkpoint
-    key = key_of([task.module, settings, task.fold, task.seed, task.stored_size, code, torch.__version__], files)
+    code = fingerprint(module, task.module)  # other code may not understand the checkpoint
+    facts = [task.module, settings, task.fold, chosen, task.seed, task.stored_size, code, torch.__version__]
+    key = key_of(facts, files)
     with listening() as stop, joined() as processes:
         device = choose_device(settings, task.threads, processes.rank)
         peaks = Peaks(device)
@@ -102,14 +140,11 @@ def fit_here(task: Task) -> None:
         peaks.note("reading")
         torch.manual_seed(task.seed)
         network = _build(task.module, settings, clips, classes)
-        if settings.get("freeze") and not settings["weights"]:
-            logger.warning(
-                "freeze: true keeps the backbone at random weights: set weights, for example weights: pretrained"
-            )
         place(network, settings, device)
         micro = choose_micro_batch(network, settings, train, classes)
         peaks.note("building")
-        recorder = Recorder(settings, task.outputs["history"], task.scratch, val, device, first=processes.rank == 0)
+        shown = val if val.ids else train  # in TensorBoard
+        recorder = Recorder(settings, task.outputs["history"], task.scratch, shown, device, first=processes.rank == 0)
         checkpoint = Checkpoint(Path(task.scratch, "checkpoint.pt"), key)
         plan = TrainingPlan(
             network=network,
@@ -124,26 +159,27 @@ def fit_here(task: Task) -> None:
             stop=stop,
             processes=processes,
         )
-        trainer = Trainer(plan)
+        trainer = make_trainer(plan)
         trainer.run()
         peaks.note("training")
         if processes.rank:
             return
         micro = trainer.train_step.micro
-        probabilities = {"val": predict(network, val, trainer.precision, micro)}
-        probabilities["test"] = predict(network, source("test"), trainer.precision, micro)
-        peaks.note("predicting")
+        if "predictions" in task.outputs:
+            probabilities = {"val": predict(network, val, trainer.precision, micro)}
+            probabilities["test"] = predict(network, source("test"), trainer.precision, micro)
+            peaks.note("predicting")
+            write_predictions(task.outputs["predictions"], fold, probabilities)
         with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))
         recorder.write(trainer.progress.history)
-        write_predictions(task.outputs["predictions"], fold, probabilities)
         write_record(
             task,
             fold,
             "clips",
             **_seen(task, clips),
             parameters=sum(p.numel() for p in network.parameters()),
-            best_epoch=trainer.progress.best_epoch,
+            **trainer.kept(),
             device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
             processes=processes.world,
             precision=trainer.precision.name,

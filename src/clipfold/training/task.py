@@ -16,7 +16,7 @@ class Task:
         settings: Settings of the model.
         data: Kind of data -> files of all shards to learn from.
         splits: Table of the folds.
-        fold: Number of the fold.
+        fold: Number of the fold; None if the fit is of no fold, see `FinalTask`.
         outputs: Files to write: `model`, `history`, `predictions`, `record`.
         seed: Seed for everything random: initial weights, order, augmentation.
         threads: CPU threads to use.
@@ -30,7 +30,7 @@ class Task:
     settings: Mapping[str, Any]
     data: Mapping[str, Sequence[PathLike]]
     splits: PathLike
-    fold: int
+    fold: int | None
     outputs: Mapping[str, PathLike]
     seed: int
     threads: int

@@ -139,6 +139,10 @@ class Trainer:
             self._save_if_due()
         self.network.load_state_dict(self.best)
 
+    def kept(self) -> dict[str, int]:
+        """Tell which epoch was kept, for the record of the fit."""
+        return {"best_epoch": self.progress.best_epoch}
+
     def _epoch(self) -> None:
         p, settings = self.progress, self._settings
         videos, versions = epoch_order(

@@ -33,10 +33,10 @@ def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(t
     arguments = plan(data, tmp_path / "two", "vit_gru", **changes)
     signal_when(Path(arguments["outputs"]["history"]), signal.SIGUSR1)
     with pytest.raises(SystemExit) as stopped:
-        launch(Task(**arguments), 2)
+        launch(Task(**arguments), "clipfold.training.on_clips", 2)
     assert stopped.value.code == 128 + signal.SIGUSR1
     assert (tmp_path / "two/scratch/checkpoint.pt").exists()
-    launch(Task(**arguments), 2)
+    launch(Task(**arguments), "clipfold.training.on_clips", 2)
     two = Fitted(arguments)
     two.assert_close(one)
     assert (one.record["processes"], two.record["processes"]) == (1, 2)
@@ -58,5 +58,5 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = plan(write_data(tmp_path / "data"), tmp_path / "fit", "naive_cnn")
     with pytest.raises(SystemExit):
-        launch(Task(**arguments | {"splits": "missing"}), 1)
+        launch(Task(**arguments | {"splits": "missing"}), "clipfold.training.on_clips", 1)
     assert not ran.exists()

@@ -22,8 +22,10 @@ from clipfold.models.load import load
 from clipfold.models.network import class_logits
 from clipfold.storage.files import read_json, read_table, write_json, write_table
 from clipfold.training import final_on_features, final_on_predictions
-from clipfold.training.final import FinalTask, all_videos, median_epoch, plateau_factors
-from clipfold.training.final_on_clips import fit_here, launch
+from clipfold.training.final import FinalTask, median_epoch, plateau_factors
+from clipfold.training.final_on_clips import fit_here
+from clipfold.training.fold import read_fold
+from clipfold.training.on_clips import launch
 from clipfold.training.optimisation import make_optimizer, rate_factor, set_rate
 from clipfold.training.order import epoch_order
 
@@ -86,7 +88,7 @@ def trained_by_hand(data, settings, epochs):
 
 
 def test_all_videos_are_those_of_the_folds_each_once(data):
-    fold = all_videos(data["splits"])
+    fold = read_fold(data["splits"], None)
     assert fold.ids("train") == sorted(set(read_table(data["splits"]).to_pandas().id))
     assert fold.classes == ["c0", "c1"]
     assert [f"c{target}" for target in fold.targets("train")] == fold.table.label.tolist()
@@ -169,7 +171,7 @@ def test_two_processes_come_to_the_weights_of_one(data, tmp_path):
     changes = {"dropout": 0.0, "optimizer": "sgd", "learning_rate": 1e-3, "clip_norm": 0.0}
     one, two = (final_plan(data, tmp_path / name, "vit_gru", **changes) for name in ("one", "two"))
     fit_here(FinalTask(**one))
-    launch(FinalTask(**two), 2)
+    launch(FinalTask(**two), "clipfold.training.final_on_clips", 2)
     weights = [load_file(each["outputs"]["model"]) for each in (one, two)]
     torch.testing.assert_close(*weights, rtol=0, atol=1e-5)
     assert outputs_of(two)[2]["processes"] == 2

@@ -134,7 +134,7 @@ def test_segments_are_written_as_a_table_and_as_captions(written):
     captions = (written / "a long_ video ü.vtt").read_text()
     assert captions.startswith("WEBVTT\n")
     assert "00:00:00.000 --> 00:00:06.000" in captions
-    assert (written / "_b_bad.vtt").read_text().strip() == "WEBVTT"
+    assert "-->" not in (written / "_b_bad.vtt").read_text()
 
 
 def test_the_page_shows_the_timeline_and_its_strongest_frames(written):

@@ -3,9 +3,9 @@
     python benchmarks/long_video.py --json long_video.json
 
 The ffmpeg program makes one clip of 720p (a camera over a picture, with grain) and repeats it without re-encoding, for
-a minute and for `--minutes`. Windows last 4 s and begin each second. Each measurement has its own process. It has probed
-the video elsewhere, as prediction does, and drops each window when it comes. ffmpeg decodes the same file with
-`-threads 1 -f null -`; both take turns, and the lowest CPU time of a few rounds counts.
+a minute and for `--minutes`. Windows last 4 s and begin each second. Each measurement has its own process. The video
+was probed in another, and each window is dropped when it comes. ffmpeg decodes the same file (`-threads 1 -f null -`).
+They take turns, and the lowest CPU time of a few rounds counts.
 """
 
 from __future__ import annotations

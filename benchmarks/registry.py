@@ -3,7 +3,7 @@
     python benchmarks/registry.py --bundles 10000 --json registry.json
 
 The bundles are real but tiny, with 12 metrics and their intervals each. They are indexed by `rebuild`. Each call then
-opens the index anew, as a command does. `list` is of all bundles, sorted by a metric; `shown` also reads the metrics and
+opens the index anew, as a command does. `list` is of all bundles, sorted by a metric; `shown` also reads metrics and
 classes of the first 50.
 """
 

@@ -53,9 +53,7 @@ def predict(
     bundle: BundlePath,
     videos: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PATH...", help="Videos, folders, tables (labels are optional), or - for a list on stdin."
-        ),
+        typer.Argument(metavar="PATH", help="Videos, folders, tables (labels are optional), or - for a list on stdin."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet, .csv or .jsonl.")] = Path(
         "predictions.csv"
@@ -65,6 +63,9 @@ def predict(
         str, typer.Option(help="Predict windows of this length, such as 4s: writes timelines and segments.")
     ] = "",
     stride: Annotated[str, typer.Option(help="Time from the start of a window to the next.")] = "1s",
+    label: Annotated[
+        str | None, typer.Option("--class", help="Class to look for in windows; by default the second of two.")
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Least probability of a segment; by default that of the bundle.")
     ] = None,
@@ -78,6 +79,14 @@ def predict(
     Every video has a row, also one that cannot be used. Interrupted, the same command continues. Exit codes: 0 all
     videos were predicted, 3 some were not, 2 none was.
     """
+    for option, asked in (
+        ("stride", stride != "1s"),
+        ("threshold", threshold is not None),
+        ("low", low is not None),
+        ("least", least != "0s"),
+        ("gap", gap != "0s"),
+    ):
+        require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
     import clipfold
     from clipfold.delivery.sources import find_videos
 
@@ -87,7 +96,8 @@ def predict(
             from clipfold.delivery.timelines import Cut, timelines_to
 
             lengths = {"window": window, "stride": stride, "least": least, "gap": gap}
-            cut = Cut(threshold=threshold, low=low, **{name: seconds(name, text) for name, text in lengths.items()})
+            found_in = {name: seconds(name, text) for name, text in lengths.items()}
+            cut = Cut(label=label, threshold=threshold, low=low, **found_in)
             done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
             from clipfold.delivery.run import predict_sources
@@ -139,6 +149,28 @@ def costs(
     print(compared(results))
 
 
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(help="The working directory of the runs.")],
+    everything: Annotated[bool, typer.Option("--all", help="Remove Snakemake's records, too.")] = False,
+) -> None:
+    """Remove a run's results and logs; lists what stays and asks first, never removes videos."""
+    from clipfold.storage.clean import clean
+
+    clean(folder, everything)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Argument(help="Where results are to be written.")] = Path(),
+) -> None:
+    """Look at this machine: versions, decoders, GPU, memory, disk, SLURM; say what is missing and how to get it."""
+    from clipfold.resources.doctor import examine
+
+    for finding in examine(folder):
+        print(f"{finding.name:32} {finding.found}{f'  <- {finding.remedy}' if finding.remedy else ''}")
+
+
 @app.command(epilog="Example: clipfold drift fights.clipfold answers.parquet")
 def drift(
     bundle: BundlePath,
@@ -178,12 +210,13 @@ def registry_list(
 @registry_app.command("show")
 def registry_show(folder: Folder, key: Key) -> None:
     """Show the model card of a bundle."""
-    import clipfold
-    from clipfold.delivery.format import CARD
+    from clipfold.delivery.format import CARD, open_bundle
     from clipfold.delivery.registry import Registry
 
-    with clipfold.load(Registry(folder).path(key)) as opened:
-        print((opened.folder / CARD).read_text(encoding="utf-8"))
+    with open_bundle(Registry(folder).path(key)) as opened:
+        card = (opened / CARD).read_text(encoding="utf-8", errors="replace")
+    # It may come from a stranger, and control characters would command the terminal.
+    print("".join(c for c in card if c.isprintable() or c == "\n"))
 
 
 @registry_app.command("promote")

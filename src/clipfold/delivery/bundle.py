@@ -13,6 +13,7 @@ from clipfold.delivery.predict import answer, predict_videos
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
 from clipfold.storage.files import Array, PathLike
+from clipfold.video.container import Unusable
 
 
 class Bundle(OpenBundle):
@@ -26,7 +27,11 @@ class Bundle(OpenBundle):
             workers: Processes to decode with; all cores by default.
 
         Returns:
-            A row for each video, also for those that cannot be used: see `clipfold.delivery.predict.predict_videos`.
+            A row for each video, also for those that cannot be used; one for a file that is named twice. See
+            `clipfold.delivery.predict.predict_videos`.
+
+        Raises:
+            ValueError: No video is named.
         """
         several = [videos] if isinstance(videos, str | Path) else videos
         return predict_videos(self, {str(path): str(path) for path in several}, workers)
@@ -46,18 +51,22 @@ class Bundle(OpenBundle):
         """
         return answer(self, prepare_frames(self, frames, fps))
 
-    def timeline(self, video: PathLike, window: float = 4.0, stride: float = 1.0) -> Timeline:
+    def timeline(self, video: PathLike, window: float = 4.0, stride: float = 1.0, label: str | None = None) -> Timeline:
         """Predict windows of a long video, decoding it once, in memory that does not depend on its length.
 
         Args:
             video: A file.
             window: Length of a window, in seconds.
             stride: Time from the start of a window to that of the next, in seconds.
+            label: The class of interest; by default the second of two, and all of more.
 
         Raises:
-            Unusable: The video cannot be read.
+            ValueError: The video cannot be read, or a length is not positive.
         """
-        return watch(self, str(video), window, stride).timeline
+        try:
+            return watch(self, str(video), window, stride, label=label).timeline
+        except Unusable as error:
+            raise ValueError(f"{video} is {error.status}: {error.reason}") from None
 
     def golden_problems(self) -> list[str]:
         """Run the golden test; returns what differs, see `clipfold.delivery.golden`."""
@@ -67,5 +76,7 @@ class Bundle(OpenBundle):
         return f"<clipfold bundle {self.name} ({self.id}): {', '.join(self.classes)}>"
 
     def _repr_html_(self) -> str:
-        rows = [row for row in self.description["metrics"] if row["decision"] in ("", "argmax")]
-        return f"<b>{escape(repr(self))}</b>{pd.DataFrame(rows).to_html(index=False, na_rep='')}"
+        decisions = ("", "argmax" if self.description["threshold"] is None else "val")
+        rows = [row for row in self.description["metrics"] if row["decision"] in decisions]
+        table = pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
+        return f"<b>{escape(repr(self))}</b>{table.to_html(index=False, na_rep='', float_format='{:.3f}'.format)}"

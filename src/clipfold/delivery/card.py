@@ -33,7 +33,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         f"Digest of the training data: `{training['digest']}`.",
         "## How good it is",
         _estimate(facts),
-        _table(facts["metrics"]),
+        _table(facts),
         "## What may be claimed",
         *_claims(facts),
         "## Weights",
@@ -68,8 +68,10 @@ def _claims(facts: Mapping[str, Any]) -> list[str]:
     return claims
 
 
-def _table(metrics: list[Mapping[str, Any]]) -> str:
-    rows = {row["metric"]: row for row in metrics if row["decision"] in ("", "argmax")}
+def _table(facts: Mapping[str, Any]) -> str:
+    """List metrics, those that need a class for classes as the bundle names them."""
+    decisions = ("", "argmax" if facts["threshold"] is None else "val")
+    rows = {row["metric"]: row for row in facts["metrics"] if row["decision"] in decisions}
     shown = [(NAMES.get(name, name), rows[name]) for name in _SHOWN if name in rows and rows[name]["value"] is not None]
     lines = [f"| {name} | {row['value']:.3f} | {_interval(row)} |" for name, row in shown]
     return "\n".join(["| metric | value | 95 % interval |", "| --- | --- | --- |", *lines])

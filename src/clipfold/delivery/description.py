@@ -61,7 +61,7 @@ class Description(TypedDict):
 
     Args:
         positive: The second of two classes.
-        threshold: Least calibrated probability of the positive class to decide for it, in [0, 1].
+        threshold: Calibrated probability above which a video counts as the positive class, in [0, 1].
         settings: Of the model.
         decode: Settings, as are `probe` and `policy`.
         metrics: Of the pooled out-of-fold predictions.

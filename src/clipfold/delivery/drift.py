@@ -11,7 +11,7 @@ from clipfold.checks import require
 from clipfold.delivery import stability
 from clipfold.delivery.distance import PREFIX, Reference, levels, original, small
 from clipfold.delivery.inputs import INPUTS
-from clipfold.evaluation.significance import LEVEL, holm
+from clipfold.evaluation.significance import holm
 from clipfold.status import Status
 from clipfold.storage.files import Array
 
@@ -19,6 +19,8 @@ PSI_LOOK, PSI_WORRY = 0.1, 0.25
 """Customary limits of the population stability index (Siddiqi 2006, Credit Risk Scorecards)."""
 FAR_LOOK, FAR_WORRY = 0.1, 0.25
 """Shares of videos beyond distance 1; of the training videos it is 0.05."""
+SIGNIFICANT = 0.01
+"""Corrected p below which a difference counts. Who compares every week would be misled too often by 0.05."""
 LEVELS = ("none", "look", "worry")
 MOST_FARTHEST = 20
 _BARS = 24
@@ -105,14 +107,14 @@ def drift(reference: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
 
     The verdict is the worst of these levels:
 
-    - An input is `look` if it moved significantly (Kolmogorov-Smirnov, p < 0.05 after Holm's correction) and its
+    - An input is `look` if it moved significantly (Kolmogorov-Smirnov, p < 0.01 after Holm's correction) and its
       population stability index is at least 0.1, `worry` from 0.25.
     - A score is at most `look`, from 0.1: scores move with the mix of classes, too, and the mean of several fold models
       is less extreme than the one fold model behind a training video's score.
     - The share of videos beyond distance 1 is `look` if it is significantly above that of training (Fisher's exact
       test, one-sided, in the same correction) and at least 0.1, `worry` from 0.25.
 
-    So of 20 sets of videos like those of training, at most one is not `none`. A move by less than a fifth of what
+    So of 100 sets of videos like those of training, about one is not `none`. A move by less than a fifth of what
     `distance.small` calls small (29.97 for 30 frames per second) is none.
 
     Args:
@@ -139,14 +141,14 @@ def drift(reference: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
     items = [_item(c, m._replace(p=float(p)), old, new) for c, m, p in zip(columns, moves, corrected[:-1], strict=True)]
     items.sort(key=lambda item: (-LEVELS.index(item.level), -item.ks))
     far, far_p = float(far_new.mean()), float(corrected[-1])
-    far_level = _level(far, FAR_LOOK, FAR_WORRY) if far_p < LEVEL else "none"
+    far_level = _level(far, FAR_LOOK, FAR_WORRY) if far_p < SIGNIFICANT else "none"
     verdict = max((far_level, *(item.level for item in items)), key=LEVELS.index)
     training_groups, groups = map(len, draws[0])
-    level = LEVEL / len(corrected) / (2 if len(draws) > 1 else 1)
+    level = SIGNIFICANT / len(corrected) / (2 if len(draws) > 1 else 1)
     detectable = stability.detectable(training_groups, groups, level)
     return Drift(
         verdict=verdict,
-        reason=_reason(items, far, far_level, groups, detectable),
+        reason=_reason(items, far, far_level, groups, training_groups, detectable),
         items=items,
         far=far,
         training_far=float(far_old.mean()),
@@ -202,7 +204,9 @@ def _item(column: str, move: stability.Move, old: pd.DataFrame, new: pd.DataFram
     is_input = column.startswith(PREFIX)
     name = column.removeprefix(PREFIX) if is_input else column.removeprefix("p_")
     matters = move.distance >= _NEGLIGIBLE * _small(column) or abs(move.missing) >= _MISSING
-    level = _level(move.psi, PSI_LOOK, PSI_WORRY if is_input else np.inf) if move.p < LEVEL and matters else "none"
+    level = (
+        _level(move.psi, PSI_LOOK, PSI_WORRY if is_input else np.inf) if move.p < SIGNIFICANT and matters else "none"
+    )
     bars, ends = _bars(name, _levels(old, column), _levels(new, column))
     first, second = (_numbers(side, column) for side in (old, new))
     return Item(
@@ -256,7 +260,9 @@ def _farthest(old: pd.DataFrame, new: pd.DataFrame) -> list[dict[str, Any]]:
     return farthest
 
 
-def _reason(items: Sequence[Item], far: float, far_level: str, groups: int, detectable: float) -> str:
+def _reason(
+    items: Sequence[Item], far: float, far_level: str, groups: int, training_groups: int, detectable: float
+) -> str:
     """Say in words what the verdict follows from."""
     inputs = {
         level: [item.name for item in items if (item.kind, item.level) == ("input", level)] for level in LEVELS[1:]
@@ -274,8 +280,12 @@ def _reason(items: Sequence[Item], far: float, far_level: str, groups: int, dete
     if told:
         sentence = "; ".join(told)
         return f"{sentence[0].upper()}{sentence[1:]}."
-    few = f" But of {groups} independent video{'s' * (groups != 1)}, only a large difference would show."
+    few = f" But {_videos(groups)} and {_videos(training_groups)} of training would show only a large difference."
     return f"No input and no score differs by more than chance or trifles explain.{few * (detectable > _COARSE)}"
+
+
+def _videos(count: int) -> str:
+    return f"{count:,} independent video{'s' * (count != 1)}"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -170,6 +170,17 @@ class OpenBundle:
         spread = each[:, np.arange(len(named)), named].std(axis=0)
         return Answers(mean, spread, [self.classes[index] for index in named])
 
+    def threshold_of(self, label: str | None) -> float:
+        """Return the least calibrated probability at which a class is named, 0.5 with more than two classes.
+
+        Args:
+            label: The class; by default the second of two.
+        """
+        threshold = self.description["threshold"]
+        if threshold is None:
+            return 0.5
+        return float(1 - threshold if label == self.classes[0] else threshold)
+
     def decide(self, probabilities: Array) -> Array:
         """Return the class index for calibrated probabilities, int64 (videos,)."""
         if self.description["threshold"] is None:

@@ -68,11 +68,12 @@ def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:
 
 
 def _metrics(bundle: "OpenBundle", external: External | None) -> list[dict[str, Any]]:
-    """List the metrics of the external test beside those that the folds gave."""
+    """List the metrics of the external test beside those that the folds gave, for classes as the bundle names them."""
     if external is None:
         return []
-    found = {row["metric"]: row for row in external.metrics if not row["class"] and row["decision"] != "val"}
-    before = {row["metric"]: row for row in bundle.description["metrics"] if row["decision"] != "val"}
+    decisions = ("", "argmax" if bundle.description["threshold"] is None else "val")
+    found = {row["metric"]: row for row in external.metrics if not row["class"] and row["decision"] in decisions}
+    before = {row["metric"]: row for row in bundle.description["metrics"] if row["decision"] in decisions}
     nothing = dict.fromkeys(("value", "low", "high"))
     return [
         {"metric": name, "new": found[name], "folds": _numbers(before.get(name, nothing))}

@@ -120,15 +120,16 @@ class Registry:
             ValueError: No bundle has the metric.
         """
         with self._index.reading() as index:
-            entries = {entry.number: entry for entry in select(index, "ORDER BY number DESC")}
-            if sort_by is None or not entries:
-                return [*entries.values()]
+            newest = select(index, "ORDER BY number")[::-1]
+            if sort_by is None or not newest:
+                return newest
             way = "ASC" if sort_by in LOWER_IS_BETTER else "DESC"
             order = f"SELECT number FROM metrics WHERE metric = ? ORDER BY value {way}, number {way}"
-            best = [entries.pop(number) for (number,) in index.execute(order, (sort_by,))]
+            best = [number for (number,) in index.execute(order, (sort_by,))]
             known = [] if best else [metric for (metric,) in index.execute("SELECT DISTINCT metric FROM metrics")]
-        require(bool(best), "sort_by", sort_by, suggest(sort_by, known) if known else "no bundle has metrics")
-        return [*best, *entries.values()]
+            require(bool(best), "sort_by", sort_by, suggest(sort_by, known) if known else "no bundle has metrics")
+            entries = {entry.number: entry for entry in newest}
+            return [*map(entries.pop, best), *entries.values()]
 
     def promote(self, key: str, alias: str = PRODUCTION, *, check: Callable[[Path], Iterable[str]]) -> Entry:
         """Let an alias name a bundle, and no longer another.

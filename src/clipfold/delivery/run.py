@@ -100,9 +100,8 @@ def summary(table: pd.DataFrame, written: list[Path]) -> Done:
     predicted = int((table.status == "ok").sum())
     counts = Counter(table.status[table.status != "ok"])
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
-    return Done(
-        len(table), predicted, f"{predicted} of {len(table)} videos predicted{others}: {', '.join(map(str, written))}"
-    )
+    text = f"{predicted} of {len(table)} videos predicted{others}; wrote {', '.join(map(str, written))}"
+    return Done(len(table), predicted, text)
 
 
 def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:

@@ -90,6 +90,20 @@ def segments(
     return sorted(found, key=lambda segment: segment.start)
 
 
+def check_segments(threshold: float, low: float | None, least_s: float, gap_s: float) -> float:
+    """Check what `segments` takes; returns `low`, or the threshold in its place.
+
+    Raises:
+        ValueError: A number is outside of its range.
+    """
+    low = threshold if low is None else low
+    require(0 <= threshold <= 1, "threshold", threshold, "use a number from 0 to 1")
+    require(0 <= low <= threshold, "low", low, f"use a number from 0 to the threshold, {threshold:g}")
+    require(0 <= least_s < np.inf, "least_s", least_s, "use seconds")
+    require(0 <= gap_s < np.inf, "gap_s", gap_s, "use seconds")
+    return low
+
+
 def strongest(timeline: Timeline, found: Sequence[Segment], most: int = 12) -> list[float]:
     """Choose the times of the strongest frames: the peaks of segments, then high scores, within segments if there are.
 

@@ -30,6 +30,7 @@ def write_timeline_page(
     threshold: float,
     low: float | None = None,
     frames: Mapping[str, Sequence[tuple[float, bytes]]] | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page as one file that needs no other file and no network.
 
@@ -42,6 +43,7 @@ def write_timeline_page(
         threshold: Score that begins a segment.
         low: Score below which a segment ends; None for the threshold.
         frames: JPEG files of the strongest frames and their times in seconds, by video.
+        unread: Video -> why it could not be read, for those without timeline.
 
     Raises:
         ValueError: A frame is no JPEG.
@@ -71,6 +73,7 @@ def write_timeline_page(
         "unusable": sum(int((~timeline.usable).sum()) for timeline in timelines),
         "strongest": max((v for v in videos if v["peak"] is not None), key=lambda v: v["peak"], default=None),
         "videos": videos,
+        "unread": [(_without_folders(name, names), why) for name, why in (unread or {}).items()],
     }
     templates = environment(Path(__file__).parent)
     templates.filters["clock"] = clock

@@ -36,6 +36,7 @@ class Cut:
     Args:
         window: Length of a window.
         stride: Time from the start of a window to that of the next.
+        label: The class of interest; None for the second of two, and for all of more.
         threshold: Score that begins a segment; None for the threshold of the bundle, or 0.5.
         low: Score below which a segment ends; None for the threshold.
         least: Shortest segment.
@@ -44,10 +45,15 @@ class Cut:
 
     window: float
     stride: float
+    label: str | None = None
     threshold: float | None = None
     low: float | None = None
     least: float = 0.0
     gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.window > 0, "window", self.window, "use a duration above 0, such as 4s")
+        require(self.stride > 0, "stride", self.stride, "use a duration above 0, such as 1s")
 
 
 def timelines_to(
@@ -71,18 +77,20 @@ def timelines_to(
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     require_some(paths)
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
-    threshold = cut.threshold if cut.threshold is not None else bundle.description["threshold"] or 0.5
+    threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
     check_lengths(cut.window, cut.stride)
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []
+    unread: dict[str, str] = {}
     found: dict[str, list[Segment]] = {}
     with progress(len(paths)) as bar:
         for name, path in paths.items():
             try:
-                own = watch(bundle, path, cut.window, cut.stride, name)
+                own = watch(bundle, path, cut.window, cut.stride, name, cut.label)
             except Unusable as unusable:
                 logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
+                unread[name] = f"{unusable.status} ({unusable.reason})"
                 tables.append(
                     pd.DataFrame([{"video": name, "status": str(unusable.status), "reason": unusable.reason}])
                 )
@@ -102,7 +110,9 @@ def timelines_to(
     if page:
         written.append(output.with_suffix(".html"))
         stills = {each.timeline.video: _stills(each, found[each.timeline.video]) for each in watched}
-        write_timeline_page([each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills)
+        write_timeline_page(
+            [each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills, unread
+        )
     return _summary(len(paths), [each.timeline for each in watched], everything, written)
 
 
@@ -127,4 +137,4 @@ def _summary(total: int, timelines: Sequence[Timeline], found: Sequence[Segment]
     windows = sum(len(timeline.start) for timeline in timelines)
     seconds = sum(segment.end - segment.start for segment in found)
     text = f"{len(timelines)} of {total} videos, {windows} windows, {len(found)} segments of {seconds:.1f} s in total"
-    return Done(total, len(timelines), f"{text}: {', '.join(map(str, written))}")
+    return Done(total, len(timelines), f"{text}; wrote {', '.join(map(str, written))}")

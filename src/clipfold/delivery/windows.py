@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from clipfold.checks import require
 from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
 from clipfold.features.registry import VIEWS
@@ -75,7 +76,9 @@ class Watched:
     stills: list[tuple[float, bytes]]
 
 
-def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: str | None = None) -> Watched:
+def watch(
+    bundle: "OpenBundle", path: str, window: float, stride: float, name: str | None = None, label: str | None = None
+) -> Watched:
     """Predict the windows of a video.
 
     Args:
@@ -84,12 +87,16 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
         window: Length of a window in seconds.
         stride: Time from the start of a window to that of the next, in seconds.
         name: Name of the video; its path by default.
+        label: The class of interest; by default the second of two, and all of more.
 
     Raises:
+        ValueError: `label` is no class of the bundle.
         ValueError: A length is not a positive number.
         Unusable: The video cannot be read.
     """
     check_lengths(window, stride)  # before any work, which takes hours for some videos
+    label = bundle.description["positive"] if label is None else label
+    require(label in (None, *bundle.classes), "class", label, f"use one of {', '.join(bundle.classes)}")
     policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
@@ -105,14 +112,14 @@ def watch(bundle: "OpenBundle", path: str, window: float, stride: float, name: s
         for each in batch:
             probabilities = next(found) if each.status == Status.OK else nothing
             rows.append((each.start, each.end, each.status, each.reason, probabilities))
-            score = probabilities[1] if len(probabilities) == 2 else probabilities.max()
+            score = probabilities.max() if label is None else probabilities[bundle.classes.index(label)]
             _keep_still(stills, each, float(score), probed["duration"])
     start, end, status, reason, scores = zip(*rows, strict=True)
     timeline = Timeline(
         video=name or path,
         duration=max(probed["duration"], end[-1]),
         classes=bundle.classes,
-        positive=bundle.description["positive"],
+        positive=label,
         start=np.array(start),
         end=np.array(end),
         probabilities=np.array(scores),

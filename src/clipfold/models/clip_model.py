@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from clipfold.checks import require
 from clipfold.clips.reader import scale_box
 from clipfold.clips.resize import resize_clip
 from clipfold.models.device import Precision, halving, place
-from clipfold.models.embed import BATCH, check_encoder
-from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
@@ -27,6 +25,9 @@ from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
 from clipfold.video.sampling import uniform
+
+if TYPE_CHECKING:  # it loads torchvision and half of PyTorch's compiler, which most networks do not need
+    from clipfold.models.frame_network import FrameNetwork
 
 
 class ClipModel:
@@ -50,10 +51,15 @@ class ClipModel:
     def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None) -> None:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
+        for name, value in (*((n, self._settings.get(n)) for n in ("size", "frames")), ("micro_batch", self._batch)):
+            good = type(value) is int and value >= 1
+            require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._precision = Precision(record["precision"], self._device)
         self._network, self._encoder = rebuild(record, path, encoders), None
         if record["embedded"]:
+            from clipfold.models.frame_network import FrameNetwork
+
             assert isinstance(self._network, FrameNetwork)
             self._encoder = self._network.to(self._device)
             self._network = OnEmbeddings(self._encoder.temporal).eval()
@@ -107,13 +113,15 @@ class ClipModel:
             some = np.stack([resize_clip(clip[frames], size) for clip in clips[first : first + batch]])
             inputs = torch.from_numpy(some).to(self._device)
             if self._encoder is not None:
+                from clipfold.models.embed import BATCH
+
                 inputs = embed(self._encoder, inputs, min(batch, BATCH))
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
             found.append(class_probabilities(self._network, inputs, where, self._precision))
         return torch.cat(found).cpu().numpy()
 
 
-def embed(network: FrameNetwork, clips: Tensor, batch: int) -> Tensor:
+def embed(network: "FrameNetwork", clips: Tensor, batch: int) -> Tensor:
     """Embed the frames of clips as `clipfold.models.embed` does: in float32, a few clips at a time."""
     return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
 
@@ -135,6 +143,8 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) ->
     settings, embedded, module = record["settings"], record["embedded"], record["architecture"]
     file = _encoder_file(record, encoders) if embedded and encoders is not None else None
     if embedded and file is None:
+        from clipfold.models.embed import check_encoder
+
         check_encoder(settings, record["encoder"])
     elif "weights" in settings:  # the file has all weights: those that training began with are not needed
         settings = settings | {"weights": "", "download": False}

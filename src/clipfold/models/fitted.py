@@ -1,6 +1,7 @@
 """Store fitted scikit-learn models with skops, in files that hold no code."""
 
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -25,10 +26,13 @@ TRUSTED = (
 
 
 class _NoTorch(MetaPathFinder):
-    """An import hook that hides PyTorch."""
+    """An import hook that hides PyTorch from this thread; others may just be loading a network."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        if fullname == "torch":
+        if fullname == "torch" and threading.get_ident() == self._thread:
             raise ModuleNotFoundError("hidden while skops is imported", name=fullname)
 
 

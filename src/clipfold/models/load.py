@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from clipfold.models.fitted import class_probabilities, read_fitted
 from clipfold.models.mixing import mix
 from clipfold.models.record import Record, model_file, read_record
 from clipfold.storage.files import Array, PathLike
@@ -97,6 +96,8 @@ class FeatureModel:
     def __init__(self, record: Record, path: PathLike) -> None:
         self.classes: list[str] = record["classes"]
         self.columns: list[str] = record["features"]
+        from clipfold.models.fitted import read_fitted  # loads all of scikit-learn, which networks do not need
+
         self._model = read_fitted(path)
 
     def predict_proba(
@@ -118,6 +119,8 @@ class FeatureModel:
             raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
         if not len(features):
             return np.empty((0, len(self.classes)))
+        from clipfold.models.fitted import class_probabilities
+
         return class_probabilities(self._model, features, len(self.classes))
 
 

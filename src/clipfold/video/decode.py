@@ -64,6 +64,7 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
         steps = stream.plan(order, keyframes, keeper.wanted)
         for frame, _ in decoded_frames(stream, steps, counts, analyse=analyse):
             keeper.offer(Shot(frame, stream.aspect, views), index_of(frame, order))
+            del frame
         if not keeper.missing and not counts.errors:
             break
     if not keeper.missing:
@@ -86,6 +87,7 @@ def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> 
     keeper, counts = Keeper(views, Timeline(stream.id, times, ())), Counts()
     for frame, number in decoded_frames(stream, None, counts, analyse=True):
         keeper.offer(Shot(frame, stream.aspect, views), number)
+        del frame
     if keeper.missing:
         raise Unusable(
             Status.TRUNCATED, f"frame {min(keeper.missing)} of {len(times)} could not be decoded a second time"
@@ -99,7 +101,10 @@ def counted_times(stream: Stream) -> list[float]:
     Raises:
         Unusable: `corrupt` if no frame can be decoded, or any status that opening the file gives.
     """
-    times = [frame.time for frame, _ in decoded_frames(stream, None, Counts(), analyse=True)]
+    times: list[float | None] = []
+    for frame, _ in decoded_frames(stream, None, Counts(), analyse=True):
+        times.append(frame.time)
+        del frame
     if not times:
         raise Unusable(Status.CORRUPT, f"none of its {len(stream.pts)} frames can be decoded")
     return _ascending(times, stream.rate)

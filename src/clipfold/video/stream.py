@@ -154,6 +154,10 @@ def decoded_frames(
 ) -> Iterator[tuple[VideoFrame, int]]:
     """Decode the packets as planned and yield each frame with the number of frames before it.
 
+    Delete each frame before asking for the next: the decoder reuses its memory, and where a file is damaged, it may
+    show what was in there before. So the result depends on when frames are let go, and a caller that always does so at
+    once gets the same frames every time.
+
     Args:
         stream: the video.
         steps: the plan; None to decode all packets.

@@ -234,9 +234,8 @@ class _Windows:
         shown = stream.shown_keyframes(order)
         for keyframes, final in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
             steps, counts = stream.plan(order, keyframes, self._wanted(times, shown)), Counts()
-            decoded = decoded_frames(stream, steps, counts, analyse=True)
-            frames = ((frame, index_of(frame, order)) for frame, _ in decoded)
-            for filling in self._filled(frames, counts, times, shown):
+            frames = decoded_frames(stream, steps, counts, analyse=True)
+            for filling in self._filled(frames, counts, times, shown, order):
                 lost = len(filling.keeper.missing)
                 if (lost and not counts.errors) or (counts.errors and not final):
                     break
@@ -274,18 +273,25 @@ class _Windows:
         return wanted
 
     def _filled(
-        self, frames: Iterable[tuple[VideoFrame, int]], counts: Counts, times: array[float], keyframes: Sequence[int]
+        self,
+        frames: Iterable[tuple[VideoFrame, int]],
+        counts: Counts,
+        times: array[float],
+        keyframes: Sequence[int],
+        order: Order | None = None,
     ) -> Iterator[_Filling]:
         """Offer each frame to the windows around it, and yield each window when it is full or nothing more can come."""
         left = (_Filling(span, Keeper(self._views, timeline)) for span, timeline in self._left(times, keyframes))
         coming, filling = next(left, None), deque[_Filling]()
-        for frame, index in frames:
+        for frame, number in frames:
+            index = number if order is None else index_of(frame, order)
             while coming and coming.span.first <= index:
                 filling.append(coming)
                 coming = next(left, None)
             shot = Shot(frame, self._stream.aspect, self._views)
             for window in filling:
                 window.offer(shot, index, counts.broken)
+            del frame, shot
             while filling and filling[0].is_over(index):
                 yield filling.popleft()
         yield from filling

@@ -83,9 +83,7 @@ def test_nothing_in_the_package_writes_in_another_way():
                 opened = name in ("open", "fdopen") and any(
                     re.fullmatch("[rwaxbt+]*[wax+][rwaxbt+]*", str(mode)) for mode in modes
                 )
-                opened = (
-                    opened and getattr(getattr(node.func, "value", None), "id", "") != "archive"
-                )  # written to a file
+                opened &= getattr(getattr(node.func, "value", None), "id", "") != "archive"  # a member of a file
                 to_file = node.args and isinstance(node.args[0], ast.Name) and node.args[0].id in ("file", "buffer")
                 if opened or (name in WRITES and not to_file):
                     found.append(f"{place}:{node.lineno} {name}")

@@ -52,8 +52,7 @@ class Cut:
     gap: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.window > 0, "window", self.window, "use a duration above 0, such as 4s")
-        require(self.stride > 0, "stride", self.stride, "use a duration above 0, such as 1s")
+        check_lengths(self.window, self.stride)
 
 
 def timelines_to(
@@ -78,7 +77,6 @@ def timelines_to(
     require_some(paths)
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
     threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
-    check_lengths(cut.window, cut.stride)
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []

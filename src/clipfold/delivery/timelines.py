@@ -51,6 +51,9 @@ class Cut:
     least: float = 0.0
     gap: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_lengths(self.window, self.stride)
+
 
 def timelines_to(
     bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
@@ -74,7 +77,6 @@ def timelines_to(
     require_some(paths)
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
     threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
-    check_lengths(cut.window, cut.stride)
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
     watched: list[Watched] = []

@@ -90,8 +90,7 @@ def watch(
         label: The class of interest; by default the second of two, and all of more.
 
     Raises:
-        ValueError: `label` is no class of the bundle.
-        ValueError: A length is not a positive number.
+        ValueError: `label` is no class of the bundle, or a length is not a positive number.
         Unusable: The video cannot be read.
     """
     check_lengths(window, stride)  # before any work, which takes hours for some videos

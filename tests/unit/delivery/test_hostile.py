@@ -58,7 +58,6 @@ def test_only_our_architectures_are_imported(forged, model, module):
         (FEATURES, {"features": ["motion.secret"]}),
         (CLIPS, {"settings": {}}),
         (CLIPS, {"micro_batch": -1}),
-        (CLIPS, {"precision": "fp1"}),
         (CLIPS, {"embedded": True}),
         (EMBEDDINGS, {"encoder": "vit"}),
         (EMBEDDINGS, {"seed": "now"}),

@@ -207,6 +207,14 @@ def registry_list(
         print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {shown:8}{', '.join(entry.aliases)}".rstrip())
 
 
+@registry_app.command("path")
+def registry_path(folder: Folder, key: Key) -> None:
+    """Print the file of a bundle, for `clipfold predict "$(clipfold registry path FOLDER production)" ...`."""
+    from clipfold.delivery.registry import Registry
+
+    print(Registry(folder).path(key))
+
+
 @registry_app.command("show")
 def registry_show(folder: Folder, key: Key) -> None:
     """Show the model card of a bundle."""

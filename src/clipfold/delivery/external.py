@@ -21,6 +21,7 @@ class External:
         groups: Groups of these; each video is its own where none is given.
         grouped: Whether groups are given for all of them.
         other: Label -> number of videos whose label the model does not know.
+        seen: Labelled videos that are left out, since the model was trained on them.
         metrics: Rows of `clipfold.evaluation.measure.SCHEMA`: metrics with 95 % intervals, calibrated probabilities.
         confusion: Videos by true class and predicted class, in the order of the classes.
     """
@@ -29,6 +30,7 @@ class External:
     groups: int
     grouped: bool
     other: dict[str, int]
+    seen: int
     metrics: list[dict[str, Any]]
     confusion: list[list[int]]
 
@@ -50,10 +52,11 @@ def external_test(
         seed: Seed of the bootstrap.
 
     Returns:
-        None if no predicted video has a label of the model.
+        None if no predicted video, but for the training videos, has a label of the model.
     """
     true = table.id.map(labels).map(plain, na_action="ignore")
-    predicted = table[(table.status == "ok") & true.isin(list(classes))].reset_index(drop=True)
+    labelled = (table.status == "ok") & true.isin(list(classes))
+    predicted = table[labelled & ~table.seen].reset_index(drop=True)
     unknown = true[true.notna() & ~true.isin(list(classes))].value_counts()
     other = {str(name): int(count) for name, count in unknown.items()}
     if predicted.empty:
@@ -80,6 +83,7 @@ def external_test(
         groups=len(np.unique(codes)),
         grouped=all(name in groups for name in predicted.id),
         other=other,
+        seen=int((labelled & table.seen).sum()),
         metrics=[row for row in measure.table("", measured, classes) if row["scope"] == "pooled"],
         confusion=confusion.tolist(),
     )

@@ -23,6 +23,8 @@ from clipfold.storage.replace import create, replacing
 
 DESCRIPTION = "bundle.json"
 CARD = "README.md"
+SEEN = "training.txt"
+"""Beginnings of the digests of the training videos, one in each line."""
 REFERENCE = "reference.parquet"
 """Table of the training videos that the bundle remembers."""
 ENCODERS = "encoders"

@@ -16,7 +16,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.config import build
 from clipfold.delivery.distance import Reference
-from clipfold.delivery.format import DESCRIPTION, ENCODERS, SUFFIX, open_bundle, read_description
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, SUFFIX, open_bundle, read_description
 from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.calibration import scale
 from clipfold.features.registry import VIEWS
@@ -101,6 +101,11 @@ class OpenBundle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @cached_property
+    def seen(self) -> frozenset[str]:
+        """Beginnings of the digests of the training videos, 16 hexadecimal digits each."""
+        return frozenset((self.folder / SEEN).read_text(encoding="utf-8").split())
 
     @cached_property
     def fits(self) -> list[FittedModel]:

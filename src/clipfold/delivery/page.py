@@ -50,6 +50,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
         "predicted": len(used),
         "labels": [(name, int((used.label == name).sum())) for name in bundle.classes],
         "far": int((used.distance > 1).sum()),
+        "seen": int(used.seen.sum()),
         "shown": SHOWN,
         "rows": [_row(row, bundle.classes) for row in records(used.head(SHOWN))],
         "rejected": records(rejected[["id", "status", "reason"]].head(SHOWN)),

@@ -55,6 +55,8 @@ def predict_videos(
         - `distance`: how far the video is from the training data, see `clipfold.delivery.distance`: above 1, farther
           than 95 % of the training videos are from each other;
         - `status`, `reason`: `ok`, or why it cannot be predicted;
+        - `seen`: whether it is one of the training videos, by content;
+        - `bundle`: id of the bundle;
         - `input.<name>`: what it looks like, see `clipfold.delivery.inputs`.
     """
     return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb))
@@ -66,6 +68,9 @@ def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
     names = [f"p_{name}" for name in bundle.classes]
     table = rows.reindex(columns=["id", "path", "label", *names, "spread", "distance", "status", "reason"])
     inputs = pd.DataFrame(np.nan, index=rows.index, columns=[f"input.{name}" for name in INPUTS])
+    digests = [prepared.probed[name].get("digest") or "" for name in rows.index]
+    table["seen"] = [digest[:16] in bundle.seen for digest in digests]
+    table["bundle"] = bundle.id
     table = pd.concat([table, inputs], axis=1)
     table["label"] = table["label"].astype(object)
     if prepared.usable:
@@ -93,6 +98,7 @@ def predict_to(
     workers: int | None = None,
     memory_mb: int | None = None,
     progress: Callable[[int], None] = lambda videos: None,
+    finish: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
 ) -> pd.DataFrame:
     """Predict videos and write the table; parts that an interrupted call with the same bundle left are kept.
 
@@ -103,6 +109,7 @@ def predict_to(
         workers: Processes to decode with; all cores by default.
         memory_mb: Memory that these may use; None for no limit.
         progress: Called with the number of videos of each part that is done.
+        finish: Changes the table before it is written.
 
     Returns:
         The table, see `predict_videos`.
@@ -123,7 +130,7 @@ def predict_to(
             write_table(file, table)
         tables.append(table)
         progress(len(part))
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    frame = finish(pa.concat_tables(tables).to_pandas())
     write_predictions(frame, output)
     shutil.rmtree(folder, ignore_errors=True)
     return frame
@@ -149,10 +156,11 @@ def _key(bundle: str, part: Mapping[str, str]) -> str:
 
 def schema_of(classes: Sequence[str]) -> pa.Schema:
     """Return the columns of predictions, the same whatever was predicted."""
-    text = ("id", "path", "label", "status", "reason")
+    text = ("id", "path", "label", "status", "reason", "bundle")
     names = ["id", "path", "label", *(f"p_{name}" for name in classes), "spread", "distance", "status", "reason"]
-    names += [f"input.{name}" for name in INPUTS]
-    return pa.schema([(name, pa.string() if name in text else pa.float64()) for name in names])
+    names += ["seen", "bundle", *(f"input.{name}" for name in INPUTS)]
+    kinds = dict.fromkeys(text, pa.string()) | {"seen": pa.bool_()}
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in names])
 
 
 def as_arrow(table: pd.DataFrame, classes: Sequence[str]) -> pa.Table:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from clipfold.delivery.task import BundleTask
 
 
-def write_reference(folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str) -> None:
-    """Write the table into the folder of a bundle.
+def write_reference(
+    folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str, temperatures: "pd.Series[float]"
+) -> None:
+    """Write the table into the folder of a bundle; `temperatures` are those of the folds.
 
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
     calibrated and out of fold; `distance`; `input.<name>`.
@@ -30,7 +32,7 @@ def write_reference(folder: Path, bundle: "OpenBundle", task: "BundleTask", mode
     chosen = [ids[i] for i in choose(ids)]
     table = pd.DataFrame(list(_described(task, set(chosen)))).set_index("id").reindex(chosen)
     columns = [f"p_{name}" for name in bundle.classes]
-    scores = _scores(task, model, columns).reindex(chosen)
+    scores = _scores(task, model, columns, temperatures).reindex(chosen)
     reference = pd.concat([used.loc[chosen], scores, table.add_prefix("input.")], axis=1)
     reference["group"] = np.unique(reference.group, return_inverse=True)[1]
     reference["distance"] = Reference(reference).own
@@ -49,12 +51,10 @@ def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str |
                 )
 
 
-def _scores(task: "BundleTask", model: str, columns: list[str]) -> pd.DataFrame:
+def _scores(task: "BundleTask", model: str, columns: list[str], temperatures: "pd.Series[float]") -> pd.DataFrame:
     """Return the calibrated out-of-fold probabilities, mean over repeats, by id."""
     table = read_table(task.evaluation["predictions"]).to_pandas()
     table = table[table.model == model]
-    choices = read_table(task.evaluation["choices"]).to_pandas()
-    temperature = choices[choices.model == model].set_index("fold").temperature
-    table[columns] = scale(table[columns].to_numpy(), temperature.loc[table.fold].to_numpy())
+    table[columns] = scale(table[columns].to_numpy(), temperatures.loc[table.fold].to_numpy())
     means: pd.DataFrame = table.groupby("id")[columns].mean()
     return means

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from clipfold.checks import require
 from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
@@ -55,9 +57,8 @@ def predict_sources(
         progress: Makes a progress bar for a number of videos.
     """
     with progress(len(found.paths)) as bar:
-        table = predict_to(bundle, found.paths, output, workers, progress=bar.update)
-    table = _with_given(table, found.labels, found.groups)
-    write_predictions(table, output)
+        finish = partial(_with_given, labels=found.labels, groups=found.groups)
+        table = predict_to(bundle, found.paths, output, workers, progress=bar.update, finish=finish)
     written = [output]
     if page:
         written.append(output.with_suffix(".html"))
@@ -100,6 +101,8 @@ def summary(table: pd.DataFrame, written: list[Path]) -> Done:
     predicted = int((table.status == "ok").sum())
     counts = Counter(table.status[table.status != "ok"])
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
+    seen = int(table.seen.sum())
+    others += f", {seen} of them training videos" if seen else ""
     text = f"{predicted} of {len(table)} videos predicted{others}; wrote {', '.join(map(str, written))}"
     return Done(len(table), predicted, text)
 
@@ -111,8 +114,14 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
         bundle: The bundle that predicted.
         predictions: Table that `predict_sources` wrote.
         output: HTML file to write.
+
+    Raises:
+        ValueError: Another bundle predicted, or the table cannot be used.
     """
     reference = read_reference(bundle.folder, bundle.classes)
-    found = drift(reference, read_predictions(predictions), bundle.classes)
+    table = read_predictions(predictions)
+    others = sorted({*table.get("bundle", [])} - {bundle.id})
+    require(not others, "predictions", str(predictions), f"they are by {', '.join(map(str, others))}: use its bundle")
+    found = drift(reference, table, bundle.classes)
     write_drift_page(found, output, bundle.name, predictions.name)
     return f"{found.verdict}: {found.reason}\n{output}"

@@ -13,16 +13,18 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.card import model_card
 from clipfold.delivery.description import FORMAT
-from clipfold.delivery.format import CARD, ENCODERS, listed, pack, write_description
+from clipfold.delivery.format import CARD, ENCODERS, SEEN, listed, pack, write_description
 from clipfold.delivery.golden import write_golden
 from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.reference import write_reference
 from clipfold.delivery.task import BundleTask
-from clipfold.evaluation.calibration import scale
+from clipfold.evaluation.calibration import TEMPERATURES, compare, scale
+from clipfold.evaluation.intervals import draw
+from clipfold.evaluation.pooling import target_indices
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
-from clipfold.storage.files import PathLike, read_json, read_table, write_json
+from clipfold.storage.files import PathLike, read_frame, read_json, read_table, write_json
 from clipfold.storage.hashing import stable_hash
 
 
@@ -38,9 +40,11 @@ def write_bundle(task: BundleTask) -> None:
     with TemporaryDirectory(prefix="clipfold-") as name:
         folder = Path(name)
         fits = _copy_fits(model, task, folder)
-        description = _describe(model, task, fits, folder)
+        choices = read_choices(task.evaluation["choices"], model)
+        description = _describe(model, task, fits, folder, choices)
         bundle = OpenBundle(folder, description)
-        write_reference(folder, bundle, task, model)
+        write_reference(folder, bundle, task, model, choices.set_index("fold").temperature)
+        _write_seen(folder, task)
         write_golden(folder, bundle)
         card = model_card(description)
         (folder / CARD).write_text(card, encoding="utf-8")
@@ -79,10 +83,8 @@ def _named(settings: Mapping[str, Any]) -> dict[str, str]:
     return {"weights": Path(settings["weights"]).name} if settings.get("weights") else {}
 
 
-def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path) -> dict[str, Any]:
+def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, choices: pd.DataFrame) -> dict[str, Any]:
     record = read_record(folder / fits[0] / "fit.json")
-    choices = read_table(task.evaluation["choices"]).to_pandas()
-    choices = choices[choices.model == model].sort_values("fold")
     splits = read_table(task.splits).to_pandas()
     used = splits.drop_duplicates("id")
     temperatures = choices.temperature.tolist()
@@ -107,7 +109,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path) -
         "decode": {**decode, "views": {name: decode["views"][name] for name in sorted(views)}},
         "probe": task.settings["probe"],
         "policy": task.settings["policy"],
-        "metrics": _metrics(task.evaluation["metrics"], model),
+        "metrics": _metrics(task, model, record["classes"], choices),
         "training": {
             "videos": len(used),
             "groups": int(used.group.nunique()),
@@ -128,14 +130,51 @@ def _threshold(choices: pd.DataFrame) -> float:
     return float(scale(given, choices.temperature.to_numpy())[:, 1].mean())
 
 
-def _metrics(path: PathLike, model: str) -> list[dict[str, Any]]:
-    """List the metrics over all classes on the pooled test splits; NaN becomes None."""
-    table = read_table(path).to_pandas()
+def read_choices(path: PathLike, model: str) -> pd.DataFrame:
+    """Read what the folds of a model chose on their validation videos, in the order of the folds.
+
+    A temperature at a bound is no choice, but the lack of one: all validation videos were right, or nothing was
+    learnt. There, probabilities stay as they are.
+    """
+    table = read_frame(path)
+    own = table[table.model == model].sort_values("fold", ignore_index=True)
+    bounded = np.isclose(own.temperature.to_numpy()[:, None], TEMPERATURES, rtol=0.01).any(axis=1)
+    return own.assign(temperature=own.temperature.where(~bounded, 1.0))
+
+
+def _metrics(task: BundleTask, model: str, classes: Sequence[str], choices: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the metrics over all classes on the pooled test splits; those of probabilities after calibration."""
+    table = read_frame(task.evaluation["metrics"])
     rows = table[(table.model == model) & (table.scope == "pooled") & (table["class"] == "")]
-    return [
-        {name: None if value != value else value for name, value in row.items()}
-        for row in rows[["metric", "decision", "value", "low", "high"]].to_dict("records")
-    ]
+    after = {row["metric"]: row for row in _calibrated(task, model, classes, choices)}
+    listed = []
+    for row in rows[["metric", "decision", "value", "low", "high"]].to_dict("records"):
+        if row["metric"] in after:
+            own = after[row["metric"]]
+            row |= {"value": own["after"], "low": own["after_low"], "high": own["after_high"]}
+        listed.append({str(name): None if value != value else value for name, value in row.items()})
+    return listed
+
+
+def _calibrated(task: BundleTask, model: str, classes: Sequence[str], choices: pd.DataFrame) -> list[dict[str, Any]]:
+    """Compute calibration on the out-of-fold predictions before and after; returns rows of `calibration.compare`."""
+    table = read_frame(task.evaluation["predictions"])
+    table = table[table.model == model].reset_index(drop=True)
+    before = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    temperatures = choices.set_index("fold").temperature.loc[table.fold].to_numpy()
+    groups = np.unique(table.group.to_numpy(str), return_inverse=True)[1]
+    repeats = [np.flatnonzero(table["repeat"] == each) for each in sorted(table["repeat"].unique())]
+    counts = draw(int(groups.max()) + 1, seed=0)
+    targets = target_indices(table.label, classes)
+    return compare(targets, before, scale(before, temperatures), groups, repeats, counts)
+
+
+def _write_seen(folder: Path, task: BundleTask) -> None:
+    """Write the beginning of the digest of each training video, to recognise it among videos to predict."""
+    used = set(read_table(task.splits, ("id",)).column("id").to_pylist())
+    rows = read_table(task.metadata, ("id", "digest")).to_pylist()
+    digests = sorted({row["digest"][:16] for row in rows if row["id"] in used and row["digest"]})
+    (folder / SEEN).write_text("".join(f"{digest}\n" for digest in digests))
 
 
 def _digest(task: BundleTask, used: set[str]) -> str:

@@ -76,7 +76,7 @@ def train_bundle(folder: Path, videos: Path, rows: list[dict[str, str]], models:
         writer.writerows(row | {"path": (videos / row["path"]).resolve()} for row in rows)
     command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT / "Snakefile", "--directory", folder]
     command += ["--profile", PROJECT / "profiles/local", "results/bundles/best/bundle.clipfold"]
-    command += ["--config", f"models=[{','.join(models)}]", "shortcuts=false", "allow_leakage=[near_duplicates]"]
+    command += ["--config", f"models=[{','.join(models)}]", "shortcuts=False", "allow_leakage=[near_duplicates]"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder / "results/bundles/best"
 

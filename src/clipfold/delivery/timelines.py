@@ -135,4 +135,4 @@ def _summary(total: int, timelines: Sequence[Timeline], found: Sequence[Segment]
     windows = sum(len(timeline.start) for timeline in timelines)
     seconds = sum(segment.end - segment.start for segment in found)
     text = f"{len(timelines)} of {total} videos, {windows} windows, {len(found)} segments of {seconds:.1f} s in total"
-    return Done(total, len(timelines), f"{text}: {', '.join(map(str, written))}")
+    return Done(total, len(timelines), f"{text}; wrote {', '.join(map(str, written))}")

@@ -1,6 +1,7 @@
 """Rows in are rows out, whatever the videos; an interrupted prediction continues; all formats hold the same."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ from helpers.finished_run import CLIPS, FEATURES
 
 from clipfold.delivery import predict, prepare
 from clipfold.delivery.external import external_test
-from clipfold.delivery.predict import SUFFIXES, predict_to, read_predictions
+from clipfold.delivery.predict import SUFFIXES, predict_to, predict_videos, read_predictions
+from clipfold.storage.files import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +181,7 @@ def test_distance_tells_the_known_from_the_strange(bundles, videos, tmp_path):
 
 def table_of(scores):
     table = pd.DataFrame({"id": [f"v{i}" for i in range(len(scores))], "p_calm": 1 - scores, "p_fight": scores})
-    return table.assign(status="ok", label=np.where(scores > 0.5, "fight", "calm"))
+    return table.assign(status="ok", label=np.where(scores > 0.5, "fight", "calm"), seen=False)
 
 
 def test_labels_that_were_given_measure_the_bundle():
@@ -207,3 +209,23 @@ def test_labels_of_one_class_still_have_an_accuracy():
     values = {row["metric"]: row["value"] for row in found.metrics if not row["class"] and row["decision"] != "val"}
     assert values["accuracy"] == 0.5
     assert np.isnan(values["roc_auc"])
+
+
+def test_training_videos_are_no_part_of_an_external_test():
+    table = table_of(np.array([0.1, 0.9, 0.2, 0.8])).assign(seen=[True, True, False, False])
+    labels = {"v0": "fight", "v1": "calm", "v2": "calm", "v3": "fight"}
+    found = external_test(table, ["calm", "fight"], labels, {})
+    assert (found.videos, found.seen) == (2, 2)
+    assert next(row for row in found.metrics if row["metric"] == "roc_auc")["value"] == 1.0
+    assert external_test(table.assign(seen=True), ["calm", "fight"], labels, {}) is None
+
+
+def test_a_training_video_is_recognised_by_its_content(bundles, run, tmp_path):
+    """Wherever it lies now, whatever its name."""
+    used = read_table(run.results / "splits.parquet", ["id"]).column("id").to_pylist()[0]
+    copy = shutil.copy(run.folder / used, tmp_path / f"other{Path(used).suffix}")
+    longer = tmp_path / "longer.mp4"
+    longer.write_bytes(Path(copy).read_bytes() + b"\0" * 16)
+    table = predict_videos(bundles[FEATURES], {"copy": str(copy), "longer": str(longer)}, 1)
+    assert table.seen.tolist() == [True, False]
+    assert set(table.bundle) == {bundles[FEATURES].id}

@@ -19,7 +19,7 @@ ENSEMBLE = {"architecture": "clipfold.training.on_predictions", "input": "predic
 def record(architecture, **changes):
     module = f"clipfold.models.architectures.{architecture}"
     common = {"format": 1, "classes": CLASSES, "architecture": module, "input": "clips", "seed": 0, "embedded": False}
-    return common | {"settings": settings_of(architecture), "precision": "float32", "micro_batch": 4} | changes
+    return common | {"settings": settings_of(architecture), "precision": "fp32", "micro_batch": 4} | changes
 
 
 def write_fit(folder, **changes):

@@ -29,7 +29,7 @@ def test_the_page_measures_the_classes_that_it_lists(tmp_path):
         {"id": n, "label": "fight" if p > 0.2 else "calm", "p_calm": 1 - p, "p_fight": p, "status": "ok", "reason": ""}
         for n, p, _ in given
     ]
-    table = pd.DataFrame(rows).assign(spread=0.0, distance=0.5)
+    table = pd.DataFrame(rows).assign(spread=0.0, distance=0.5, seen=False)
     external = external_test(table, CLASSES, {name: true for name, _, true in given}, {})
     write_page(OpenBundle(tmp_path, facts(tmp_path)), table, external, tmp_path / "page.html")
     row = re.search(r"<th scope=.row.>Accuracy</th>.*?</tr>", (tmp_path / "page.html").read_text())[0]

@@ -21,7 +21,7 @@ MODELS = [
 ]
 NAMES = [entry if isinstance(entry, str) else entry["architecture"] for entry in MODELS]
 SHARDS = 2
-EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
+EVALUATION = {"evaluate": 1, "report": 1, "bundle": 1, "all": 1}
 
 
 @pytest.fixture(scope="module")

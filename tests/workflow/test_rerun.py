@@ -8,7 +8,7 @@ from helpers.harness import CONFIG
 pytestmark = pytest.mark.workflow
 
 FOLDS = 2
-EVALUATION = {"evaluate": 1, "report": 1, "all": 1}
+EVALUATION = {"evaluate": 1, "report": 1, "bundle": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}

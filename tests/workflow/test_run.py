@@ -11,11 +11,13 @@ import zipfile
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from helpers.harness import CONFIG, PROJECT
 
+import clipfold
 from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
@@ -60,7 +62,8 @@ def test_the_report_is_one_page_that_escapes_file_names(finished):
 
 def test_each_video_is_decoded_once_for_all_models_folds_and_sizes(finished):
     opened = Counter(tuple(line.split("\t")) for line in finished.opened.read_text().splitlines())
-    assert {rule for rule, _ in opened} == {"probe", "decode"}
+    assert {rule for rule, _ in opened} == {"probe", "decode", "bundle"}
+    assert {name for rule, name in opened if rule == "bundle"} == {"0.mp4", "1.mkv", "2.mp4"}  # of the golden test
     indices = read_table(sorted((finished.directory / "results/frames").glob("*/index.parquet"))).to_pylist()
     usable = {os.path.basename(row["id"]) for row in indices if row["status"] == "ok"}
     assert len(usable) == 14
@@ -213,3 +216,16 @@ def test_snakemakes_own_report_holds_ours(finished, tmp_path):
     with zipfile.ZipFile(tmp_path / "report.zip") as report:
         pages = [report.read(name) for name in report.namelist() if name.endswith("index.html")]
     assert (finished.directory / "results/report/index.html").read_bytes() in pages
+
+
+def test_rule_and_api_predict_the_same(workflow):
+    workflow.configure(predict={"manifest": "videos.csv"})
+    workflow.run()
+    rows = read_table(workflow.directory / "results/predictions/predictions.parquet").to_pandas().set_index("id")
+    assert sorted(rows.index) == sorted({row[0] for row in workflow.rows()[1:]})
+    assert rows[rows.status == "ok"].seen.all()
+    bundle = clipfold.load(workflow.directory / "results/bundles/best")
+    table = bundle.predict([workflow.directory / path for path in rows.index], workers=2)
+    columns = [f"p_{name}" for name in bundle.classes]
+    np.testing.assert_allclose(rows[columns].to_numpy(), table[columns].to_numpy(), rtol=0, atol=1e-6)
+    assert workflow.planned() == {}

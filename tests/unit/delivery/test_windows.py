@@ -109,7 +109,7 @@ def written(bundles, long, tmp_path_factory):
     paths = {"long": str(long), "<b>bad": str(folder / "<b>bad.mp4")}
     done = timelines_to(bundles[ENSEMBLE], paths, folder / "windows.csv", cut(), True, Bar)
     assert (done.total, done.predicted) == (2, 1)
-    assert done.text.startswith("1 of 2 videos, 5 windows, 1 segments of 6.0 s in total; wrote ")
+    assert done.text.startswith("1 of 2 videos, 5 windows, 1 segments of 6.0 s in total")
     return folder
 
 

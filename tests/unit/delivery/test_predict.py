@@ -181,11 +181,7 @@ def test_distance_tells_the_known_from_the_strange(bundles, videos, tmp_path):
 
 def table_of(scores):
     table = pd.DataFrame({"id": [f"v{i}" for i in range(len(scores))], "p_calm": 1 - scores, "p_fight": scores})
-<<<<<<< HEAD
     return table.assign(status="ok", label=np.where(scores > 0.5, "fight", "calm"), seen=False)
-=======
-    return table.assign(status="ok", seen=False, label=np.where(scores > 0.5, "fight", "calm"))
->>>>>>> tests14
 
 
 def test_labels_that_were_given_measure_the_bundle():

@@ -13,6 +13,10 @@ TABLE = [["path", "label", "group"], ["a b.mp4", "real", "käse"], ["c.mp4", "fa
 ROWS = [dict(zip(TABLE[0], row, strict=True)) for row in TABLE[1:]]
 
 
+def packed(data):
+    return gzip.compress(data, mtime=0)  # the names of tests are the same in each worker
+
+
 def text(separator=",", end="\n", extra=0, table=TABLE):
     quoted = [[f'"{cell}"' if separator in cell else cell for cell in row] for row in table]
     return end.join(separator.join(row + [""] * extra) for row in quoted) + end
@@ -29,8 +33,8 @@ FORMS = {
     "unicode_text.txt": text("\t", "\r\n").encode("utf-16"),
     "big_endian.csv": b"\xfe\xff" + text().encode("utf-16-be"),
     "upper.CSV": text().encode(),
-    "packed.csv.gz": gzip.compress(text().encode()),
-    "packed_upper.TSV.GZ": gzip.compress(text("\t").encode()),
+    "packed.csv.gz": packed(text().encode()),
+    "packed_upper.TSV.GZ": packed(text("\t").encode()),
     "trailing_separators.csv": text(extra=2).encode(),
     "empty_rows.csv": ("\n" + text() + ",,\r\n   \r\n").encode(),
     "empty_cells_beyond.csv": text().replace("real,käse", "real,käse,,").encode(),
@@ -74,9 +78,9 @@ def test_names_of_columns_in_the_config_may_differ_in_case_too(tmp_path):
         ("twice.csv", b"path,Path,label\na,b,x\n", None),
         ("twice.csv", b"Path,PATH,label\na,b,x\n", "more than one column 'path': rename or remove one"),
         ("beyond.csv", b"path,label\na,x,y\n", r"row 2: more cells than the header has \('y' is in column 3\)"),
-        ("cut.csv.gz", gzip.compress(text().encode())[:-9], "cannot be unpacked .*make it again"),
+        ("cut.csv.gz", packed(text().encode())[:-9], "cannot be unpacked .*make it again"),
         ("no.csv.gz", b"path,label\n", "cannot be unpacked .*make it again"),
-        ("damaged.csv.gz", gzip.compress(bytes(999))[:12] + b"\xff" * 20, "cannot be unpacked .*make it again"),
+        ("damaged.csv.gz", packed(bytes(999))[:12] + b"\xff" * 20, "cannot be unpacked .*make it again"),
         ("cut.csv", text().encode("utf-16")[:-1], "is cut or no UTF-16 at byte"),
         ("no.parquet", b"PAR1 not really", r"no\.parquet cannot be read: "),
     ],
@@ -92,7 +96,7 @@ def test_a_table_that_cannot_be_read_says_why_and_what_to_do(tmp_path, name, dat
 
 def test_a_table_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("clipfold.manifest.table.LARGEST", 1000)
-    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(bytes(10_000)))
+    (tmp_path / "bomb.csv.gz").write_bytes(packed(bytes(10_000)))
     with pytest.raises(ValueError, match="more than 1000: save it as Parquet"):
         list(read_rows(tmp_path / "bomb.csv.gz", COLUMNS))
 
@@ -103,7 +107,7 @@ def test_a_table_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkey
         ("it's.csv", b"videos/a b.mp4,real\nc.mp4,fake\n"),
         ("-list.txt", b"videos/a b.mp4 0\nc.mp4 1\n"),
         ("latin.csv", "path,label\nkäse.mp4,real\n".encode("latin-1")),
-        ("latin.csv.gz", gzip.compress("path,label\nkäse.mp4,real\n".encode("latin-1"))),
+        ("latin.csv.gz", packed("path,label\nkäse.mp4,real\n".encode("latin-1"))),
     ],
 )
 def test_the_command_that_an_error_advises_leads_out(tmp_path, name, data):

@@ -54,7 +54,8 @@ def test_each_model_asks_for_its_own_memory_processors_and_partition(run, cluste
     assert [job["TimelimitRaw"] for job in models.values()] == ["30", "7", "240"]
     assert {job["State"] for job in mine} == {"COMPLETED"}
     assert not {"rule_splits", "rule_report"} & asked.keys()
-    assert len(mine) == 9 + 3 * 3  # data jobs of the one shard and the evaluation; models: two folds and explanation
+    # Data jobs of the one shard, the evaluation and the bundle; of each model two folds and the explanation.
+    assert len(mine) == 10 + 3 * 3
 
 
 def test_a_job_over_its_memory_is_killed_and_finishes_with_more(trained, cluster):

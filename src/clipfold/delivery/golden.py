@@ -17,6 +17,7 @@ from clipfold.delivery.prepare import Prepared, prepare
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.records import read_bytes
+from clipfold.storage.replace import write_whole
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -46,7 +47,7 @@ def write_golden(folder: Path, bundle: "OpenBundle") -> None:
         rng = np.random.default_rng(number)
         frames = film(draw_scene(rng), rng, frames=48, size=size, fps=24.0)
         data = encode(frames, Take("h264", Path(name).suffix, Fraction(24), 48), bits_per_pixel=0.3)  # type: ignore[arg-type]
-        (folder / FOLDER / name).write_bytes(data)
+        write_whole(folder / FOLDER / name, data)
     write_json(folder / EXPECTED, observe(bundle))
 
 

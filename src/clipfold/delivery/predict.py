@@ -175,7 +175,7 @@ def write_predictions(table: pd.DataFrame, output: Path) -> None:
         return
     with replacing(output) as file:
         if output.suffix == ".csv":
-            file.write(table.to_csv(index=False).encode())
+            table.to_csv(file, index=False)
         else:
             for row in table.to_dict("records"):
                 known: dict[str, Any] = {str(k): None if v is None or v != v else v for k, v in row.items()}

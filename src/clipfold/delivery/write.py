@@ -26,6 +26,7 @@ from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
 from clipfold.storage.files import PathLike, read_frame, read_json, read_table, write_json
 from clipfold.storage.hashing import stable_hash
+from clipfold.storage.replace import write_whole
 
 
 def write_bundle(task: BundleTask) -> None:
@@ -46,11 +47,11 @@ def write_bundle(task: BundleTask) -> None:
         write_reference(folder, bundle, task, model, choices.set_index("fold").temperature)
         _write_seen(folder, task)
         write_golden(folder, bundle)
-        card = model_card(description)
-        (folder / CARD).write_text(card, encoding="utf-8")
+        card = model_card(description).encode()
+        write_whole(folder / CARD, card)
         write_description(folder, description | {"files": listed(folder)})
         pack(folder, task.bundle)
-        shutil.copyfile(folder / CARD, task.card)
+        write_whole(task.card, card)
 
 
 def _copy_fits(model: str, task: BundleTask, folder: Path) -> list[str]:
@@ -174,7 +175,7 @@ def _write_seen(folder: Path, task: BundleTask) -> None:
     used = set(read_table(task.splits, ("id",)).column("id").to_pylist())
     rows = read_table(task.metadata, ("id", "digest")).to_pylist()
     digests = sorted({row["digest"][:16] for row in rows if row["id"] in used and row["digest"]})
-    (folder / SEEN).write_text("".join(f"{digest}\n" for digest in digests))
+    write_whole(folder / SEEN, "".join(f"{digest}\n" for digest in digests).encode())
 
 
 def _digest(task: BundleTask, used: set[str]) -> str:

@@ -30,6 +30,12 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file that appears only when it is complete, see `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
+
+
 def create(path: str | Path) -> IO[bytes]:
     """Create a file for reading and writing; a file or link of that name is an error."""
     return open(path, "x+b", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))

@@ -17,7 +17,7 @@ rule predict:
     params:
         paths=new_paths,
         contents=new_keys,
-        code=code_of("predict", "clipfold.delivery.predict"),
+        code=code_of("predict", "clipfold.delivery.predict", *MODULES),
     script:
         "../workflow/scripts/predict.py"
 

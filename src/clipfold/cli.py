@@ -39,7 +39,7 @@ def main() -> None:
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        fail("interrupted: the same command continues", 130)
+        fail("interrupted: run the same command again", 130)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -76,17 +76,19 @@ def predict(
 ) -> None:
     """Predict videos: class, calibrated probabilities, and how far each is from the training data.
 
-    Every video has a row, also one that cannot be used. Interrupted, the same command continues. Exit codes: 0 all
-    videos were predicted, 3 some were not, 2 none was.
+    Every video has a row, also one that cannot be used. Interrupted, the same command continues; with --window,
+    it begins again. Exit codes: 0 all videos were predicted, 3 some were not, 2 none was.
     """
     for option, asked in (
         ("stride", stride != "1s"),
+        ("class", label is not None),
         ("threshold", threshold is not None),
         ("low", low is not None),
         ("least", least != "0s"),
         ("gap", gap != "0s"),
     ):
         require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
+    require(not window or workers is None, "workers", workers, "leave it out: windows are decoded by one process")
     import clipfold
     from clipfold.delivery.sources import find_videos
 
@@ -96,8 +98,8 @@ def predict(
             from clipfold.delivery.timelines import Cut, timelines_to
 
             lengths = {"window": window, "stride": stride, "least": least, "gap": gap}
-            found_in = {name: seconds(name, text) for name, text in lengths.items()}
-            cut = Cut(label=label, threshold=threshold, low=low, **found_in)
+            durations = {name: seconds(name, text) for name, text in lengths.items()}
+            cut = Cut(label=label, threshold=threshold, low=low, **durations)
             done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
             from clipfold.delivery.run import predict_sources

@@ -179,6 +179,8 @@ def test_nothing_predicted_is_code_2(run, tmp_path, window):
         (["new", "--window", "4 days"], "window is '4 days': use a duration"),
         (["new", "--window", "0s"], "window is 0.0: use a "),
         (["new", "--window", "4s", "--threshold", "2"], "threshold is 2.0: use a number from 0 to 1"),
+        (["new", "--class", "real"], "--class needs it: add --window 4s, or leave it out"),
+        (["new", "--window", "4s", "--workers", "2"], "workers is 2: leave it out"),
     ],
 )
 def test_a_mistake_in_predicting_is_one_line(run, some, arguments, message):

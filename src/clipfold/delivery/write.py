@@ -3,6 +3,7 @@
 import datetime
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -120,7 +121,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         },
         "leakage": read_json(task.audit)["mark"],
         "licences": _licences(members),
-        "versions": versions() | _version_of("av"),
+        "versions": versions() | {"av": version("av")},
         "created": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
@@ -196,9 +197,3 @@ def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
         elif weights:
             notes.append(f"{what}: began with the weights in {Path(weights).name}, whose licence is not known here")
     return sorted(set(notes))
-
-
-def _version_of(package: str) -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {package: version(package)}

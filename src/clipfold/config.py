@@ -25,6 +25,9 @@ T = TypeVar("T")
 COLUMNS = ("path", "label", "id", "group", "split")
 """Columns of the manifest that `columns` can rename."""
 
+MODALITIES = ("video", "image", "table")
+"""What a row of the manifest can be: a video, an image, or a row of numbers and categories."""
+
 _TEXT = " (Snakemake reads nested values of --config as text: write them in a file for --configfile)"
 
 
@@ -33,6 +36,7 @@ class Config:
     """Everything that a user can set.
 
     Args:
+        modality: One of `MODALITIES`: what a row of the manifest is.
         manifest: CSV, TSV or Parquet file with a row per video.
         columns: Names of the manifest's columns, where they differ from `COLUMNS`.
         seed: Seed for every random draw.
@@ -51,6 +55,7 @@ class Config:
         models: Models to train: names of architectures, or mappings.
     """
 
+    modality: str = "video"
     manifest: str = "videos.csv"
     columns: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
@@ -69,6 +74,7 @@ class Config:
     models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
 
     def __post_init__(self) -> None:
+        require(self.modality in MODALITIES, "modality", self.modality, f"use one of {', '.join(MODALITIES)}")
         check_names("columns", self.columns, COLUMNS)
         for column, name in self.columns.items():
             require(isinstance(name, str) and bool(name), f"columns.{column}", name, "name a column of the manifest")

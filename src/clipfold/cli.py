@@ -162,6 +162,21 @@ def clean(
     clean(folder, everything)
 
 
+@app.command(epilog="Example: clipfold cache /shared/clipfold_cache --keep 100GB")
+def cache(
+    folder: Annotated[Path, typer.Argument(help="The folder that `cache:` of the config names.")],
+    keep: Annotated[
+        str, typer.Option(help="Most to keep, such as 100GB: removes what was not used for longest.")
+    ] = "",
+) -> None:
+    """Show what a cache of decoded videos holds, and trim it."""
+    from clipfold.storage.cache import measure, parse_size, trim
+
+    if keep:
+        print(f"removed {trim(folder, parse_size(keep)) / 1e9:.2f} GB")
+    print(measure(folder))
+
+
 @app.command()
 def doctor(
     folder: Annotated[Path, typer.Argument(help="Where results are to be written.")] = Path(),

@@ -41,6 +41,7 @@ class Config:
         columns: Names of the manifest's columns, where they differ from `COLUMNS`.
         seed: Seed for every random draw.
         shard_size: Most videos in a shard, the unit of a data job.
+        cache: Folder in which probed and decoded videos are kept by content, for other experiments; empty for none.
         keep_intermediate: Keep files that later stages no longer need.
         probe: Limits that a usable video respects.
         decode: Views to keep of each video.
@@ -60,6 +61,7 @@ class Config:
     columns: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     shard_size: int = 256
+    cache: str = ""
     keep_intermediate: bool = True
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)

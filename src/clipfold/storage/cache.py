@@ -85,7 +85,8 @@ class Cache:
         facts = np.frombuffer(json.dumps(entry.facts).encode(), np.uint8)
         try:
             with replacing(path) as file:
-                np.savez(file, **{_FACTS: facts, **{_ARRAY + name: each for name, each in entry.arrays.items()}})
+                arrays = {_ARRAY + name: each for name, each in entry.arrays.items()}
+                np.savez(file, allow_pickle=False, **{_FACTS: facts, **arrays})
         except FileNotFoundError:  # another run is writing the same entry, see `replacing`
             pass
         except OSError as error:

@@ -60,7 +60,9 @@ def _flow_length(before: Array, after: Array) -> Array:
     return _flow_length_of(before.tobytes(), after.tobytes(), before.shape)
 
 
-@lru_cache(maxsize=128)  # the flow takes most of the time, and overlapping windows of a long video have most steps in common
+@lru_cache(
+    maxsize=128
+)  # the flow takes most of the time, and overlapping windows of a long video have most steps in common
 def _flow_length_of(before: bytes, after: bytes, shape: tuple[int, int]) -> Array:
     frames = (np.frombuffer(frame, np.uint8).reshape(shape) for frame in (before, after))
     flow = cv2.calcOpticalFlowFarneback(*frames, None, 0.5, 2, 9, 2, 5, 1.1, 0)  # type: ignore[call-overload]

@@ -1,6 +1,7 @@
 """The command `clipfold`: a thin face of functions that exist elsewhere. Imports what a command needs when it runs."""
 
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ PREDICTED, NOTHING, SOME = 0, 2, 3
 def main() -> None:
     """Run the command; what a user can mend is one line."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")  # why a video is not used is in the table
+    # Threads of a network wait for each other asleep: awake, they take half of the time that decoding needs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except ValueError as error:

@@ -15,7 +15,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
-from clipfold.features.registry import VIEWS
+from clipfold.features.registry import GROUPS, VIEWS
 from clipfold.models.record import read_record
 from clipfold.settings import ProbeSettings
 from clipfold.status import Status
@@ -99,9 +99,11 @@ def watch(
     policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
-    views = bundle.views | {"still": _STILL}
+    groups = _groups(bundle)
+    read = {GROUPS[name].view for name in groups} | ({"clips"} if "clips" in bundle.reads else set())
+    views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
-    see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")
+    see = partial(_see, probed, "clips" in bundle.reads, groups, policy.action(Status.CORRUPT) == "use")
     seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
     rows: list[tuple[float, float, str, str, Array]] = []
     stills: dict[int, tuple[float, float, bytes]] = {}
@@ -139,7 +141,15 @@ def _probe(path: str, settings: ProbeSettings) -> dict[str, Any]:
 def _groups(bundle: "OpenBundle") -> list[str]:
     """List the groups of features that the models read."""
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
-    return sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
+    found = sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
+    for name in found:
+        require(
+            name in GROUPS,
+            "features of the bundle: group",
+            name,
+            f"this version has {', '.join(GROUPS)}: make it again",
+        )
+    return found
 
 
 def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged: bool, window: Window) -> Seen:
@@ -155,7 +165,7 @@ def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged:
     if clips:
         seen.clip, seen.box = arrays["clips"], facts["clips_box"]
     if groups:
-        shown: dict[str, Array] = {name: crop_view(name, arrays[name], facts) for name in VIEWS}
+        shown: dict[str, Array] = {name: crop_view(name, arrays[name], facts) for name in VIEWS if name in arrays}
         seen.features = video_features(probed, shown, groups)
     top, left, height, width = facts["still_box"]
     seen.still = arrays["still"][0, top : top + height, left : left + width]

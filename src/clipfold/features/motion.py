@@ -1,5 +1,6 @@
 """Motion: the amount and steadiness of change from step to step, frozen and skipped frames."""
 
+from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -56,7 +57,15 @@ def features(track: Array) -> dict[str, float]:
 
 
 def _flow_length(before: Array, after: Array) -> Array:
-    flow = cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 2, 9, 2, 5, 1.1, 0)  # type: ignore[call-overload]
+    return _flow_length_of(before.tobytes(), after.tobytes(), before.shape)
+
+
+@lru_cache(
+    maxsize=128
+)  # the flow takes most of the time, and overlapping windows of a long video have most steps in common
+def _flow_length_of(before: bytes, after: bytes, shape: tuple[int, int]) -> Array:
+    frames = (np.frombuffer(frame, np.uint8).reshape(shape) for frame in (before, after))
+    flow = cv2.calcOpticalFlowFarneback(*frames, None, 0.5, 2, 9, 2, 5, 1.1, 0)  # type: ignore[call-overload]
     return np.asarray(np.linalg.norm(flow, axis=2))
 
 

@@ -1,5 +1,9 @@
 """Sensor noise and block edges in the source's own pixels: a camera leaves the same traces all over the picture."""
 
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 
 from clipfold.storage.files import Array
@@ -40,15 +44,10 @@ def features(crops: Array) -> dict[str, float]:
     """
     if min(crops.shape[-2:]) < 16:
         return dict.fromkeys(COLUMNS, np.nan)
-    pixels = crops.astype(np.float32)
-    residual = _residual(pixels)
-    deviation = residual.std(axis=(2, 3))
-    level = np.log(np.sqrt(np.pi / 2) / 6 * np.abs(residual).mean(axis=(2, 3)) + _EPSILON)
-    normal = (residual - residual.mean(axis=(2, 3), keepdims=True)) / (deviation[..., None, None] + _EPSILON)
-    neighbour = (normal[..., :, 1:] * normal[..., :, :-1]).mean(axis=(2, 3))
-    kurtosis = (normal**4).mean(axis=(2, 3)) - 3
-    repeat = (normal[1:] * normal[:-1]).mean(axis=(2, 3)) if len(crops) > 1 else np.zeros_like(level)
-    blockiness = _blockiness(pixels)
+    frames = [_measure(frame.tobytes(), frame.shape) for frame in crops]
+    level, neighbour, kurtosis, blockiness = (np.stack(values) for values in list(zip(*frames, strict=True))[:4])
+    repeats = [(after.normal * before.normal).mean(axis=(1, 2)) for before, after in pairwise(frames)]
+    repeat = np.stack(repeats) if repeats else np.zeros_like(level)
     places = np.median(level, axis=0)
     return {
         "level_median": float(np.median(level)),
@@ -60,6 +59,31 @@ def features(crops: Array) -> dict[str, float]:
         **_median_and_spread("repeat", repeat),
         **_median_and_spread("blockiness", blockiness),
     }
+
+
+class _Measured(NamedTuple):
+    """What is measured of one frame: a value for each of its crops, and their residuals in standard deviations."""
+
+    level: Array
+    neighbour: Array
+    kurtosis: Array
+    blockiness: Array
+    normal: Array
+
+
+@lru_cache(maxsize=32)  # overlapping windows of a long video have frames in common
+def _measure(frame: bytes, shape: tuple[int, ...]) -> _Measured:
+    pixels = np.frombuffer(frame, np.uint8).reshape(shape).astype(np.float32)
+    residual = _residual(pixels)
+    deviation = residual.std(axis=(1, 2), keepdims=True)
+    normal = (residual - residual.mean(axis=(1, 2), keepdims=True)) / (deviation + _EPSILON)
+    return _Measured(
+        level=np.log(np.sqrt(np.pi / 2) / 6 * np.abs(residual).mean(axis=(1, 2)) + _EPSILON),
+        neighbour=(normal[..., :, 1:] * normal[..., :, :-1]).mean(axis=(1, 2)),
+        kurtosis=(normal**4).mean(axis=(1, 2)) - 3,
+        blockiness=_blockiness(pixels),
+        normal=normal,
+    )
 
 
 def _median_and_spread(name: str, values: Array) -> dict[str, float]:
@@ -74,6 +98,6 @@ def _residual(pixels: Array) -> Array:
 
 def _blockiness(pixels: Array) -> Array:
     """Measure block edges; the grid's offset in a crop is unknown, so the phase with the largest steps counts."""
-    steps = np.abs(np.diff(pixels, axis=3)).mean(axis=2)
+    steps = np.abs(np.diff(pixels, axis=2)).mean(axis=1)
     phases = np.stack([steps[..., phase::8].mean(axis=-1) for phase in range(8)], axis=-1)
     return np.asarray(np.log(phases.max(axis=-1) + _EPSILON) - np.log(np.median(phases, axis=-1) + _EPSILON))

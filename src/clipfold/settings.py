@@ -86,6 +86,7 @@ class PolicySettings:
     unsupported_codec: str = "quarantine"
     truncated: str = "quarantine"
     corrupt: str = "quarantine"
+    no_frames: str = "quarantine"
     too_short: str = "quarantine"
     too_large: str = "quarantine"
     timeout: str = "quarantine"

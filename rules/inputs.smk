@@ -3,7 +3,7 @@ import re
 
 from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
-from clipfold.manifest.read import is_address
+from clipfold.manifest.paths import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 

@@ -41,15 +41,20 @@ def decode_parts(stream: Stream, views: Mapping[str, View], parts: Sequence[Part
         parts: parts of the video, which may overlap.
 
     Yields:
-        Each part once, with its views; with none if wanted frames of a damaged file are missing, and its facts say why;
-        with an `Unusable` if none of the video's frames is in it: `no_frames`.
-
-    Raises:
-        Unusable: as `decode_video`; it holds for all parts that were not yielded.
+        Each part once, with its views; or with an `Unusable`: `no_frames` if none of the video's frames is in it,
+        `corrupt` or `truncated` if wanted frames are missing, or what `decode_video` would raise.
     """
+    left = {part.id: part for part in parts}
+    try:
+        for part, decoded in _decoded(stream, views, parts):
+            yield left.pop(part.id), decoded
+    except Unusable as unusable:
+        yield from ((part, unusable) for part in left.values())
+
+
+def _decoded(stream: Stream, views: Mapping[str, View], parts: Sequence[Part]) -> Iterator[Result]:
     if [part.is_whole for part in parts] == [True]:
-        stream = replace(stream, id=parts[0].id)
-        yield parts[0], decode_video(stream, views)
+        yield parts[0], decode_video(replace(stream, id=parts[0].id), views)
         return
     left = _Parts(stream, views, parts)
     order = stream.order()
@@ -165,6 +170,8 @@ class _Parts:
     def _yielded(self, part: Part, filling: Filling, counts: Counts, warning: str) -> Result:
         del self._left[part.id]
         decoded = filling.decoded(counts, warning)
+        if filling.keeper.missing:
+            return part, Unusable(decoded.facts["status"], decoded.facts["reason"])
         if (
             part.is_whole and counts.errors and decoded.facts["status"] == Status.OK
         ):  # as for a file without other parts

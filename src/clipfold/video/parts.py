@@ -1,8 +1,9 @@
 """Parts of a video: rows of the manifest that name a file, whole or from one time to another. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 EARLY = 1e-6
 """Tolerance in seconds: rounding must not push a frame out of the part that begins with it."""
@@ -53,3 +54,28 @@ def frames_of(part: Part, times: Sequence[float], origin: float | None = None) -
     first = 0 if part.start is None else bisect_left(times, begin + part.start - EARLY)
     stop = len(times) if part.end is None else bisect_left(times, begin + part.end - EARLY)
     return range(first, max(first, stop))
+
+
+Segment = Sequence[Any]
+"""File, start and end of a segment, as job params give them; start and end are None where the row names none."""
+
+
+def by_source(paths: Mapping[str, str], segments: Mapping[str, Segment]) -> Iterator[tuple[str, str, list[Part]]]:
+    """Bring together the parts of each file.
+
+    Args:
+        paths: id -> path of each row.
+        segments: id -> segment, for rows whose file has segments; others are videos by themselves.
+
+    Yields:
+        Name of the file, or the id of a video by itself; path; parts. In the order of the first rows.
+
+    >>> list(by_source({"a": "a.mp4", "b": "b.mp4"}, {"b": ("b.mp4", 1.0, None)}))
+    [('a', 'a.mp4', [Part(id='a', start=None, end=None)]), ('b.mp4', 'b.mp4', [Part(id='b', start=1.0, end=None)])]
+    """
+    sources: dict[tuple[str, bool], list[Part]] = {}
+    for name in paths:
+        file, start, end = segments.get(name, (name, None, None))
+        sources.setdefault((file, name in segments), []).append(Part(name, start, end))
+    for (source, _), parts in sources.items():
+        yield source, paths[parts[0].id], parts

@@ -32,7 +32,7 @@ Video = Mapping[str, Any]
 
 _PROBED = (
     *("id", "file", "start", "end", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns", "digest"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "file_bytes", "mtime_ns", "digest"),
 )
 
 
@@ -96,6 +96,7 @@ def _sources(table: pa.Table, paths: Mapping[str, str]) -> Iterator[dict[str, An
     for _, group in groupby(videos, key=lambda video: (video["file"], video["file"] or video["id"])):
         rows = list(group)
         first = rows[0] | {"id": rows[0]["file"] or rows[0]["id"], "path": paths[rows[0]["id"]]}
+        first["size_bytes"] = first["file_bytes"]
         whole = first["pts"] and first["width"]
         decodable = [row for row in rows if whole and row["status"] in DECODABLE]
         parts = [Part(row["id"], row["start"], row["end"]) for row in decodable]

@@ -43,7 +43,7 @@ class PartFacts:
     def of(self, part: Part) -> dict[str, Any]:
         """Return the row of the probe's table about a part, but for `pts` and `keyframes`, which are the file's."""
         facts = {name: value for name, value in self._probed.items() if name not in _OF_FILE}
-        facts |= {"id": part.id, "start": part.start, "end": part.end}
+        facts |= {"id": part.id, "start": part.start, "end": part.end, "file_bytes": facts.get("size_bytes")}
         if part.is_whole:
             return facts | {"first_frame": 0, "content": facts.get("digest")}
         if facts["status"] not in DECODABLE or not len(self._times):
@@ -53,6 +53,7 @@ class PartFacts:
         facts["first_frame"] = place.start
         if place:
             whole = len(place) == len(self._times)
+            facts["size_bytes"] = round(facts["size_bytes"] * len(place) / len(self._times))
             facts["content"] = facts["digest"] + ("" if whole else f"[{place.start}:{place.stop}]")
         return facts | self._verdict(part, place)
 
@@ -60,7 +61,7 @@ class PartFacts:
         """Return `frames`, `duration`, `fps` and `vfr` of the frames from one index to another."""
         times = self._times
         if not place:
-            return {"frames": 0, "duration": 0.0, "fps": 0.0, "vfr": False}
+            return {"frames": 0, "duration": 0.0}
         end = times[place.stop] if place.stop < len(times) else times[0] + self._probed["duration"]
         duration = float(end - times[place.start])
         steps = np.diff(self._pts[place.start : place.stop])

@@ -52,7 +52,8 @@ SCHEMA = pa.schema(
         "bitrate": pa.float64(),  # bits per second of the whole file
         "has_audio": pa.bool_(),
         "encoder": pa.string(),
-        "size_bytes": pa.int64(),
+        "size_bytes": pa.int64(),  # of a segment: its share, by frames
+        "file_bytes": pa.int64(),
         "mtime_ns": pa.int64(),
         "digest": pa.string(),  # BLAKE2b of the file's bytes
         "content": pa.string(),  # what duplicates share: the digest, and the frames of a segment; null if not known

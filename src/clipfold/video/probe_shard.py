@@ -70,9 +70,9 @@ def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLik
         keys: source -> key of its content, see `clipfold.manifest.contents`.
         record: file to write.
     """
-    rows = read_table(metadata, ("id", "file", "size_bytes", "mtime_ns", "digest")).to_pylist()
+    rows = read_table(metadata, ("id", "file", "file_bytes", "mtime_ns", "digest")).to_pylist()
     contents = {
-        source: Content(keys[source], f"{row['size_bytes']}-{row['mtime_ns']}", row["digest"])
+        source: Content(keys[source], f"{row['file_bytes']}-{row['mtime_ns']}", row["digest"])
         for row in rows
         if row["digest"] and (source := row["file"] or row["id"])
     }

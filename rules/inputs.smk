@@ -3,7 +3,7 @@ import re
 
 from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
-from clipfold.manifest.read import is_address
+from clipfold.manifest.paths import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 
@@ -61,9 +61,19 @@ def contents_record(shard):
 
 
 def shard_keys(wildcards):
-    """Return the key of the content of each video of a shard: what Snakemake compares with the last run."""
+    """Return the key of the content of each file of a shard: what Snakemake compares with the last run."""
     shard = wildcards.shard
     return content_keys(PLAN.shards[shard], RECOGNISED.get(shard) or read_contents(contents_record(shard)))
+
+
+def segments_of(videos):
+    """Return file, start and end of each row whose file has segments."""
+    return {v.id: [v.file, v.start, v.end] for v in videos if v.file}
+
+
+def shard_segments(wildcards):
+    """Return the segments of a shard."""
+    return segments_of(PLAN.shards[wildcards.shard])
 
 
 # Params that take `input` are not recorded by Snakemake: where the videos and the manifest are re-runs nothing.
@@ -80,7 +90,8 @@ def current_manifest(wildcards, input):
 
 def shard_addresses(wildcards):
     """List the videos of a shard that are in storage, to be fetched; others are read in place."""
-    return [given(v.path) for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path)]
+    addresses = dict.fromkeys(v.path for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path))
+    return [given(path) for path in addresses]
 
 
 def weights_file(settings):

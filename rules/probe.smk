@@ -16,6 +16,7 @@ rule probe:
     params:
         paths=current_paths,
         content=shard_keys,
+        segments=shard_segments,
         record="results/contents/{shard}.json",
         settings=SETTINGS["probe"],
         code=code_of("probe", "clipfold.video.probe_shard"),

@@ -22,7 +22,7 @@ from clipfold.settings import (
 
 T = TypeVar("T")
 
-COLUMNS = ("path", "label", "id", "group", "split")
+COLUMNS = ("path", "label", "id", "group", "start", "end", "split")
 """Columns of the manifest that `columns` can rename."""
 
 MODALITIES = ("video", "image", "table")
@@ -79,7 +79,9 @@ class Config:
         require(self.modality in MODALITIES, "modality", self.modality, f"use one of {', '.join(MODALITIES)}")
         check_names("columns", self.columns, COLUMNS)
         for column, name in self.columns.items():
-            require(isinstance(name, str) and bool(name), f"columns.{column}", name, "name a column of the manifest")
+            none = column in ("start", "end") and name == ""  # a column of that name is something else
+            named = isinstance(name, str) and bool(name or none)
+            require(named, f"columns.{column}", name, "name a column of the manifest")
         require(0 <= self.seed < 2**31, "seed", self.seed, "use 0 to 2147483647")
         require(self.shard_size >= 1, "shard_size", self.shard_size, "use 1 or more videos per shard")
         for entry in self.models:

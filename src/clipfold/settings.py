@@ -86,6 +86,7 @@ class PolicySettings:
     unsupported_codec: str = "quarantine"
     truncated: str = "quarantine"
     corrupt: str = "quarantine"
+    no_frames: str = "quarantine"
     too_short: str = "quarantine"
     too_large: str = "quarantine"
     timeout: str = "quarantine"
@@ -134,7 +135,7 @@ class AugmentSettings:
 
 
 SCHEMES = ("grouped", "stable", "leave_one_group_out", "column", "random")
-LEAKS = ("groups", "duplicates", "near_duplicates", "random")
+LEAKS = ("groups", "duplicates", "overlaps", "near_duplicates", "random")
 """Kinds of leak that `allow_leakage` can name; `random` covers every leak of the scheme `random`."""
 
 

@@ -15,6 +15,7 @@ class Status(StrEnum):
     UNSUPPORTED_CODEC = "unsupported_codec"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    NO_FRAMES = "no_frames"
     TOO_SHORT = "too_short"
     TOO_LARGE = "too_large"
     TIMEOUT = "timeout"

@@ -35,7 +35,7 @@ DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text())
         ({"bundle": {"models": "svm"}}, "bundle.models is 'svm': use a list"),
         ({"bundle": {"final": "yes"}}, "bundle.final is 'yes': use true or false"),
         ({"bundle": {"finals": True}}, "bundle.finals is not a key of the config: did you mean 'final'?"),
-        ({"allow_leakage": ["group"]}, "allow_leakage is 'group': use any of groups, duplicates, near_duplicates"),
+        ({"allow_leakage": ["group"]}, "allow_leakage is 'group': use any of groups, duplicates, overlaps"),
         ({"splits": {"scheme": "random"}}, "splits.scheme is 'random': it separates videos of one group"),
         ({"decode": {"views": {"Clips": {}}}}, "decode.views is ['Clips']: keep a view named 'clips'"),
         ({"decode": {"views": {"clips": {}, "a/b": {}}}}, "decode.views is 'a/b': use a name of lower-case letters"),

@@ -19,6 +19,8 @@ PARSE_TIME = [
     "settings",
     "manifest.read",
     "manifest.names",
+    "manifest.paths",
+    "manifest.segments",
     "manifest.shards",
     "manifest.table",
     "models.catalog",

@@ -12,6 +12,8 @@ _SHOWN = 5
 _REMEDIES = {
     "groups": "keep each group in one split (splits.scheme: grouped does this)",
     "duplicates": "set policy.duplicate to quarantine, or give duplicates the same group",
+    "overlaps": "give segments that share frames the same group, or leave group empty: then a file's segments stay "
+    "together",
     "near_duplicates": "give videos of one recording the same group in the manifest, or set "
     "splits.merge_near_duplicates: true",
 }
@@ -53,6 +55,12 @@ def _examples(facts: Mapping[str, Any]) -> str:
         for kind in ("groups", "duplicates")
         if kind in facts["stops"]
         for leak in facts[f"{kind}_across_splits"]
+    ]
+    torn += [
+        f"{pair['first']!r} and {pair['second']!r} share {pair['frames']} frames, fold "
+        f"{', '.join(map(str, pair['folds']))}"
+        for pair in facts["overlaps_across_splits"]
+        if "overlaps" in facts["stops"]
     ]
     lines = torn[:_SHOWN] + (pairs[:_SHOWN] if "near_duplicates" in facts["stops"] else [])
     return "\n".join(f"  {line}" for line in lines)

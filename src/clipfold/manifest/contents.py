@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from clipfold.manifest.read import Video, is_address
+from clipfold.manifest.paths import is_address
+from clipfold.manifest.read import Video
 from clipfold.storage.hashing import file_digest
 from clipfold.storage.records import parse_json, read_or_ignore
 from clipfold.storage.replace import replacing
@@ -50,16 +51,21 @@ def stamp(path: str) -> str:
 
 
 def content_keys(videos: Iterable[Video], recorded: Mapping[str, Content]) -> dict[str, str]:
-    """Return the key of each video: the recorded one while its stamp is known, else the stamp of the new content."""
+    """Return the key of each source: the recorded one while its stamp is known, else the stamp of the new content."""
     keys = {}
-    for video in videos:
-        now, content = stamp(video.path), recorded.get(video.id)
-        keys[video.id] = content.key if content and content.stamp == now else now
+    for source, video in _by_source(videos).items():
+        now, content = stamp(video.path), recorded.get(source)
+        keys[source] = content.key if content and content.stamp == now else now
     return keys
 
 
+def _by_source(videos: Iterable[Video]) -> dict[str, Video]:
+    """Return one of the rows of each source: all rows of a file have the same content."""
+    return {video.source: video for video in videos}
+
+
 def read_contents(record: Path) -> dict[str, Content]:
-    """Read the recorded contents of a shard: id -> content. A record that cannot be read is ignored with a warning."""
+    """Read the recorded contents of a shard: source -> content. An unreadable record is ignored with a warning."""
     return read_or_ignore(record, _contents) or {}
 
 
@@ -96,8 +102,8 @@ def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], 
     moved: list[tuple[str, Video, str, Content]] = []
     for shard, videos in shards.items():
         recorded = read_contents(record_of(shard))
-        for video in videos if recorded else ():
-            content, now = recorded.get(video.id), stamp(video.path)
+        for source, video in _by_source(videos).items() if recorded else ():
+            content, now = recorded.get(source), stamp(video.path)
             # Another size is other content.
             if content and now != content.stamp and _size(now) == _size(content.stamp):
                 moved.append((shard, video, now, content))
@@ -111,7 +117,7 @@ def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], 
     for (shard, video, now, content), digest in zip(moved, digests, strict=True):
         if digest == content.digest:
             contents = same.setdefault(shard, read_contents(record_of(shard)))
-            contents[video.id] = replace(content, stamp=now)
+            contents[video.source] = replace(content, stamp=now)
     return same
 
 

@@ -9,8 +9,8 @@ from clipfold.manifest.read import Video, read_manifest
 
 
 def labels_digest(videos: Iterable[Video]) -> str:
-    """Hash ids, labels and groups, in any order: 16 hexadecimal digits that other paths leave as they are."""
-    rows = sorted((video.id, video.label, video.group if video.grouped else None) for video in videos)
+    """Hash ids, labels and groups, in any order: 16 hexadecimal digits that other paths of whole files leave alone."""
+    rows = sorted((video.id, video.label, video.group if video.grouped else video.file or None) for video in videos)
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
 
 

@@ -4,20 +4,19 @@ Standard library only, since every Snakemake start runs this, also each cluster 
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipfold.checks import require
 from clipfold.manifest.names import check_case, check_printable, plain
+from clipfold.manifest.paths import find_path, is_address
+from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
 from clipfold.manifest.table import Row, read_rows
 
-COLUMNS = ("path", "label", "id", "group")
+COLUMNS = ("path", "label", "id", "group", *TIMES)
 REQUIRED = ("path", "label")
-
-_OF_WINDOWS = re.compile(r"\\|\A[A-Za-z]:/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,14 @@ class Video:
     """A row of the manifest.
 
     Args:
-        id: Unique name; the path as written where the manifest has no `id`.
+        id: Unique name; where the manifest has no `id`, the path as written, with the times of a segment.
         path: Path of the file, relative to the working directory or absolute.
         label: Class of the video.
-        group: Source recording, person or camera, which folds keep together; the id where the manifest has none.
+        group: Source recording, person or camera, which folds keep together; `source` where the manifest has none.
         grouped: Whether the manifest gives a group.
+        start: Begin in seconds from the first frame, for a segment of the file; None for the begin of the file.
+        end: End in seconds, excluded; None for the end of the file.
+        file: Name of the file, its path relative to the manifest, if the manifest names segments of it; else empty.
     """
 
     id: str
@@ -37,6 +39,14 @@ class Video:
     label: str
     group: str
     grouped: bool = True
+    start: float | None = None
+    end: float | None = None
+    file: str = ""
+
+    @property
+    def source(self) -> str:
+        """Name of what is probed and decoded at once: a file with all its segments, or a video by itself."""
+        return self.file or self.id
 
 
 def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
@@ -58,7 +68,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
-        columns: The file's names for `path`, `label`, `id` and `group`, where they differ.
+        columns: The file's names for `COLUMNS`, where they differ; empty for a `start` or `end` that it does not have.
         labelled: Whether each video must have a label, as for training; else it may be empty.
 
     Returns:
@@ -67,8 +77,8 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
 
     Raises:
         ValueError: The table cannot be read, a column is missing, a cell is empty, a path is one of Windows, an id
-            occurs twice or is the group of others, names differ only in case, or there are no rows; the message names
-            the row or the column, and the remedy.
+            occurs twice or is the group of others, names differ only in case, a time is none, segments with different
+            labels overlap, or there are no rows; the message names the row or the column, and the remedy.
     """
     names, required = _names(columns), REQUIRED if labelled else ("path",)
     folder = "" if manifest.parent == Path() else str(manifest.parent).rstrip("/") + "/"
@@ -77,9 +87,10 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
     first: dict[str, dict[str, str]] = {"id": {}, "label": {}, "group": {}}  # names -> where they stand first
     for number, row in read_rows(manifest, names):
         if not videos:
-            _check_header(manifest, row, names, required, asked=(columns or {}) if labelled else {})
+            _check_header(manifest, row, names, required, asked=names if labelled and columns else {})
         where = f"{manifest}, row {number}"
-        cell = {column: row.get(names[column], "") for column in COLUMNS}
+        cell = {column: row.get(name, "") for column, name in names.items()}
+        times = read_times(where, row, names)
         for column in first:
             cell[column] = plain(cell[column])
             if cell[column] and cell[column] not in first[column]:
@@ -87,13 +98,15 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
                 first[column][cell[column]] = f"row {number}"
         for column in required:
             require(bool(cell[column]), f"{where}, {names[column]}", cell[column], "fill in the cell")
-        name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"])
+        name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"], times)
         video = Video(
             id=name,
-            path=_found(f"{where}, {names['path']}", folder, cell["path"]),
+            path=find_path(f"{where}, {names['path']}", folder, cell["path"]),
             label=cell["label"],
             group=cell["group"] or name,
             grouped=bool(cell["group"]),
+            start=times[0],
+            end=times[1],
         )
         if name in rows:
             raise ValueError(
@@ -105,13 +118,32 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
     require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
     for column, places in first.items():
         check_case(f"{manifest}: {names[column]}", places.items())
+    videos = _with_files(videos, folder)
     for video in videos:
-        if not video.grouped and video.id in first["group"]:
+        if not video.grouped and video.group in first["group"]:
+            what = "file" if video.file else "id"
             raise ValueError(
-                f"{manifest}, row {rows[video.id]} has no {names['group']}, and its id {video.id!r} is the group "
-                "of other rows: fill in the cell, or rename the group"
+                f"{manifest}, row {rows[video.id]} has no {names['group']}, and its {what} {video.group!r} is the "
+                "group of other rows: fill in the cell, or rename the group"
             )
+    if labelled:
+        parts = ((video.file, rows[video.id], video.label, (video.start, video.end)) for video in videos if video.file)
+        check_labels(str(manifest), parts)
     return videos
+
+
+def _with_files(videos: Sequence[Video], folder: str) -> list[Video]:
+    """Name the files of which there are segments, and group their rows by them."""
+    cut = {video.path for video in videos if video.start is not None or video.end is not None}
+    if not cut:
+        return list(videos)
+    named = {path: unicodedata.normalize("NFC", path.removeprefix(folder)) for path in cut}
+    return [
+        replace(video, file=named[video.path], group=video.group if video.grouped else named[video.path])
+        if video.path in cut
+        else video
+        for video in videos
+    ]
 
 
 def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dict[str, list[str]]:
@@ -184,68 +216,39 @@ def check_classes(labels: Collection[str]) -> None:
         raise ValueError(f"label is {next(iter(labels))!r} in every row: a classifier needs at least two classes")
 
 
-def is_address(path: str) -> bool:
-    """Return whether a path is an address in storage, such as `s3://bucket/clip.mp4`."""
-    return "://" in path and path.partition("://")[0].isalnum()
-
-
-def _join(folder: str, path: str) -> str:
-    """Return `str(Path(folder, path))`, which would itself take a second for 100,000 paths.
-
-    >>> _join("data/", "a/b.mp4"), _join("data/", "./a//b.mp4"), _join("data/", "/c.mp4")
-    ('data/a/b.mp4', 'data/a/b.mp4', '/c.mp4')
-    """
-    if is_address(path):
-        return path
-    plain = path[0] not in "./" and path[-1] != "/" and "//" not in path and "/." not in path
-    return folder + path if plain else str(Path(folder, path))
-
-
 def missing_files(videos: Iterable[Video], folder: Path) -> list[str]:
     """List the paths, relative to a folder, of videos that are not there, but for addresses in storage."""
-    paths = (video.path for video in videos if not is_address(video.path))
+    paths = dict.fromkeys(video.path for video in videos if not is_address(video.path))
     return [path for path in paths if not os.path.exists(os.path.join(folder, path))]
 
 
 def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
-    """Return column -> its name in the manifest.
+    """Return column -> its name in the manifest, without those that it is said not to have.
 
     Raises:
         ValueError: Two columns have the same name.
     """
-    names = dict(zip(COLUMNS, COLUMNS, strict=True)) | {c: n for c, n in (columns or {}).items() if c in COLUMNS}
+    given = {column: name for column, name in (columns or {}).items() if name}
+    # A column named `start` or `end` that is given as another is none of a segment.
+    usual = [c for c in COLUMNS if c not in TIMES or (c not in (columns or {}) and c not in given.values())]
+    names = dict(zip(usual, usual, strict=True)) | {c: n for c, n in given.items() if c in COLUMNS}
     column_of: dict[str, str] = {}
-    for column, name in {**names, **(columns or {})}.items():
+    for column, name in {**names, **given}.items():
         other = column_of.setdefault(name, column)
         require(other == column, f"columns.{column}", name, f"this is the column for {other} too: name another")
     return names
 
 
-def _id(where: str, path: str) -> str:
-    """Return the id of a video without one: its path as written, in Unicode's normal form C."""
-    name = unicodedata.normalize("NFC", path)
+def _id(where: str, path: str, times: Times) -> str:
+    """Return the id of a row without one: its path as written, in Unicode's normal form C, with a segment's times."""
+    name = segment_id(unicodedata.normalize("NFC", path), times)
     check_printable(f"{where} (the id, as there is no other)", name)
     return name
 
 
 def _id_of(row: Row, names: Mapping[str, str]) -> str:
-    return plain(row.get(names["id"], "")) or unicodedata.normalize("NFC", row[names["path"]])
-
-
-def _found(where: str, folder: str, cell: str) -> str:
-    """Return the path in the normal form in which the file is there: archives and macOS change it.
-
-    Raises:
-        ValueError: It is a path of Windows.
-    """
-    path = _join(folder, cell)
-    if is_address(path) or (path.isascii() and not _OF_WINDOWS.search(cell)) or os.path.lexists(path):
-        return path
-    require(
-        not _OF_WINDOWS.search(cell), where, cell, "this is a path of Windows: use / and paths relative to the manifest"
-    )
-    forms = (unicodedata.normalize(form, path) for form in ("NFC", "NFD"))
-    return next(filter(os.path.lexists, forms), path)
+    times = read_times("", row, names)
+    return plain(row.get(names["id"], "")) or segment_id(unicodedata.normalize("NFC", row[names["path"]]), times)
 
 
 def _check_header(

@@ -8,33 +8,33 @@ from clipfold.storage.hashing import stable_hash
 
 
 def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
-    """Divide videos into shards by the hash of their ids.
+    """Divide videos into shards by the hash of their ids; segments by that of their file, which is decoded at once.
 
     The shard `k-of-S` holds the ids whose hash modulo S is k; S is a power of two. A shard that would exceed `capacity`
     is split in two while the others stay, so adding a video changes one shard, whatever the number of videos
-    (extendible hashing, Fagin et al. 1979).
+    (extendible hashing, Fagin et al. 1979). A file is not split, so more segments of it than `capacity` are one shard.
 
     Args:
         videos: Videos in any order; the result does not depend on it.
         capacity: Most videos in a shard, at least 1.
 
     Returns:
-        Shard name -> its videos, sorted by id; names are sorted.
+        Shard name -> its videos, sorted by source and id; names are sorted.
 
     Raises:
         ValueError: `capacity` is below 1.
     """
     require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
-    hashed = sorted((stable_hash(video.id), video.id, video) for video in videos)
+    hashed = sorted(((stable_hash(video.source), video.id, video) for video in videos), key=lambda each: each[:2])
     shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
-    return {name: sorted(shards[name], key=lambda v: v.id) for name in sorted(shards)}
+    return {name: sorted(shards[name], key=lambda v: (v.source, v.id)) for name in sorted(shards)}
 
 
 _Hashed = tuple[int, str, Video]
 
 
 def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator[tuple[str, list[_Hashed]]]:
-    if len(rows) <= capacity:
+    if len(rows) <= capacity or rows[0][0] == rows[-1][0]:
         if rows:
             yield f"{k}-of-{modulus}", rows
         return

@@ -30,12 +30,12 @@ def resolve_groups(
 ) -> tuple[list[str], dict[str, Any]]:
     """Decide which videos stay together.
 
-    Duplicates always do. A video without a group in the manifest also joins its near duplicates and the videos that its
-    name matches.
+    Duplicates always do. A video without a group in the manifest is with the other segments of its file, if it is one
+    of several; it also joins its near duplicates and the videos that its name matches.
 
     Args:
-        videos: usable videos with `id`, `digest` and `group`, None if the manifest has none. No group has the same name
-            as the id of a video without a group.
+        videos: usable videos with `id`, `digest` and `group`, None if the manifest has none, then with `source`, the
+            name of the file of segments, else the id. No group has the same name as such a source.
         pairs: near-duplicate pairs.
         merge: also merge groups of the manifest that contain near duplicates of each other.
         least: least number of groups for a naming pattern to be accepted.
@@ -44,22 +44,26 @@ def resolve_groups(
         The group of each video (merged groups get the alphabetically first name), and the content of `groups` in
         `audit.json`.
     """
-    group = {video["id"]: video["id"] if video["group"] is None else video["group"] for video in videos}
+    group = {video["id"]: video["source"] if video["group"] is None else video["group"] for video in videos}
     alone = {video["id"] for video in videos if video["group"] is None}
     pairs = [pair for pair in pairs if pair[0] in group and pair[1] in group]
-    pattern, named, evidence = find_pattern(sorted(alone), pairs, least)
+    sources = {group[each] for each in alone}
+    apart = [(group[a], group[b]) for a, b in pairs if group[a] != group[b]]
+    pattern, named, evidence = find_pattern(sorted(sources), apart, least)
     duplicates = _chains((video["digest"], group[video["id"]]) for video in videos)
-    by_name = _chains((key, group[each]) for each, key in named.items())
+    by_name = _chains((key, source) for source, key in named.items())
     by_picture = [(group[a], group[b]) for a, b in pairs if merge or a in alone or b in alone]
     leader = join(group.values(), [*duplicates, *by_name, *by_picture])
     groups = [leader[group[video["id"]]] for video in videos]
     size = Counter(groups)
+    linked_by_name = {each for link in by_name for each in link}
+    linked_by_picture = {each for link in by_picture if link[0] != link[1] for each in link}
     facts = {
         "source": "both" if 0 < len(alone) < len(group) else "proposed" if alone else "manifest",
         "count": len(size),
         "joined": sum(size[leader[group[each]]] > 1 for each in alone),
-        "by_name": len({each for link in by_name for each in link} & alone),
-        "by_picture": len({each for link in by_picture for each in link} & alone),
+        "by_name": sum(group[each] in linked_by_name for each in alone),
+        "by_picture": sum(group[each] in linked_by_picture for each in alone),
         "pattern": pattern,
     }
     return groups, facts | evidence

@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
     }
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
-_PROBED = ("id", "size_bytes", "digest", "status", "reason")
+_PROBED = ("id", "size_bytes", "digest", "content", "first_frame", "frames", "status", "reason")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,9 +81,16 @@ def split(task: SplitTask) -> None:
     """
     settings, given = task.settings, task.given
     decoded = {row["id"]: row for row in read_table(task.indices, ("id", "row", "status", "reason")).to_pylist()}
-    named = {v.id: {"path": v.path, "label": v.label, "group": v.group if v.grouped else None} for v in task.videos}
+    named = {
+        v.id: {"path": v.path, "label": v.label, "group": v.group if v.grouped else None, "source": v.source}
+        for v in task.videos
+    }
     candidates = [
-        row | named[row["id"]] | {"stage": "decode" if row["status"] == Status.OK else "probe"} | decoded[row["id"]]
+        row
+        | {"digest": row["content"], "bytes": row["digest"]}  # two segments of one file are no duplicates
+        | named[row["id"]]
+        | {"stage": "decode" if row["status"] == Status.OK else "probe"}
+        | decoded[row["id"]]
         for row in read_table(task.metadata, _PROBED).to_pylist()
     ]
     videos, rejected = apply_policy(candidates, task.policy)
@@ -99,7 +106,7 @@ def split(task: SplitTask) -> None:
         _check_classes([v for v in videos if given[v["id"]] == "test"], rejected, "in test")
     splits = assign([v["label"] for v in videos], groups, settings, task.seed, given_splits)
     if len(splits) != task.folds:
-        gone = sorted({row["group"] or row["id"] for row in candidates} - set(groups))
+        gone = sorted({row["group"] or row["source"] for row in candidates} - set(groups))
         raise ValueError(
             f"splits.scheme is {settings.scheme!r}, one fold per group of the manifest, but {len(gone)} of "
             f"{task.folds} groups have no usable video left or were merged with others: "

@@ -197,5 +197,5 @@ def _result(keeper: Keeper, counts: Counts, warning: str) -> Decoded:
     facts: dict[str, Any] = {"decoded": counts.frames, "warning": warning, "status": Status.OK, "reason": ""}
     if counts.errors:
         facts["status"] = Status.CORRUPT
-        facts["reason"] = f"{counts.errors} decoding errors, the first {counts.first_error}"
+        facts["reason"] = counts.summary()
     return Decoded(keeper.arrays, facts | keeper.facts())

@@ -1,10 +1,12 @@
-"""Decode the videos of one shard, each of them once."""
+"""Decode the files of one shard, each of them once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,14 @@ import pyarrow as pa
 from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
-from clipfold.video.decode import Decoded, decode_video
+from clipfold.video.decode import Decoded
+from clipfold.video.decode_parts import decode_parts
 from clipfold.video.digest import check_content, check_unchanged, stamp_of
+from clipfold.video.parts import Part
+from clipfold.video.spool import Spooled, spool, spool_folder
 from clipfold.video.stream import MAX_PIXELS, Stream
 from clipfold.video.views import View, build_views
-from clipfold.video.workers import map_videos, reported
+from clipfold.video.workers import map_videos, punctual, reported
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import DecodeSettings
@@ -26,8 +31,8 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 Video = Mapping[str, Any]
 
 _PROBED = (
-    *("id", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns", "digest"),
+    *("id", "file", "start", "end", "status", "reason", "width", "coded_width", "coded_height"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "file_bytes", "mtime_ns", "digest"),
 )
 
 
@@ -41,7 +46,7 @@ def decode_shard(
     max_pixels: int = MAX_PIXELS,
     memory_mb: int | None = None,
 ) -> None:
-    """Decode each decodable video of a shard once and write every view.
+    """Decode each decodable file of a shard once and write every view of it, or of each of its segments.
 
     Truncated, damaged and very short videos are decoded too: the splits decide whether they are used.
 
@@ -65,36 +70,62 @@ def decode_shard(
         writers = {
             name: stack.enter_context(ArrayWriter(arrays[name], view.shape, np.uint8)) for name, view in views.items()
         }
+        spooled = stack.enter_context(spool_folder(Path(index)))
         results = map_videos(
-            partial(_decode, views, max_pixels),
-            (video | {"before": stamp_of(video["path"])} for video in _rows(table, paths) if _decodable(video)),
-            total=sum(map(_decodable, _rows(table, paths))),
+            partial(_decode, views, max_pixels, settings.timeout_s),
+            (
+                source | {"before": stamp_of(source["path"]), "spool": spooled / str(number)}
+                for number, source in enumerate(_sources(table, paths))
+                if source["parts"]
+            ),
+            total=sum(bool(source["parts"]) for source in _sources(table, paths)),
             workers=workers,
             timeout_s=settings.timeout_s,
             stage="decode",
             memory_mb=memory_mb,
         )
         # Rows are streamed: a job takes the same memory for ten videos and for ten thousand.
-        found = (next(results) if _decodable(video) else (video, None) for video in _rows(table, paths))
-        rows = (_facts(video, decoded, writers) for video, decoded in found)
+        found = (next(results) if source["parts"] else (source, None) for source in _sources(table, paths))
+        rows = (row for source, result in found for row in _rows(source, result, views, writers))
         write_table(index, reported("decoded", rows), index_schema(views))
 
 
-def _rows(table: pa.Table, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for i in range(table.num_rows):
-        (video,) = table.slice(i, 1).to_pylist()
-        yield video | {"path": paths[video["id"]]}
+def _sources(table: pa.Table, paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield each file with its rows of the probe's table, and those of them that can be decoded, as parts."""
+    videos = (table.slice(i, 1).to_pylist()[0] for i in range(table.num_rows))
+    for _, group in groupby(videos, key=lambda video: (video["file"], video["file"] or video["id"])):
+        rows = list(group)
+        first = rows[0] | {"id": rows[0]["file"] or rows[0]["id"], "path": paths[rows[0]["id"]]}
+        first["size_bytes"] = first["file_bytes"]
+        whole = first["pts"] and first["width"]
+        decodable = [row for row in rows if whole and row["status"] in DECODABLE]
+        parts = [Part(row["id"], row["start"], row["end"]) for row in decodable]
+        rows = [{name: row[name] for name in ("id", "status", "reason")} for row in rows]
+        yield first | {"rows": rows, "parts": parts}
 
 
-def _decodable(video: Video) -> bool:
-    return bool(video["status"] in DECODABLE and video["pts"] and video["width"])
+def _rows(
+    source: Video,
+    result: Decoded | Unusable | Spooled | None,
+    views: Mapping[str, View],
+    writers: Mapping[str, ArrayWriter],
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the index about a file."""
+    if result is not None:
+        check_unchanged(source["path"], source["before"])
+    decodable = {part.id for part in source["parts"]}
+    for row in source["rows"]:
+        if row["id"] not in decodable:
+            yield _facts(row, None, writers)
+        else:
+            yield _facts(row, result.of(row["id"], views) if isinstance(result, Spooled) else result, writers)
+    if isinstance(result, Spooled):
+        result.remove(views)
 
 
 def _facts(video: Video, decoded: Decoded | Unusable | None, writers: Mapping[str, ArrayWriter]) -> dict[str, Any]:
     """Append the video's views to the arrays and return its row of the index."""
     facts: dict[str, Any] = {}
-    if decoded is not None:
-        check_unchanged(video["path"], video["before"])
     if isinstance(decoded, Decoded):
         for name, writer in writers.items():
             facts["row"] = writer.append(decoded.arrays[name])
@@ -127,6 +158,12 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
     return pa.schema(columns)
 
 
-def _decode(views: Mapping[str, View], max_pixels: int, video: Video) -> Decoded:
-    check_content(video["path"], video)
-    return decode_video(Stream.of(video, max_pixels), views)
+def _decode(
+    views: Mapping[str, View], max_pixels: int, timeout_s: float, source: Video
+) -> Decoded | Unusable | Spooled:
+    check_content(source["path"], source)
+    results = decode_parts(Stream.of(source, max_pixels), views, source["parts"])
+    if len(source["parts"]) > 1:
+        return spool(punctual(results, timeout_s), views, source["spool"])
+    ((_, result),) = results
+    return result

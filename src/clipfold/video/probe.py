@@ -24,9 +24,13 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
+        "file": pa.string(),  # its name, if the manifest names segments of it; the rows of a file follow each other
+        "start": pa.float64(),  # of a segment, in seconds from the file's first frame; null for the begin of the file
+        "end": pa.float64(),  # excluded; null for the end of the file
         "status": pa.string(),
         "reason": pa.string(),
-        "frames": pa.int32(),  # packets that show a frame
+        "frames": pa.int32(),  # packets that show a frame, in the segment
+        "first_frame": pa.int32(),  # index in the file of a segment's first frame
         "frames_source": pa.string(),  # `packets`, and how the container's own count compares
         "duration": pa.float64(),  # seconds, from the first frame's start to the last one's end
         "fps": pa.float64(),
@@ -48,10 +52,13 @@ SCHEMA = pa.schema(
         "bitrate": pa.float64(),  # bits per second of the whole file
         "has_audio": pa.bool_(),
         "encoder": pa.string(),
-        "size_bytes": pa.int64(),
+        "size_bytes": pa.int64(),  # of a segment: its share, by frames
+        "file_bytes": pa.int64(),
         "mtime_ns": pa.int64(),
         "digest": pa.string(),  # BLAKE2b of the file's bytes
+        "content": pa.string(),  # what duplicates share: the digest, and the frames of a segment; null if not known
         "time_base": pa.string(),
+        # Of the whole file, in the first of its rows only:
         "pts": pa.list_(pa.int64()),  # timestamp of each packet in file order; null if not shown, or if any is unknown
         "keyframes": pa.list_(pa.int32()),  # positions in `pts`
     }

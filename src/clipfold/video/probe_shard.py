@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.digest import STAMP, check_unchanged
+from clipfold.video.part_facts import PartFacts
+from clipfold.video.parts import Segment, by_source
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
 
@@ -27,29 +29,37 @@ def probe_shard(
     settings: ProbeSettings,
     workers: int,
     memory_mb: int | None = None,
+    segments: Mapping[str, Segment] | None = None,
 ) -> None:
-    """Probe videos and write one row for each, usable or not.
+    """Probe each file once and write one row for each of its segments, usable or not.
 
     Args:
         paths: id -> file of each video.
-        output: table of `clipfold.video.probe.SCHEMA`, in the order of `paths`.
+        output: table of `clipfold.video.probe.SCHEMA`, in the order of `paths`, but for the rows of one file, which
+            follow its first.
         settings: limits that a usable video must keep.
         workers: processes to use.
         memory_mb: memory of the job; None for no limit.
+        segments: id -> file, start and end in seconds, for rows whose file has segments.
 
     Raises:
         NotTheVideo: a video changed while it was being read, or the machine failed.
     """
+    sources = [
+        {"id": source, "path": path, "file": source if parts[0].id in (segments or {}) else "", "rows": parts}
+        for source, path, parts in by_source(paths, segments or {})
+    ]
     results = map_videos(
         partial(_probe, settings),
-        [{"id": name, "path": path} for name, path in paths.items()],
-        total=len(paths),
+        sources,
+        total=len(sources),
         workers=workers,
         timeout_s=settings.timeout_s,
         stage="probe",
         memory_mb=memory_mb,
     )
-    write_table(output, reported("probed", (_row(video, result) for video, result in results)), SCHEMA)
+    rows = (row for source, result in results for row in _rows(source, result, settings))
+    write_table(output, reported("probed", rows), SCHEMA)
 
 
 def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLike) -> None:
@@ -57,23 +67,29 @@ def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLik
 
     Args:
         metadata: table that `probe_shard` wrote.
-        keys: id -> key of its content, see `clipfold.manifest.contents`.
+        keys: source -> key of its content, see `clipfold.manifest.contents`.
         record: file to write.
     """
-    rows = read_table(metadata, ("id", "size_bytes", "mtime_ns", "digest")).to_pylist()
+    rows = read_table(metadata, ("id", "file", "file_bytes", "mtime_ns", "digest")).to_pylist()
     contents = {
-        row["id"]: Content(keys[row["id"]], f"{row['size_bytes']}-{row['mtime_ns']}", row["digest"])
+        source: Content(keys[source], f"{row['file_bytes']}-{row['mtime_ns']}", row["digest"])
         for row in rows
-        if row["digest"]
+        if row["digest"] and (source := row["file"] or row["id"])
     }
     write_contents(Path(record), contents)
 
 
-def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
-    facts = _facts(result)
-    if "size_bytes" in facts:
-        check_unchanged(video["path"], {name: facts[name] for name in STAMP})
-    return {"id": video["id"]} | facts
+def _rows(
+    source: Mapping[str, Any], result: dict[str, Any] | Unusable, settings: ProbeSettings
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file's parts; the first holds its packets, which all need for decoding."""
+    probed = _facts(result)
+    if "size_bytes" in probed:
+        check_unchanged(source["path"], {name: probed[name] for name in STAMP})
+    facts, packets = PartFacts(probed, settings), {name: probed.get(name) for name in ("pts", "keyframes")}
+    for part in source["rows"]:
+        yield facts.of(part) | {"file": source["file"]} | packets
+        packets = {}
 
 
 def _facts(result: dict[str, Any] | Unusable) -> dict[str, Any]:
@@ -89,5 +105,5 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:
+def _probe(settings: ProbeSettings, video: Mapping[str, Any]) -> dict[str, Any]:
     return probe_video(video["path"], settings)

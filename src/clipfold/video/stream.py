@@ -137,6 +137,10 @@ class Counts:
         # Frames come out later than they go in: one that was whole before the error must not end the damage.
         self.broken, self._renewed = True, returned
 
+    def summary(self) -> str:
+        """Describe the errors."""
+        return f"{self.errors} decoding errors, the first {self.first_error}"
+
     def sent(self, packet: av.Packet[VideoStream]) -> None:
         """Note that a packet goes to the decoder."""
         self._renewed = self._renewed or packet.is_keyframe

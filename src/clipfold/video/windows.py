@@ -5,17 +5,18 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import floor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from clipfold.checks import require
-from clipfold.status import Status
 from clipfold.video.decode import UNUSABLE_TIMES, Decoded, Keeper, Shot, counted_times, index_of
+from clipfold.video.filling import Filling, Marked
+from clipfold.video.parts import EARLY
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
 from clipfold.video.workers import iterate_video
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 Result = TypeVar("Result")
-
-_EARLY = 1e-6  # tolerance in seconds: rounding must not push a frame out of the window that begins with it
-_LATE = 32  # frames after which a missing one is given up: codecs reorder at most 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +93,10 @@ def spans(times: Sequence[float], window_s: float, stride_s: float) -> Iterator[
     number, stop = 0, 0
     while stop < count:
         start = number * stride_s
-        stop = bisect_left(times, origin + start + window_s - _EARLY)
-        if stop == count and start + window_s > length + _EARLY:
+        stop = bisect_left(times, origin + start + window_s - EARLY)
+        if stop == count and start + window_s > length + EARLY:
             start = max(0.0, length - window_s)
-        first = min(bisect_left(times, origin + start - _EARLY), count - 1)
+        first = min(bisect_left(times, origin + start - EARLY), count - 1)
         if first < stop:
             yield Span(start, min(start + window_s, length), first, stop - 1)
             number += 1
@@ -173,50 +171,7 @@ def _prepared(
     return map(prepare, decode_windows(stream, views, window_s, stride_s))
 
 
-class _Marked(Container[int]):
-    """Some of the numbers from 0 to `size`, in a byte each: a set would take fifty times as much memory."""
-
-    def __init__(self, size: int) -> None:
-        self._marks = bytearray(size)
-
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and number >= 0 and bool(self._marks[number])
-
-    def update(self, numbers: Iterable[int]) -> None:
-        """Add the numbers."""
-        for number in numbers:
-            self._marks[number] = 1
-
-
-@dataclass(slots=True)
-class _Filling:
-    """A window that is being filled; `damaged` counts its wanted frames that follow a decoding error."""
-
-    span: Span
-    keeper: Keeper
-    damaged: int = 0
-
-    def offer(self, shot: Shot, index: int, broken: bool) -> None:
-        if index - self.span.first in self.keeper.missing:
-            self.keeper.offer(shot, index - self.span.first)
-            self.damaged += broken
-
-    def is_over(self, index: int) -> bool:
-        return not self.keeper.missing or index > self.span.last + _LATE
-
-    def window(self, counts: Counts, warning: str) -> Window:
-        facts: dict[str, Any] = {"warning": warning, "status": Status.OK, "reason": ""}
-        missing, wanted = len(self.keeper.missing), len(self.keeper.wanted)
-        if missing or self.damaged:
-            facts["status"] = Status.CORRUPT if counts.errors else Status.TRUNCATED
-            facts["reason"] = f"{missing or self.damaged} of {wanted} wanted frames " + (
-                "were not decoded" if missing else "follow a decoding error"
-            )
-        if counts.errors and facts["reason"]:
-            facts["reason"] += f"; {counts.errors} decoding errors so far, the first {counts.first_error}"
-        return Window(
-            self.span, Decoded({}, facts) if missing else Decoded(self.keeper.arrays, facts | self.keeper.facts())
-        )
+_Filling: TypeAlias = tuple[Span, Filling]
 
 
 class _Windows:
@@ -235,27 +190,25 @@ class _Windows:
         for keyframes, final in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
             steps, counts = stream.plan(order, keyframes, self._wanted(times, shown)), Counts()
             frames = decoded_frames(stream, steps, counts, analyse=True)
-            for filling in self._filled(frames, counts, times, shown, order):
+            for span, filling in self._filled(frames, counts, times, shown, order):
                 lost = len(filling.keeper.missing)
                 if (lost and not counts.errors) or (counts.errors and not final):
                     break
-                yield self._yielded(filling.window(counts, ""))
+                yield self._yielded(span, filling.decoded(counts, ""))
             else:
                 return
-        yield from self.counted(
-            f"packets yield no frame from {filling.span.start:.3g} s on; frames were counted instead"
-        )
+        yield from self.counted(f"packets yield no frame from {span.start:.3g} s on; frames were counted instead")
 
     def counted(self, warning: str) -> Iterator[Window]:
         """Decode everything twice: first count the frames, then keep the wanted ones."""
         times, counts = array("d", counted_times(self._stream)), Counts()
         frames = decoded_frames(self._stream, None, counts, analyse=True)
-        for filling in self._filled(frames, counts, times, ()):
-            yield self._yielded(filling.window(counts, warning))
+        for span, filling in self._filled(frames, counts, times, ()):
+            yield self._yielded(span, filling.decoded(counts, warning))
 
-    def _yielded(self, window: Window) -> Window:
-        self._done = window.span.start
-        return window
+    def _yielded(self, span: Span, decoded: Decoded) -> Window:
+        self._done = span.start
+        return Window(span, decoded)
 
     def _left(self, times: array[float], keyframes: Sequence[int]) -> Iterator[tuple[Span, Timeline]]:
         """Yield the spans of the windows that are left, with the timeline of each."""
@@ -265,8 +218,8 @@ class _Windows:
                 shown = [frame - span.first for frame in keyframes[inside]]
                 yield span, Timeline(self._stream.id, times[span.first : span.last + 1], shown)
 
-    def _wanted(self, times: array[float], keyframes: Sequence[int]) -> _Marked:
-        wanted = _Marked(len(times))
+    def _wanted(self, times: array[float], keyframes: Sequence[int]) -> Marked:
+        wanted = Marked(len(times))
         for span, timeline in self._left(times, keyframes):
             for view in self._views.values():
                 wanted.update(span.first + index for index in view.select(timeline))
@@ -281,18 +234,21 @@ class _Windows:
         order: Order | None = None,
     ) -> Iterator[_Filling]:
         """Offer each frame to the windows around it, and yield each window when it is full or nothing more can come."""
-        left = (_Filling(span, Keeper(self._views, timeline)) for span, timeline in self._left(times, keyframes))
+        left = (
+            (span, Filling(span.first, span.last, Keeper(self._views, timeline)))
+            for span, timeline in self._left(times, keyframes)
+        )
         coming, filling = next(left, None), deque[_Filling]()
         for frame, number in frames:
             index = number if order is None else index_of(frame, order)
-            while coming and coming.span.first <= index:
+            while coming and coming[0].first <= index:
                 filling.append(coming)
                 coming = next(left, None)
             shot = Shot(frame, self._stream.aspect, self._views)
-            for window in filling:
+            for _, window in filling:
                 window.offer(shot, index, counts.broken)
             del frame, shot
-            while filling and filling[0].is_over(index):
+            while filling and filling[0][1].is_over(index):
                 yield filling.popleft()
         yield from filling
         if coming:

@@ -43,7 +43,8 @@ def map_videos(
 
     Args:
         function: a module-level function, or a partial of one; raises `Unusable` for a video that cannot be used.
-        videos: mappings with `id` and `path`, read as needed, so that neither they nor results pile up.
+        videos: mappings with `id` and `path`, read as needed, so that neither they nor results pile up; `parts` of one
+            are as many videos.
         total: number of videos.
         workers: processes to use.
         timeout_s: seconds per video, besides those to read a large file; a process that takes longer is killed.
@@ -67,7 +68,7 @@ def map_videos(
         upcoming = iter(videos)
         for done in range(total):
             while len(waiting) < 2 * workers and (video := next(upcoming, None)) is not None:
-                allowed_s = timeout_s + _size(video["path"]) / _BYTES_PER_S
+                allowed_s = timeout_s * max(1, len(video.get("parts", ()))) + _size(video["path"]) / _BYTES_PER_S
                 waiting.append((video, allowed_s, pool.schedule(call, args=[video], timeout=allowed_s)))
             video, allowed_s, future = waiting.popleft()
             yield video, _outcome(video["id"], future, f"{allowed_s:.3g} s ({stage}.timeout_s)")
@@ -153,6 +154,21 @@ def _send_all(
         sender.send(error)
 
 
+def punctual(results: Iterable[Result], seconds: float) -> Iterator[Result]:
+    """Pass results through; if the next takes longer, this process ends, also in the middle of a decoder's own code."""
+    upcoming, end = iter(results), object()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    while True:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            result = next(upcoming, end)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if result is end:
+            return
+        yield result  # type: ignore[misc]  # only `end` is no result
+
+
 def _limit(stage: str, memory_mb: int | None) -> str:
     return f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
 
@@ -197,6 +213,8 @@ def _outcome(id: str, future: ProcessFuture[Any], limit: str) -> Any:
 def _ended(id: str, exitcode: int) -> Unusable:
     if exitcode == -signal.SIGKILL:  # no decoder does that: the system lacks memory, or the job is ending
         raise NotTheVideo(f"{id}: its process was killed, as when memory runs out: run again") from None
+    if exitcode == -signal.SIGALRM:
+        return Unusable(Status.TIMEOUT, "no segment was finished in time (decode.timeout_s)")
     return Unusable(Status.CRASHED, f"the process ended with exit code {exitcode}")
 
 

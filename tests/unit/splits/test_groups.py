@@ -6,7 +6,7 @@ from clipfold.splits.groups import find_pattern, join, resolve_groups
 
 
 def videos(*rows):
-    return [{"id": i, "group": g or None, "digest": d or i} for i, g, d in rows]
+    return [{"id": i, "source": i, "group": g or None, "digest": d or i} for i, g, d in rows]
 
 
 def test_duplicates_merge_their_groups():

@@ -67,6 +67,7 @@ def test_identical_files_with_different_labels_are_all_rejected_and_logged_as_er
 def assign(folder, videos, given=None):
     """Run `split` on tables like those that probing and decoding write."""
     facts = pd.DataFrame(videos).assign(path=lambda t: t.id, group=lambda t: t.id)
+    facts = facts.assign(content=facts.digest, first_frame=0, frames=9)
     pq.write_table(pa.Table.from_pandas(facts.assign(status="ok", reason="")), folder / "probed.parquet")
     pq.write_table(pa.Table.from_pandas(facts[["id", "row", "status", "reason"]]), folder / "index.parquet")
     pq.write_table(matches.SCHEMA.empty_table(), folder / "matches.parquet")

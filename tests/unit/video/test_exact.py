@@ -14,9 +14,12 @@ from helpers.corpus.movies import movie
 
 from clipfold.settings import ProbeSettings
 from clipfold.video.decode import decode_video
+from clipfold.video.decode_parts import decode_parts
 from clipfold.video.geometry import Box, displayed, letterbox
+from clipfold.video.parts import Part
 from clipfold.video.picture import Picture
 from clipfold.video.probe import probe_video
+from clipfold.video.sampling import uniform
 from clipfold.video.stream import Stream
 from clipfold.video.views import Uniform
 
@@ -125,6 +128,40 @@ def test_frames_equal_those_of_a_full_decode(film):
         assert bool(decoded.facts["warning"]) == (film.name in COUNTED)
         for index, frame in zip(indices, decoded.arrays["chosen"], strict=True):
             assert np.array_equal(frame, truth[index]), f"frame {index} of {indices}"
+
+
+def times(path: Path, rate: float) -> list[float]:
+    """Return the times of all frames, counted from the first."""
+    with av.open(str(path)) as container:
+        found = [frame.time for frame in container.decode(video=0)]
+    if None in found or found != sorted(set(found)):
+        found = [i / rate for i in range(len(found))]
+    return [time - found[0] for time in found]
+
+
+def test_parts_hold_the_frames_of_their_times_in_any_number_and_order(film):
+    facts, truth = probed(film), everything(film)
+    when = times(film, facts["fps"])
+    draw = random.Random(film.name)
+    view, end = Uniform(frames=3, size=128), when[-1] + 1 / 24
+    cuts = [(draw.uniform(0, end), draw.uniform(0, end)) for _ in range(20)]
+    cuts = [(None, None), (None, end / 3), (end / 2, None), (0.0, end), *((min(c), max(c)) for c in cuts)]
+    parts = [Part(str(i), start, stop) for i, (start, stop) in enumerate(cuts)]
+    given = {
+        part.id: [i for i, t in enumerate(when) if (part.start or 0) <= t + 1e-6 < (part.end or 1e9)] for part in parts
+    }
+    found = dict(decode_parts(Stream.of(facts), {"clip": view}, parts))
+    assert found.keys() == set(parts)
+    for part, decoded in found.items():
+        if not given[part.id]:
+            assert decoded.status == "no_frames"
+            continue
+        assert (decoded.facts["status"], decoded.facts["reason"]) == ("ok", "")
+        wanted = uniform(len(given[part.id]), 3)
+        assert decoded.facts["clip_frames"].tolist() == wanted
+        assert np.array_equal(decoded.arrays["clip"], [truth[given[part.id][i]] for i in wanted])
+    if film.name not in COUNTED:
+        assert sum(decoded.facts["decoded"] for part, decoded in found.items() if given[part.id]) <= len(truth)
 
 
 def test_unneeded_frames_are_not_decoded(film):

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from clipfold.image.decode import CONTAINERS, decode_images
+from clipfold.image.source import stamp_of
 from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.decode import Decoded, decode_video
-from clipfold.video.digest import check_content, check_unchanged, stamp_of
+from clipfold.video.digest import check_content, check_unchanged
+from clipfold.video.parts import Part
 from clipfold.video.stream import MAX_PIXELS, Stream
 from clipfold.video.views import View, build_views
 from clipfold.video.workers import map_videos, reported
@@ -26,8 +29,8 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 Video = Mapping[str, Any]
 
 _PROBED = (
-    *("id", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "mtime_ns", "digest"),
+    *("id", "status", "reason", "container", "width", "coded_width", "coded_height"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "size_bytes", "stamp", "digest"),
 )
 
 
@@ -129,4 +132,9 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
 
 def _decode(views: Mapping[str, View], max_pixels: int, video: Video) -> Decoded:
     check_content(video["path"], video)
+    if video["container"] in CONTAINERS:
+        ((_, decoded),) = decode_images(video, views, [Part(video["id"])], max_pixels)
+        if isinstance(decoded, Unusable):
+            raise decoded
+        return decoded
     return decode_video(Stream.of(video, max_pixels), views)

@@ -13,7 +13,7 @@ from clipfold.manifest.contents import Content, write_contents
 from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_table
 from clipfold.video.container import Unusable
-from clipfold.video.digest import STAMP, check_unchanged
+from clipfold.video.digest import check_unchanged
 from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.workers import map_videos, reported
 
@@ -27,6 +27,8 @@ def probe_shard(
     settings: ProbeSettings,
     workers: int,
     memory_mb: int | None = None,
+    modality: str = "video",
+    rates: Mapping[str, float] | None = None,
 ) -> None:
     """Probe videos and write one row for each, usable or not.
 
@@ -36,13 +38,15 @@ def probe_shard(
         settings: limits that a usable video must keep.
         workers: processes to use.
         memory_mb: memory of the job; None for no limit.
+        modality: `video` or `image`.
+        rates: id -> frames per second of folders and archives of frames that have another rate than `settings.fps`.
 
     Raises:
         NotTheVideo: a video changed while it was being read, or the machine failed.
     """
     results = map_videos(
-        partial(_probe, settings),
-        [{"id": name, "path": path} for name, path in paths.items()],
+        partial(_probe, settings, modality),
+        [{"id": name, "path": path, "fps": (rates or {}).get(name)} for name, path in paths.items()],
         total=len(paths),
         workers=workers,
         timeout_s=settings.timeout_s,
@@ -60,19 +64,15 @@ def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLik
         keys: id -> key of its content, see `clipfold.manifest.contents`.
         record: file to write.
     """
-    rows = read_table(metadata, ("id", "size_bytes", "mtime_ns", "digest")).to_pylist()
-    contents = {
-        row["id"]: Content(keys[row["id"]], f"{row['size_bytes']}-{row['mtime_ns']}", row["digest"])
-        for row in rows
-        if row["digest"]
-    }
+    rows = read_table(metadata, ("id", "stamp", "digest")).to_pylist()
+    contents = {row["id"]: Content(keys[row["id"]], row["stamp"], row["digest"]) for row in rows if row["digest"]}
     write_contents(Path(record), contents)
 
 
-def _row(video: Mapping[str, str], result: dict[str, Any] | Unusable) -> dict[str, Any]:
+def _row(video: Mapping[str, Any], result: dict[str, Any] | Unusable) -> dict[str, Any]:
     facts = _facts(result)
-    if "size_bytes" in facts:
-        check_unchanged(video["path"], {name: facts[name] for name in STAMP})
+    if "stamp" in facts:
+        check_unchanged(video["path"], facts["stamp"])
     return {"id": video["id"]} | facts
 
 
@@ -89,5 +89,5 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, video: Mapping[str, str]) -> dict[str, Any]:
-    return probe_video(video["path"], settings)
+def _probe(settings: ProbeSettings, modality: str, video: Mapping[str, Any]) -> dict[str, Any]:
+    return probe_video(video["path"], settings, modality, video["fps"])

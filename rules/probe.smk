@@ -18,6 +18,8 @@ rule probe:
         content=shard_keys,
         record="results/contents/{shard}.json",
         settings=SETTINGS["probe"],
+        modality=PLAN.config.modality,
+        rates=shard_rates,
         code=code_of("probe", "clipfold.video.probe_shard"),
     script:
         "../workflow/scripts/probe.py"

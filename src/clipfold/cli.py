@@ -170,9 +170,7 @@ def clean(
 @app.command(epilog="Example: clipfold cache /shared/clipfold_cache --keep 100GB")
 def cache(
     folder: Annotated[Path, typer.Argument(help="The folder that `cache:` of the config names.")],
-    keep: Annotated[
-        str, typer.Option(help="Most to keep, such as 100GB: removes what was not used for longest.")
-    ] = "",
+    keep: Annotated[str, typer.Option(help="Most to keep, such as 100GB: removes what was not used for longest.")] = "",
 ) -> None:
     """Show what a cache of decoded videos holds, and trim it."""
     from clipfold.storage.cache import measure, parse_size, trim

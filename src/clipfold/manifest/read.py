@@ -12,10 +12,15 @@ from pathlib import Path
 from clipfold.checks import require
 from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
+from clipfold.manifest.rates import read_rate
 from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
 from clipfold.manifest.table import Row, read_rows
+from clipfold.storage.members import path_exists
 
-COLUMNS = ("path", "label", "id", "group", *TIMES)
+OPTIONAL = (*TIMES, "fps")
+"""Columns that a manifest may have under another meaning: an empty name in the config says that it has none."""
+
+COLUMNS = ("path", "label", "id", "group", *OPTIONAL)
 REQUIRED = ("path", "label")
 
 
@@ -31,6 +36,7 @@ class Video:
         grouped: Whether the manifest gives a group.
         start: Begin in seconds from the first frame, for a segment of the file; None for the begin of the file.
         end: End in seconds, excluded; None for the end of the file.
+        fps: Frames per second of a folder or an archive of images; None where the manifest does not say.
         file: Name of the file, its path relative to the manifest, if the manifest names segments of it; else empty.
     """
 
@@ -41,6 +47,7 @@ class Video:
     grouped: bool = True
     start: float | None = None
     end: float | None = None
+    fps: float | None = None
     file: str = ""
 
     @property
@@ -68,7 +75,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
-        columns: The file's names for `COLUMNS`, where they differ; empty for a `start` or `end` that it does not have.
+        columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have.
         labelled: Whether each video must have a label, as for training; else it may be empty.
 
     Returns:
@@ -107,6 +114,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
             grouped=bool(cell["group"]),
             start=times[0],
             end=times[1],
+            fps=read_rate(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
         )
         if name in rows:
             raise ValueError(
@@ -160,7 +168,8 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     """
     names = _names(columns)
     rows = sorted(((_id_of(row, names), row) for _, row in read_rows(manifest, names)), key=lambda each: each[0])
-    others = [name for name in rows[0][1] if name not in names.values()]
+    taken = {name for column, name in names.items() if column != "fps"}  # a fact of video files, too
+    others = [name for name in rows[0][1] if name not in taken]
     if not others:
         return {}
     called = {name: f"{name} (manifest)" if name in COLUMNS else name for name in others}
@@ -219,7 +228,7 @@ def check_classes(labels: Collection[str]) -> None:
 def missing_files(videos: Iterable[Video], folder: Path) -> list[str]:
     """List the paths, relative to a folder, of videos that are not there, but for addresses in storage."""
     paths = dict.fromkeys(video.path for video in videos if not is_address(video.path))
-    return [path for path in paths if not os.path.exists(os.path.join(folder, path))]
+    return [path for path in paths if not path_exists(os.path.join(folder, path))]
 
 
 def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
@@ -229,8 +238,8 @@ def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
         ValueError: Two columns have the same name.
     """
     given = {column: name for column, name in (columns or {}).items() if name}
-    # A column named `start` or `end` that is given as another is none of a segment.
-    usual = [c for c in COLUMNS if c not in TIMES or (c not in (columns or {}) and c not in given.values())]
+    # A column named `start`, say, that is given as another is none of a segment.
+    usual = [c for c in COLUMNS if c not in OPTIONAL or (c not in (columns or {}) and c not in given.values())]
     names = dict(zip(usual, usual, strict=True)) | {c: n for c, n in given.items() if c in COLUMNS}
     column_of: dict[str, str] = {}
     for column, name in {**names, **given}.items():

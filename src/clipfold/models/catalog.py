@@ -7,6 +7,7 @@ from typing import Any
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
+from clipfold.models.images import for_images
 from clipfold.models.settings import ON_CLIPS, PRETRAINED, check_combinations
 
 Settings = dict[str, Any]
@@ -95,6 +96,7 @@ _ARCHITECTURES = (
         "slowfast",
         _WITH_BACKBONE,
         gmac={"small": 1.15, "r50_8x8": 6.6},
+        moving=True,
         dropout=0.5,
         variant=Setting(
             "small",
@@ -107,6 +109,7 @@ _ARCHITECTURES = (
         "x3d",
         _WITH_BACKBONE,
         gmac=7.3,
+        moving=True,
         dropout=0.5,
         variant=Setting(
             "m",
@@ -148,9 +151,9 @@ _ARCHITECTURES = (
         hidden=Setting(128, "width of the state, in each direction", low=1, memory=True),
         layers=Setting(1, "number of LSTM layers", low=1, memory=True),
     ),
-    on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7),
-    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=21.5, learning_rate=3e-4, dropout=0.5),
-    on_clips("swin3d_t", _WITH_BACKBONE, gmac=18.0, learning_rate=3e-4),
+    on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7, moving=True),
+    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=21.5, moving=True, learning_rate=3e-4, dropout=0.5),
+    on_clips("swin3d_t", _WITH_BACKBONE, gmac=18.0, moving=True, learning_rate=3e-4),
     on_clips(
         "variable_ar_cnn",
         gmac=0.61,
@@ -198,7 +201,9 @@ One sees the container's metadata (size, rates, duration, codec, encoder, sound)
 """
 
 
-def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int) -> list[Model]:
+def plan_models(
+    entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int, modality: str = "video"
+) -> list[Model]:
     """Complete the entries of `models:`.
 
     Args:
@@ -206,16 +211,18 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
             architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
+        modality: What a row of the manifest is; for `image`, defaults are those of one frame.
 
     Returns:
         One model per entry, in their order.
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
-            twice or unfit for a folder, or a model asks for more frames or pixels than are stored.
+            twice or unfit for a folder, or a model asks for more frames or pixels than are stored, or for motion where
+            there is none.
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
-    models = [_complete(entry) for entry in entries]
+    models = [_complete(entry, modality) for entry in entries]
     names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
@@ -247,7 +254,7 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
 
 
-def _complete(entry: str | Mapping[str, Any]) -> Model:
+def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
     given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
     architecture = given.pop("architecture", None)
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
@@ -270,6 +277,8 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
             raise ValueError(f"models: {name}: {key} is not a setting of {architecture}: {remedy}")
     fixed = given.keys() & needs
     needs |= {key: given.pop(key) for key in fixed}
+    if modality == "image":
+        given = for_images(name, known, given, [each.name for each in ARCHITECTURES.values() if not each.moving])
     settings = known.settings | given
     if known.input == "clips":
         check_combinations(name, settings)

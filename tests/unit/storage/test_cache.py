@@ -20,7 +20,8 @@ def test_an_entry_comes_back_as_it_was(cache):
     assert cache.read(path) is None
     cache.write(path, ENTRY)
     found = cache.read(path)
-    assert found.facts["times"] == [0.1, 0.2] and np.isnan(found.facts["lost"])
+    assert found.facts["times"] == [0.1, 0.2]
+    assert np.isnan(found.facts["lost"])
     np.testing.assert_array_equal(found.arrays["clips"], ENTRY.arrays["clips"])
 
 
@@ -76,11 +77,13 @@ def test_trimming_removes_what_was_not_used_for_longest(cache):
     stranger.write_text("mine")
     cache.read(paths[3])  # used now
     size = paths[0].stat().st_size
-    assert measure(cache.folder).entries == 4 and measure(cache.folder).size == 4 * size
+    assert measure(cache.folder).entries == 4
+    assert measure(cache.folder).size == 4 * size
     assert trim(cache.folder, 2 * size) == 2 * size
     assert [path.exists() for path in paths] == [True, False, False, True]
     trim(cache.folder, 0)
-    assert measure(cache.folder).entries == 0 and stranger.exists()
+    assert measure(cache.folder).entries == 0
+    assert stranger.exists()
 
 
 def test_a_missing_folder_and_an_odd_size_are_named(tmp_path):

@@ -17,6 +17,7 @@ rule decode:
         runtime=by_attempt(120),
     params:
         paths=current_paths,
+        cache=current_cache,
         views=list(PLAN.views),
         settings=SETTINGS["decode"],
         max_pixels=SETTINGS["probe"]["max_pixels"],

@@ -94,6 +94,11 @@ def current_manifest(wildcards, input):
     return str(PLAN.manifest)
 
 
+def current_cache(wildcards, input):
+    """Return the folder in which probed and decoded videos are kept, if there is one."""
+    return PLAN.config.cache
+
+
 def shard_addresses(wildcards):
     """List the videos of a shard that are in storage, to be fetched; others are read in place."""
     addresses = dict.fromkeys(v.path for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path))

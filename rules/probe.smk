@@ -15,6 +15,7 @@ rule probe:
         runtime=by_attempt(30),
     params:
         paths=current_paths,
+        cache=current_cache,
         content=shard_keys,
         segments=shard_segments,
         record="results/contents/{shard}.json",

@@ -1,13 +1,17 @@
 """Rule probe."""
 
+from pathlib import Path
+
 from clipfold.settings import ProbeSettings
 from clipfold.storage import job
+from clipfold.storage.cache import Cache
 from clipfold.video.probe_shard import probe_shard, record_contents
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params, metadata = snakemake.params, snakemake.output[0]
         settings, memory_mb = ProbeSettings(**params.settings), snakemake.resources.mem_mb
-        more = params.segments, params.modality, params.rates
+        cache = Cache(Path(params.cache), params.code) if params.cache else None
+        more = params.segments, params.modality, params.rates, cache
         probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb, *more)
         record_contents(metadata, params.content, params.record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
@@ -20,6 +20,7 @@ from clipfold.video.container import Unusable
 from clipfold.video.decode import Decoded
 from clipfold.video.decode_parts import decode_parts
 from clipfold.video.digest import check_content, check_unchanged
+from clipfold.video.kept import decode_kept, origin_of
 from clipfold.video.parts import Part
 from clipfold.video.spool import Spooled, spool, spool_folder
 from clipfold.video.stream import MAX_PIXELS, Stream
@@ -28,6 +29,7 @@ from clipfold.video.workers import map_videos, punctual, reported
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import DecodeSettings
+    from clipfold.storage.cache import Cache
 
 
 Video = Mapping[str, Any]
@@ -47,6 +49,7 @@ def decode_shard(
     workers: int,
     max_pixels: int = MAX_PIXELS,
     memory_mb: int | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Decode each decodable file of a shard once and write every view of it, or of each of its segments.
 
@@ -62,6 +65,7 @@ def decode_shard(
         workers: processes to use.
         max_pixels: most pixels of a frame; the decoder refuses larger ones.
         memory_mb: memory of the job; None for no limit.
+        cache: where views are kept by content; None for nowhere.
 
     Raises:
         NotTheVideo: a video is not the one that was probed or changed while it was being read, or the machine failed.
@@ -74,7 +78,7 @@ def decode_shard(
         }
         spooled = stack.enter_context(spool_folder(Path(index)))
         results = map_videos(
-            partial(_decode, views, max_pixels, settings.timeout_s),
+            partial(_decode, views, max_pixels, settings.timeout_s, cache),
             (
                 source | {"before": stamp_of(source["path"]), "spool": spooled / str(number)}
                 for number, source in enumerate(_sources(table, paths))
@@ -161,13 +165,16 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
 
 
 def _decode(
-    views: Mapping[str, View], max_pixels: int, timeout_s: float, source: Video
+    views: Mapping[str, View], max_pixels: int, timeout_s: float, cache: Cache | None, source: Video
 ) -> Decoded | Unusable | Spooled:
     check_content(source["path"], source)
-    if source["container"] in CONTAINERS:
-        results = decode_images(source, views, source["parts"], max_pixels)
-    else:
-        results = decode_parts(Stream.of(source, max_pixels), views, source["parts"])
+
+    def decode(parts: Sequence[Part]) -> Iterator[tuple[Part, Decoded | Unusable]]:
+        if source["container"] in CONTAINERS:
+            return decode_images(source, views, parts, max_pixels)
+        return decode_parts(Stream.of(source, max_pixels), views, parts)
+
+    results = decode_kept(cache, origin_of(source, max_pixels), views, source["parts"], decode)
     if len(source["parts"]) > 1:
         return spool(punctual(results, timeout_s), views, source["spool"])
     ((_, result),) = results

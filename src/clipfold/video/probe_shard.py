@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.digest import check_unchanged
+from clipfold.video.kept import probe_kept
 from clipfold.video.part_facts import PartFacts
 from clipfold.video.parts import Segment, by_source
 from clipfold.video.probe import SCHEMA, probe_video
@@ -21,6 +23,7 @@ from clipfold.video.workers import map_videos, reported
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
     from clipfold.settings import ProbeSettings
+    from clipfold.storage.cache import Cache
 
 
 def probe_shard(
@@ -32,6 +35,7 @@ def probe_shard(
     segments: Mapping[str, Segment] | None = None,
     modality: str = "video",
     rates: Mapping[str, float] | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Probe each file once and write one row for each of its segments, usable or not.
 
@@ -45,6 +49,7 @@ def probe_shard(
         segments: id -> file, start and end in seconds, for rows whose file has segments.
         modality: `video` or `image`.
         rates: id -> frames per second of folders and archives of frames that have another rate than `settings.fps`.
+        cache: where facts are kept by content; None for nowhere.
 
     Raises:
         NotTheVideo: a video changed while it was being read, or the machine failed.
@@ -60,7 +65,7 @@ def probe_shard(
         for source, path, parts in by_source(paths, segments or {})
     ]
     results = map_videos(
-        partial(_probe, settings, modality),
+        partial(_probe, settings, modality, cache),
         sources,
         total=len(sources),
         workers=workers,
@@ -115,5 +120,7 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, modality: str, source: Mapping[str, Any]) -> dict[str, Any]:
-    return probe_video(source["path"], settings, modality, source["fps"])
+def _probe(settings: ProbeSettings, modality: str, cache: Cache | None, source: Mapping[str, Any]) -> dict[str, Any]:
+    path, fps = source["path"], source["fps"]
+    limits = asdict(settings) | {"modality": modality, "fps": fps or settings.fps}
+    return probe_kept(cache, path, limits, lambda: probe_video(path, settings, modality, fps))

@@ -222,9 +222,11 @@ def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:
     """
     counts: Counter[str] = Counter()
     shown: Counter[str] = Counter()
+    kept = 0
     for row in rows:
         status = row["status"]
         counts[status] += 1
+        kept += row.get("row") is not None and not row["decoded"]
         text = f"{status} ({row['reason']})" if status != Status.OK else row.get("warning")
         if text:
             shown[status] += 1
@@ -235,4 +237,4 @@ def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:
         if count > _SHOWN:
             logger.warning("%d more: %s", count - _SHOWN, status if status != Status.OK else "usable, with a warning")
     ended = ", ".join(f"{n} {status}" for status, n in counts.most_common())
-    logger.info("%s %d videos: %s", done, counts.total(), ended)
+    logger.info("%s %d videos: %s%s", done, counts.total(), ended, f"; {kept} from the cache" if kept else "")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from clipfold.checks import require
+from clipfold.cli_manifest import EXAMPLES, make_manifest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 registry_app = typer.Typer(no_args_is_help=True, help="Keep bundles in a folder, by name and alias.")
 app.add_typer(registry_app, name="registry")
+app.command("make-manifest", epilog=EXAMPLES)(make_manifest)
 
 BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a .clipfold file or its folder.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the registry.")]

@@ -8,18 +8,9 @@ from typing import IO
 
 from clipfold.checks import require
 from clipfold.manifest.read import read_manifest
+from clipfold.manifest.suffixes import VIDEOS
 from clipfold.manifest.table import SUFFIXES as TABLES
 from clipfold.video.parts import Segment
-
-VIDEOS = frozenset(
-    suffix
-    for line in (
-        ".3gp .asf .avi .dv .f4v .flv .gif .h264 .hevc .ivf .m2ts .m4v .mj2 .mjpeg .mkv .mov .mp4 .mpeg .mpg",
-        ".mts .mxf .nut .ogv .rm .ts .vob .webm .wmv .y4m",
-    )
-    for suffix in line.split()
-)
-"""Suffixes of the files that are taken from a folder."""
 
 
 @dataclass(slots=True)

@@ -110,8 +110,8 @@ def next_command(found: Found, output: Path) -> str:
 
 
 def _text(name: str) -> str:
-    """Quote a text that Snakemake would read as something else: it reads values as YAML."""
-    return name if re.fullmatch(r"[\w./-]+", name) else json.dumps(name, ensure_ascii=False)
+    """Quote a text that Snakemake would read as something else: as YAML, without quotes at its ends."""
+    return name if re.fullmatch(r"[\w./-]+", name) else f" {json.dumps(name, ensure_ascii=False)} "
 
 
 def described(found: Found) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clipfold.checks import require
-from clipfold.manifest.make.files import SEPARATOR, samples_below, stem_of
+from clipfold.manifest.groups import SEPARATOR
+from clipfold.manifest.make.files import samples_below, stem_of
 from clipfold.manifest.make.found import Found, Options, check_folder
 
 _KINDS = {"original_sequences": "real", "manipulated_sequences": "fake"}

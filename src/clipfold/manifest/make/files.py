@@ -5,11 +5,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clipfold.manifest.groups import SEPARATOR
 from clipfold.manifest.make.found import Found
 from clipfold.manifest.suffixes import PICTURES, VIDEOS
-
-SEPARATOR = ";"
-"""Separates the groups of a row, by default."""
 
 _RECORDINGS = (
     ("names as in UCF101 (v_CLASS_g01_c01)", re.compile(r"(v_.+_g\d+)_c\d+")),

@@ -12,6 +12,7 @@ from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
 from clipfold.manifest.contents import recognise, write_contents
+from clipfold.manifest.groups import grouping_notes
 from clipfold.manifest.read import missing_files
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
@@ -132,6 +133,13 @@ def show_missing(show):
         show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
 
 
+def show_chained(show):
+    """Show that groups chain into one, before hours are spent on folds that cannot keep them apart."""
+    _, warning = grouping_notes([video.values for video in PLAN.videos])
+    if warning:
+        show(warning)
+
+
 def show_forecast(show):
     """Show the forecast of the planned jobs."""
     jobs = list(planned_requests())
@@ -155,7 +163,8 @@ def end_without_run():
     if workflow.dag is None or workflow.scheduler is None:
         return
     if workflow.dryrun:
-        show_missing(lambda text: print(f"warning: {text}", file=sys.stderr))
+        for look in (show_missing, show_chained):
+            look(lambda text: print(f"warning: {text}", file=sys.stderr))
         show_forecast(lambda text: print(text, file=sys.stderr))
     elif len(workflow.dag) == 0:
         name_report(lambda text: print(text, file=sys.stderr))
@@ -178,6 +187,7 @@ onstart:
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
     show_missing(logger.warning)
+    show_chained(logger.warning)
     show_forecast(logger.info)
 
 

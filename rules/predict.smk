@@ -17,6 +17,7 @@ rule predict:
     params:
         paths=new_paths,
         contents=new_keys,
+        segments=lambda wildcards: segments_of(PLAN.new_shards[wildcards.new_shard]),
         code=code_of("predict", "clipfold.delivery.predict", *MODULES),
     script:
         "../workflow/scripts/predict.py"
@@ -42,7 +43,7 @@ rule predictions:
         runtime=by_attempt(30),
     params:
         labels={v.id: v.label for v in PLAN.new_videos if v.label},
-        groups={v.id: v.group for v in PLAN.new_videos if v.grouped},
+        groups={v.id: v.group for v in PLAN.new_videos if v.grouped or v.file},
         code=code_of("predictions", "clipfold.delivery.run"),
     script:
         "../workflow/scripts/predictions.py"

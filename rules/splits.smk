@@ -20,6 +20,7 @@ rule splits:
     params:
         manifest=current_manifest,
         columns=SETTINGS["columns"],
+        group_separator=SETTINGS["group_separator"],
         labels=lambda wildcards: PLAN.labels_digest,
         settings=SETTINGS["splits"],
         folds=len(FOLDS),

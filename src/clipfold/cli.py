@@ -98,6 +98,7 @@ def predict(
     from clipfold.delivery.sources import find_videos
 
     found = find_videos(videos, sys.stdin)
+    require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
     with clipfold.load(bundle) as opened:
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 from clipfold.checks import require, suggest
+from clipfold.manifest.groups import SEPARATOR
 from clipfold.settings import (
     LEAKS,
     AugmentSettings,
@@ -39,6 +40,7 @@ class Config:
         modality: One of `MODALITIES`: what a row of the manifest is.
         manifest: CSV, TSV or Parquet file with a row per video.
         columns: Names of the manifest's columns, where they differ from `COLUMNS`.
+        group_separator: What separates several groups in a cell; empty if a cell is one group, whatever it holds.
         seed: Seed for every random draw.
         shard_size: Most videos in a shard, the unit of a data job.
         cache: Folder in which probed and decoded videos are kept by content, for other experiments; empty for none.
@@ -59,6 +61,7 @@ class Config:
     modality: str = "video"
     manifest: str = "videos.csv"
     columns: Mapping[str, str] = field(default_factory=dict)
+    group_separator: str = SEPARATOR
     seed: int = 0
     shard_size: int = 256
     cache: str = ""

@@ -76,7 +76,7 @@ class Plan:
         config.bundle.check_models([model.name for model in models])
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)
-        videos = read_manifest(manifest, config.columns)
+        videos = read_manifest(manifest, config.columns, separator=config.group_separator)
         rates_of(videos)
         splits = config.splits
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
@@ -91,7 +91,9 @@ class Plan:
             folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
             given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
             new_manifest=new,
-            new_videos=read_manifest(new, config.columns, labelled=False) if new else (),
+            new_videos=read_manifest(new, config.columns, labelled=False, separator=config.group_separator)
+            if new
+            else (),
         )
 
     @property

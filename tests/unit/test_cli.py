@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from helpers.bundles import repack
 from helpers.finished_run import CLIPS, FEATURES
+from helpers.layouts import folders
 
 import clipfold
 from clipfold import cli
@@ -46,6 +47,7 @@ COMMANDS = [
     ["demo"],
     ["costs"],
     ["drift"],
+    ["make-manifest"],
     ["registry"],
     *(["registry", name] for name in ("add", "list", "show", "promote", "remove")),
 ]
@@ -115,12 +117,28 @@ def test_what_is_no_duration_is_refused(text):
         (["drift", "gone.clipfold", "a.csv"], "there is no such file or folder"),
         (["demo", "--sources", "1"], "sources is 1: use 2 to 12"),
         (["costs", "gone"], "gone"),
+        (["make-manifest", "folder", "empty"], "kind is 'folder': did you mean 'folders'?"),
+        (["make-manifest", "folders", "empty"], "nothing has a place in the manifest"),
     ],
 )
 def test_a_mistake_is_one_line_with_a_remedy(tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.clipfold").write_text("no bundle")
     fails(*arguments, message=message, cwd=tmp_path)
+
+
+# Manifests
+
+
+def test_a_manifest_is_made_and_the_next_command_named(tmp_path):
+    folders(tmp_path / "data")
+    done = run_command("make-manifest", "folders", "data", "-o", "my.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "20 rows in 2 classes" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(f"--config manifest={tmp_path / 'my.csv'}")
+    assert (tmp_path / "my.csv").read_text().startswith('path,label\n"data/fight/clip 0, take #0 é.mp4",fight\n')
+    fails("make-manifest", "folders", "data", "-o", "my.csv", message="use another name, or --force", cwd=tmp_path)
+    assert run_command("make-manifest", "folders", "data", "-o", "my.csv", "--force", cwd=tmp_path).returncode == 0
 
 
 # Predict

@@ -8,5 +8,5 @@ from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), clipfold.load(snakemake.input.bundle) as bundle:
-        workers, memory_mb = snakemake.threads, snakemake.resources.mem_mb
-        predict_to(bundle, snakemake.params.paths, Path(snakemake.output[0]), workers, memory_mb)
+        params, limits = snakemake.params, (snakemake.threads, snakemake.resources.mem_mb)
+        predict_to(bundle, params.paths, Path(snakemake.output[0]), *limits, segments=params.segments)

@@ -10,7 +10,7 @@ if __name__ == "__main__":
         source, output, params = snakemake.input, snakemake.output, snakemake.params
         split(
             SplitTask(
-                videos=read_planned(params.manifest, params.columns, params.labels),
+                videos=read_planned(params.manifest, params.columns, params.group_separator, params.labels),
                 output=output.folds,
                 quarantine=output.quarantine,
                 audit=output.audit,

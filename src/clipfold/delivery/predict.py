@@ -22,6 +22,7 @@ from clipfold.manifest.contents import stamp
 from clipfold.storage.files import PathLike, read_frame, write_table
 from clipfold.storage.records import read_or_ignore
 from clipfold.storage.replace import replacing
+from clipfold.video.parts import Segment, by_source
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -35,7 +36,11 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
 def predict_videos(
-    bundle: "OpenBundle", paths: Mapping[str, str], workers: int | None = None, memory_mb: int | None = None
+    bundle: "OpenBundle",
+    paths: Mapping[str, str],
+    workers: int | None = None,
+    memory_mb: int | None = None,
+    segments: Mapping[str, Segment] | None = None,
 ) -> pd.DataFrame:
     """Predict videos, all at once.
 
@@ -44,6 +49,7 @@ def predict_videos(
         paths: id -> file of each video.
         workers: Processes to decode with; all cores by default.
         memory_mb: Memory that these may use; None for no limit.
+        segments: id -> file, start and end in seconds, of rows whose file has segments.
 
     Returns:
         A row for each video, in the order of `paths`:
@@ -59,7 +65,7 @@ def predict_videos(
         - `bundle`: id of the bundle;
         - `input.<name>`: what it looks like, see `clipfold.delivery.inputs`.
     """
-    return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb))
+    return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb, segments))
 
 
 def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
@@ -99,6 +105,7 @@ def predict_to(
     memory_mb: int | None = None,
     progress: Callable[[int], None] = lambda videos: None,
     finish: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
+    segments: Mapping[str, Segment] | None = None,
 ) -> pd.DataFrame:
     """Predict videos and write the table; parts that an interrupted call with the same bundle left are kept.
 
@@ -110,6 +117,7 @@ def predict_to(
         memory_mb: Memory that these may use; None for no limit.
         progress: Called with the number of videos of each part that is done.
         finish: Changes the table before it is written.
+        segments: id -> file, start and end in seconds, of rows whose file has segments.
 
     Returns:
         The table, see `predict_videos`.
@@ -122,15 +130,18 @@ def predict_to(
     require_some(paths)
     folder = output.with_name(f".{output.name}.parts")
     tables = []
-    for part in _parts(paths):
-        file = folder / f"{_key(bundle.id, part)}.parquet"
+    for part in _parts(_by_time(paths, segments or {})):
+        cut = {name: segments[name] for name in part if name in segments} if segments else {}
+        file = folder / f"{_key(bundle.id, part, cut)}.parquet"
         table = read_or_ignore(file, partial(_parse, schema_of(bundle.classes)))
         if table is None:
-            table = as_arrow(predict_videos(bundle, part, workers, memory_mb), bundle.classes)
+            table = as_arrow(predict_videos(bundle, part, workers, memory_mb, cut), bundle.classes)
             write_table(file, table)
         tables.append(table)
         progress(len(part))
-    frame = finish(pa.concat_tables(tables).to_pandas())
+    frame = finish(
+        pa.concat_tables(tables).to_pandas().set_index("id", drop=False).loc[list(paths)].reset_index(drop=True)
+    )
     write_predictions(frame, output)
     shutil.rmtree(folder, ignore_errors=True)
     return frame
@@ -142,15 +153,25 @@ def _parse(schema: pa.Schema, content: bytes) -> pa.Table:
     return table
 
 
+def _by_time(paths: Mapping[str, str], segments: Mapping[str, Segment]) -> dict[str, str]:
+    """Order segments by file and time, so that a part decodes a stretch of few files."""
+    if not segments:
+        return dict(paths)
+    sources = list(by_source(paths, segments))
+    parts = (part for _, _, parts in sources for part in sorted(parts, key=lambda part: (part.start or 0, part.id)))
+    return {part.id: paths[part.id] for part in parts}
+
+
 def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
     upcoming = iter(paths.items())
     while part := dict(islice(upcoming, PART)):
         yield part
 
 
-def _key(bundle: str, part: Mapping[str, str]) -> str:
+def _key(bundle: str, part: Mapping[str, str], segments: Mapping[str, Segment]) -> str:
     """Name a part by the bundle and its videos, which a file that was written to since is not."""
-    seen = json.dumps([bundle, [(name, path, stamp(path)) for name, path in part.items()]])
+    videos = [(name, path, stamp(path), *segments.get(name, ())) for name, path in part.items()]
+    seen = json.dumps([bundle, videos])
     return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
 
 

@@ -15,6 +15,7 @@ from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
 from clipfold.storage.files import Array, read_table
 from clipfold.video.decode_shard import decode_shard
+from clipfold.video.parts import Segment
 from clipfold.video.probe_shard import probe_shard
 
 if TYPE_CHECKING:
@@ -44,7 +45,13 @@ class Prepared:
     features: pd.DataFrame | None
 
 
-def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory_mb: int | None = None) -> Prepared:
+def prepare(
+    bundle: "OpenBundle",
+    paths: Mapping[str, str],
+    workers: int,
+    memory_mb: int | None = None,
+    segments: Mapping[str, Segment] | None = None,
+) -> Prepared:
     """Probe and decode videos, each once, and compute the features that the bundle reads.
 
     Args:
@@ -52,6 +59,7 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
         paths: id -> file of each video.
         workers: Processes to use.
         memory_mb: Memory that the processes may use; None for no limit.
+        segments: id -> file, start and end in seconds, of rows whose file has segments.
 
     Raises:
         ValueError: There are no videos.
@@ -63,9 +71,10 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
         arrays = {view: folder / f"{view}.npy" for view in decode.views}
-        probe_shard(paths, metadata, probe, workers, memory_mb)
+        probe_shard(paths, metadata, probe, workers, memory_mb, segments)
         decode_shard(paths, metadata, arrays, index, decode, workers, probe.max_pixels, memory_mb)
-        rows = read_table(index).to_pylist()
+        place = {name: number for number, name in enumerate(paths)}
+        rows = sorted(read_table(index).to_pylist(), key=lambda row: place[row["id"]])
         used = [row for row in rows if row["row"] is not None and policy.action(row["status"]) == "use"]
         features = None
         if "features" in bundle.reads:

@@ -58,7 +58,9 @@ def predict_sources(
     """
     with progress(len(found.paths)) as bar:
         finish = partial(_with_given, labels=found.labels, groups=found.groups)
-        table = predict_to(bundle, found.paths, output, workers, progress=bar.update, finish=finish)
+        table = predict_to(
+            bundle, found.paths, output, workers, progress=bar.update, finish=finish, segments=found.segments
+        )
     written = [output]
     if page:
         written.append(output.with_suffix(".html"))

@@ -10,6 +10,7 @@ from clipfold.checks import require
 from clipfold.manifest.read import read_manifest
 from clipfold.manifest.suffixes import VIDEOS
 from clipfold.manifest.table import SUFFIXES as TABLES
+from clipfold.video.parts import Segment
 
 
 @dataclass(slots=True)
@@ -20,11 +21,13 @@ class Sources:
         paths: id -> file.
         labels: id -> label, of the videos whose label a table gives.
         groups: id -> group, of the videos whose group a table gives.
+        segments: id -> file, start and end in seconds, of rows whose file has segments.
     """
 
     paths: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    segments: dict[str, Segment] = field(default_factory=dict)
 
     def add(self, paths: Mapping[str, str]) -> None:
         """Add videos, of which some may be there already.
@@ -62,7 +65,12 @@ def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
             videos = read_manifest(Path(name), labelled=False)
             found.add({video.id: video.path for video in videos})
             found.labels |= {video.id: video.label for video in videos if video.label}
-            found.groups |= {video.id: video.group for video in videos if video.grouped}
+            found.groups |= {video.id: video.group for video in videos if video.grouped or video.file}
+            found.segments |= {
+                video.id: (os.path.join(os.path.dirname(name), video.file), video.start, video.end)
+                for video in videos
+                if video.file
+            }
         else:
             found.add({name: name})  # a missing file gets its status like any other that cannot be used
     return found

@@ -14,13 +14,13 @@ def labels_digest(videos: Iterable[Video]) -> str:
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
 
 
-def read_planned(manifest: str, columns: Mapping[str, str], digest: str) -> list[Video]:
+def read_planned(manifest: str, columns: Mapping[str, str], separator: str, digest: str) -> list[Video]:
     """Read the manifest for a job, which is cheaper than to pass on a million rows.
 
     Raises:
         ValueError: ids, labels or groups are not those that the run was planned with.
     """
-    videos = read_manifest(Path(manifest), columns)
+    videos = read_manifest(Path(manifest), columns, separator=separator)
     if labels_digest(videos) != digest:
         raise ValueError(f"{manifest} was edited since the run started: run again")
     return videos

@@ -6,10 +6,11 @@ Standard library only, since every Snakemake start runs this, also each cluster 
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clipfold.checks import require
+from clipfold.manifest.groups import SEPARATOR, Values, components, is_group, read_values
 from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
 from clipfold.manifest.rates import read_rate
@@ -38,6 +39,7 @@ class Video:
         end: End in seconds, excluded; None for the end of the file.
         fps: Frames per second of a folder or an archive of images; None where the manifest does not say.
         file: Name of the file, its path relative to the manifest, if the manifest names segments of it; else empty.
+        values: The groups that the manifest names; `group` is the name of their component, see `groups.components`.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Video:
     end: float | None = None
     fps: float | None = None
     file: str = ""
+    values: Values = field(default=(), compare=False)
 
     @property
     def source(self) -> str:
@@ -70,13 +73,16 @@ def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
     raise ValueError(f"manifest is {manifest!r}: no such file, looked in {looked}; give a path relative to one of them")
 
 
-def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True) -> list[Video]:
+def read_manifest(
+    manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True, separator: str = SEPARATOR
+) -> list[Video]:
     """Read and check the manifest.
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
         columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have.
         labelled: Whether each video must have a label, as for training; else it may be empty.
+        separator: Separates several groups in a cell, see `groups.read_values`.
 
     Returns:
         The videos, in the order of the rows. Labels, groups and ids are `plain` names; a path is in the normal form in
@@ -98,11 +104,13 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
         where = f"{manifest}, row {number}"
         cell = {column: row.get(name, "") for column, name in names.items()}
         times = read_times(where, row, names)
-        for column in first:
-            cell[column] = plain(cell[column])
-            if cell[column] and cell[column] not in first[column]:
-                check_printable(f"{where}, {names[column]}", cell[column])
-                first[column][cell[column]] = f"row {number}"
+        cell |= {column: plain(cell[column]) for column in ("id", "label")}
+        groups = read_values(row, names["group"], separator)
+        for column, texts in (("id", (cell["id"],)), ("label", (cell["label"],)), ("group", groups)):
+            for text in texts:
+                if text and text not in first[column]:
+                    check_printable(f"{where}, {names[column]}", text)
+                    first[column][text] = f"row {number}"
         for column in required:
             require(bool(cell[column]), f"{where}, {names[column]}", cell[column], "fill in the cell")
         name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"], times)
@@ -110,8 +118,9 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
             id=name,
             path=find_path(f"{where}, {names['path']}", folder, cell["path"]),
             label=cell["label"],
-            group=cell["group"] or name,
-            grouped=bool(cell["group"]),
+            group=groups[0] if groups else name,
+            grouped=bool(groups),
+            values=groups,
             start=times[0],
             end=times[1],
             fps=read_rate(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
@@ -126,6 +135,9 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
     require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
     for column, places in first.items():
         check_case(f"{manifest}: {names[column]}", places.items())
+    if any(len(video.values) > 1 for video in videos):
+        joined = components(video.values for video in videos)
+        videos = [replace(video, group=joined.get(video.group, video.group)) for video in videos]
     videos = _with_files(videos, folder)
     for video in videos:
         if not video.grouped and video.group in first["group"]:
@@ -169,7 +181,7 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     names = _names(columns)
     rows = sorted(((_id_of(row, names), row) for _, row in read_rows(manifest, names)), key=lambda each: each[0])
     taken = {name for column, name in names.items() if column != "fps"}  # a fact of video files, too
-    others = [name for name in rows[0][1] if name not in taken]
+    others = [name for name in rows[0][1] if name not in taken and not is_group(name, names["group"])]
     if not others:
         return {}
     called = {name: f"{name} (manifest)" if name in COLUMNS else name for name in others}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from clipfold.leakage.audit import audit_folds
+from clipfold.manifest.groups import grouping_notes
 from clipfold.manifest.read import Video
 from clipfold.splits.assign import assign
 from clipfold.splits.groups import resolve_groups
@@ -80,6 +81,10 @@ def split(task: SplitTask) -> None:
             usable videos.
     """
     settings, given = task.settings, task.given
+    said, warning = grouping_notes([video.values for video in task.videos])
+    for level, text in ((logging.INFO, said), (logging.WARNING, warning)):
+        if text:
+            logger.log(level, "%s", text)
     decoded = {row["id"]: row for row in read_table(task.indices, ("id", "row", "status", "reason")).to_pylist()}
     named = {
         v.id: {"path": v.path, "label": v.label, "group": v.group if v.grouped else None, "source": v.source}

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clipfold.checks import require
+from clipfold.manifest.groups import SEPARATOR
 from clipfold.manifest.make.files import samples_below, stem_of
 from clipfold.manifest.make.found import Found, Options, check_folder
 
-SEPARATOR = ";"
 _KINDS = {"original_sequences": "real", "manipulated_sequences": "fake"}
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")
 _YOUTUBE = re.compile(r"(\d{3})(?:_(\d{3}))?")

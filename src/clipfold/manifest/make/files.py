@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clipfold.manifest.groups import SEPARATOR
 from clipfold.manifest.make.found import Found
 from clipfold.manifest.suffixes import PICTURES, VIDEOS
 
@@ -19,7 +20,7 @@ NO_GROUPS = (
 
 
 def files_below(folder: Path, found: Found) -> list[str]:
-    """List the files below a folder by their names relative to it, in order of name.
+    """List the regular files below a folder by their names relative to it, in order of name.
 
     Links to folders are not followed, and hidden files are left out, with a word about both.
     """
@@ -32,7 +33,9 @@ def files_below(folder: Path, found: Found) -> list[str]:
         found.leave("hidden files", (prefix + name for name in hidden))
         folders[:] = [name for name in folders if not name.startswith(".")]
         names += (prefix + name for name in files if name not in hidden)
-    return sorted(names)
+    odd = {name for name in names if not (folder / name).is_file()}
+    found.leave("no regular file behind this name", sorted(odd))
+    return sorted(name for name in names if name not in odd)
 
 
 def _is_link(place: str, name: str) -> bool:
@@ -54,9 +57,7 @@ def samples_below(folder: Path, found: Found, suffixes: Collection[str] = VIDEOS
     names = files_below(folder, found)
     wanted = {name for name in names if suffix_of(name) in suffixes}
     found.leave("not a video by the suffix", (name for name in names if name not in wanted and not _is_list(name)))
-    odd = {name for name in wanted if not (folder / name).is_file()}
-    found.leave("no regular file behind this name", sorted(odd))
-    return sorted(wanted - odd)
+    return sorted(wanted)
 
 
 def _is_list(name: str) -> bool:
@@ -109,6 +110,11 @@ def known_recordings(rows: Sequence[Mapping[str, str]]) -> tuple[str, list[str]]
     return "", []
 
 
+def one_group(name: str) -> str:
+    """Return a name as one group: a cell with `SEPARATOR` would hold several."""
+    return name.replace(SEPARATOR, "_")
+
+
 def group_by_name(found: Found) -> None:
     """Give each row the group that its name tells, if all names do."""
     why, groups = known_recordings(found.rows)
@@ -116,7 +122,7 @@ def group_by_name(found: Found) -> None:
         found.groups = NO_GROUPS
         return
     for row, group in zip(found.rows, groups, strict=True):
-        row["group"] = group
+        row["group"] = one_group(group)
     found.groups = f"the recording in the {why}"
 
 

@@ -10,6 +10,7 @@ from clipfold.manifest.make.files import (
     frame_folders,
     group_by_name,
     known_recordings,
+    one_group,
     suffix_of,
 )
 from clipfold.manifest.make.found import SPLIT_OF, Found, Options, check_folder
@@ -41,7 +42,7 @@ def make(source: Path, options: Options) -> Found:
             found.leave("in no class folder", [name])
             continue
         row["label"], *below = folders
-        row["group"] = "/".join(below)
+        row["group"] = one_group("/".join(below))
         found.rows.append(row)
     _name_groups(found)
     return found

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from clipfold.checks import require
-from clipfold.manifest.make.files import ByName, read_lines, samples_below, stem_of
+from clipfold.manifest.make.files import ByName, one_group, read_lines, samples_below, stem_of
 from clipfold.manifest.make.found import Found, Options, check_folder
 
 _UCF = re.compile(r"v_(.+)_g(\d+)_c\d+")
@@ -40,7 +40,7 @@ def make_ucf101(source: Path, options: Options) -> Found:
     found = _placed(root, options, number, listed)
     for row in found.rows:
         match = _UCF.fullmatch(stem_of(row["path"]))
-        row["group"] = f"{row['label']} g{match[2]}" if match else ""
+        row["group"] = one_group(f"{row['label']} g{match[2]}") if match else ""
     odd = [row["path"] for row in found.rows if not row["group"]]
     if odd:
         found.notes.append(f"{len(odd)} names have no _g01_ and so no group, such as {odd[0]}")
@@ -82,7 +82,7 @@ def make_hmdb51(source: Path, options: Options) -> Found:
                 unused.append(f"{match[1]}/{name.strip()}")
     found = _placed(root, options, number, listed, unused)
     for row in found.rows:
-        row["group"] = stem_of(row["path"]).rpartition(f"_{row['label']}_")[0]
+        row["group"] = one_group(stem_of(row["path"]).rpartition(f"_{row['label']}_")[0])
     found.groups = "what stands before the class in each name: in HMDB51 the film or video that a clip was cut from"
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clipfold.checks import require
+from clipfold.manifest.groups import SEPARATOR, components, grouping_notes, read_values
 from clipfold.manifest.make.files import suffix_of
 from clipfold.manifest.make.found import Found
 from clipfold.manifest.names import check_printable, plain
@@ -110,8 +111,8 @@ def next_command(found: Found, output: Path) -> str:
 
 
 def _text(name: str) -> str:
-    """Quote a text that Snakemake would read as something else: it reads values as YAML."""
-    return name if re.fullmatch(r"[\w./-]+", name) else json.dumps(name, ensure_ascii=False)
+    """Quote a text that Snakemake would read as something else: as YAML, without quotes at its ends."""
+    return name if re.fullmatch(r"[\w./-]+", name) else f" {json.dumps(name, ensure_ascii=False)} "
 
 
 def described(found: Found) -> str:
@@ -126,13 +127,15 @@ def described(found: Found) -> str:
         lines.append(f"  {label or '(no label)'}: {number}" + (f" ({_counts(own)})" if own else ""))
     if len(classes) > _CLASSES:
         lines.append(f"  and {len(classes) - _CLASSES} more classes")
-    groups = {row["group"] for row in rows if row.get("group")}
+    values = [read_values(row, "group", SEPARATOR) for row in rows]
+    name = components(values)
+    groups = {*name.values()}
     lines.append(f"groups{f' ({len(groups)})' if groups else ''}: {found.groups}")
-    lines += [f"note: {note}" for note in _bounded(found.notes)]
+    lines += [f"note: {note}" for note in (*_bounded(found.notes), *grouping_notes(values)) if note]
     split_of: dict[str, set[str]] = {}
-    for row in rows:
-        if row.get("group") and row.get("split"):
-            split_of.setdefault(row["group"], set()).add(row["split"])
+    for row, own in zip(rows, values, strict=True):
+        if own and row.get("split"):
+            split_of.setdefault(name[own[0]], set()).add(row["split"])
     crossing = sorted(group for group, own in split_of.items() if len(own) > 1)
     if crossing:
         lines.append(

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -28,8 +28,12 @@ BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a .
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the registry.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Id, name or alias of a bundle.")]
 
-PREDICTED, NOTHING, SOME = 0, 2, 3
-"""Exit codes: all videos were predicted, none, some were not."""
+PREDICTED, NOTHING, SOME, MISUSED = 0, 2, 3, 64
+"""Exit codes: all videos were predicted, none, some were not; the command line is wrong (`EX_USAGE` of sysexits)."""
+
+cast(
+    Any, typer.BadParameter.__base__
+).exit_code = MISUSED  # of all usage errors; it is 2 by default, which means another thing here
 
 
 def main() -> None:
@@ -81,8 +85,8 @@ def predict(
 ) -> None:
     """Predict videos: class, calibrated probabilities, and how far each is from the training data.
 
-    Every video has a row, also one that cannot be used. Interrupted, the same command continues; with --window,
-    it begins again. Exit codes: 0 all videos were predicted, 3 some were not, 2 none was.
+    Every video has a row, also one that cannot be used. Interrupted, the same command continues. Exit codes: 0 all
+    videos were predicted, 3 some were not, 2 none was; 1 an error, 64 a wrong command line.
     """
     for option, asked in (
         ("stride", stride != "1s"),
@@ -94,17 +98,22 @@ def predict(
     ):
         require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
     require(not window or workers is None, "workers", workers, "leave it out: windows are decoded by one process")
-    import clipfold
+    lengths = {"window": window, "stride": stride, "least": least, "gap": gap} if window else {}
+    durations = {name: seconds(name, text) for name, text in lengths.items()}
+    from clipfold.delivery.format import find_bundle, read_description
+    from clipfold.delivery.outputs import check_output
     from clipfold.delivery.sources import find_videos
 
+    check_output(output)  # all that is wrong is said before the libraries are loaded, which takes seconds
     found = find_videos(videos, sys.stdin)
     require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
+    read_description(find_bundle(bundle))
+    import clipfold
+
     with clipfold.load(bundle) as opened:
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to
 
-            lengths = {"window": window, "stride": stride, "least": least, "gap": gap}
-            durations = {name: seconds(name, text) for name, text in lengths.items()}
             cut = Cut(label=label, threshold=threshold, low=low, **durations)
             done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
@@ -222,10 +231,14 @@ def registry_list(
     """List the bundles."""
     from clipfold.delivery.registry import Registry
 
+    rows = [("ID", "ADDED", "NAME", sort or "", "ALIASES")]
     for entry in Registry(folder).list(sort):
         value = entry.metrics.get(sort, [None])[0] if sort else None
         shown = "" if value is None else f"{value:.4f}"
-        print(f"{entry.id}  {entry.added[:10]}  {entry.name:30}  {shown:8}{', '.join(entry.aliases)}".rstrip())
+        rows.append((entry.id, entry.added[:10], entry.name, shown, ", ".join(entry.aliases)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True) if width).rstrip())
 
 
 @registry_app.command("path")
@@ -262,6 +275,27 @@ def registry_promote(
 
     entry = Registry(folder).promote(key, alias, check=problems)
     print(f"{entry.id} {entry.name} is now {alias}")
+
+
+@registry_app.command("unalias")
+def registry_unalias(folder: Folder, alias: Annotated[str, typer.Argument(help="The alias.")]) -> None:
+    """Take an alias away from the bundle that has it."""
+    from clipfold.delivery.registry import Registry
+
+    entry = Registry(folder).unalias(alias)
+    print(f"{entry.id} {entry.name} is no longer {alias}")
+
+
+@registry_app.command("rebuild")
+def registry_rebuild(folder: Folder) -> None:
+    """Make the list of bundles again from their files, where it is damaged or files were copied by hand."""
+    from clipfold.delivery.registry import Registry
+
+    registry = Registry(folder)
+    require(folder.is_dir(), "registry", str(folder), "there is no such folder")
+    for problem in registry.rebuild():
+        print(f"warning: {problem}", file=sys.stderr)
+    print(f"{len(registry.list())} bundles")
 
 
 @registry_app.command("remove")

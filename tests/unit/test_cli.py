@@ -49,7 +49,7 @@ COMMANDS = [
     ["drift"],
     ["make-manifest"],
     ["registry"],
-    *(["registry", name] for name in ("add", "list", "show", "promote", "remove")),
+    *(["registry", name] for name in ("add", "list", "path", "show", "promote", "unalias", "rebuild", "remove")),
 ]
 
 
@@ -139,6 +139,33 @@ def test_a_manifest_is_made_and_the_next_command_named(tmp_path):
     assert (tmp_path / "my.csv").read_text().startswith('path,label\n"data/fight/clip 0, take #0 é.mp4",fight\n')
     fails("make-manifest", "folders", "data", "-o", "my.csv", message="use another name, or --force", cwd=tmp_path)
     assert run_command("make-manifest", "folders", "data", "-o", "my.csv", "--force", cwd=tmp_path).returncode == 0
+
+
+def test_a_wrong_command_line_is_told_from_nothing_predicted():
+    for arguments in (["predict", "--nonsense"], ["predict"], ["nonsense"], ["predict", "a", "b", "--workers", "x"]):
+        done = run_command(*arguments)
+        assert done.returncode == 64, done.stderr
+
+
+def test_a_mistake_is_found_before_the_libraries_are_loaded(tmp_path):
+    code = """
+import runpy, sys
+try:
+    runpy.run_module("clipfold.cli", run_name="__main__")
+except SystemExit:
+    print([name for name in ("numpy", "pandas", "av", "scipy") if name in sys.modules])
+"""
+    (tmp_path / "a.mp4").touch()
+    for arguments in (["gone.clipfold", "a.mp4"], ["gone.clipfold", "a.mp4", "-o", "out.xls"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "predict", *arguments],
+            env=os.environ | {"PYTHONPATH": SOURCE},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert done.stderr.startswith(("error: bundle is", "error: output is"))
+        assert done.stdout == "[]\n"
 
 
 # Predict
@@ -296,14 +323,28 @@ def test_bundles_are_kept_by_name_and_alias(run, tmp_path):
     assert [name for _, name in added.values()] == [FEATURES, CLIPS]
     done = run_command("registry", "promote", tmp_path / "kept", CLIPS)
     assert done.stdout == f"{added[CLIPS][0]} cnn is now production\n", done.stderr
-    lines = run_command("registry", "list", tmp_path / "kept", "--sort", "roc_auc").stdout.splitlines()
+    head, *lines = run_command("registry", "list", tmp_path / "kept", "--sort", "roc_auc").stdout.splitlines()
+    assert head.split() == ["ID", "ADDED", "NAME", "roc_auc", "ALIASES"]
     assert len(lines) == 2
     (line,) = (line for line in lines if line.endswith("production"))
     assert line.startswith(f"{added[CLIPS][0]}  20")
     assert run_command("registry", "show", tmp_path / "kept", "production").stdout.startswith("# cnn\n")
     fails("registry", "remove", tmp_path / "kept", "production", message="production")
     assert run_command("registry", "remove", tmp_path / "kept", FEATURES).stdout == f"removed {added[FEATURES][0]}\n"
-    assert len(run_command("registry", "list", tmp_path / "kept").stdout.splitlines()) == 1
+    (tmp_path / "kept/registry.sqlite").unlink()
+    fails("registry", "list", tmp_path / "kept", message="add a bundle, or rebuild it")
+    assert run_command("registry", "rebuild", tmp_path / "kept").stdout == "1 bundles\n"
+    assert len(run_command("registry", "list", tmp_path / "kept").stdout.splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_an_alias_can_be_taken_away(run, tmp_path):
+    identity = run_command("registry", "add", tmp_path / "kept", run.bundle(FEATURES)).stdout.split()[0]
+    run_command("registry", "promote", tmp_path / "kept", FEATURES, "--alias", "staging")
+    fails("registry", "unalias", tmp_path / "kept", "stagin", message="did you mean 'staging'?")
+    done = run_command("registry", "unalias", tmp_path / "kept", "staging")
+    assert done.stdout == f"{identity} {FEATURES} is no longer staging\n"
+    assert run_command("registry", "remove", tmp_path / "kept", FEATURES).returncode == 0
 
 
 @pytest.mark.slow

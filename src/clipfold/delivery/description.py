@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Callable
 from types import UnionType
 from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -10,6 +11,9 @@ from clipfold.storage.records import parse_json
 
 FORMAT = 1
 """Raised when a description changes in a way that older code could not read."""
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
 
 MEMBERS = 10_000
 """Most files of a bundle."""
@@ -104,8 +108,16 @@ def parse_description(content: bytes, where: str) -> Description:
     """
     found = parse(content, where)
     version = found.get("format") if isinstance(found, dict) else None
-    other = f"this version of clipfold reads {FORMAT}: use the version that made the bundle, or make it again"
-    require(type(version) is int and version == FORMAT, f"{where}: format", version, other)
+    oldest = min([FORMAT, *UPGRADES])
+    known = f"{oldest} to {FORMAT}" if oldest < FORMAT else f"{FORMAT}"
+    other = f"this version of clipfold reads {known}: use the version that made the bundle, or make it again"
+    require(type(version) is int and oldest <= version <= FORMAT, f"{where}: format", version, other)
+    assert isinstance(version, int)
+    try:
+        for older in range(version, FORMAT):
+            found = UPGRADES[older](found) | {"format": older + 1}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{where} is no description of format {version} ({error}): make the bundle again") from None
     check_shape(where, found, Description)
     description = cast(Description, found)
     _check_values(where, description)

@@ -146,6 +146,12 @@ def reading(path: str | Path) -> Iterator[Source]:
         yield Source(path, _in_archive(path, archive))
 
 
+def find_bundle(path: str | Path) -> Path:
+    """Return a bundle: the path itself or, of the folder of a run's bundle, the file in it."""
+    inside = sorted(Path(path).glob(f"*{SUFFIX}")) if not Path(path, DESCRIPTION).is_file() else []
+    return inside[0] if len(inside) == 1 else Path(path)
+
+
 def read_description(path: str | Path) -> Description:
     """Read the description of a bundle; other files are only compared by name.
 

@@ -16,9 +16,9 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.config import build
 from clipfold.delivery.distance import Reference
-from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, SUFFIX, open_bundle, read_description
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, find_bundle, open_bundle, read_description
 from clipfold.delivery.remembered import read_reference
-from clipfold.evaluation.calibration import scale
+from clipfold.evaluation.temperature import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
@@ -83,10 +83,8 @@ class OpenBundle:
         Raises:
             ValueError: It is no bundle, is damaged, or holds what no bundle holds.
         """
-        inside = sorted(Path(path).glob(f"*{SUFFIX}")) if not Path(path, DESCRIPTION).is_file() else []
         kept = ExitStack()
-        path = inside[0] if len(inside) == 1 else path  # the folder of a run's bundle
-        folder = kept.enter_context(open_bundle(path))
+        folder = kept.enter_context(open_bundle(find_bundle(path)))
         with kept:
             bundle = cls(folder, read_description(folder))
             bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from clipfold.checks import require
 from clipfold.delivery.inputs import INPUTS, describe
+from clipfold.delivery.outputs import SUFFIXES, check_output
 from clipfold.delivery.prepare import Prepared, cores, prepare, require_some
 from clipfold.manifest.contents import stamp
 from clipfold.storage.files import PathLike, read_frame, write_table
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 PART = 32
 """Videos of a part: what an interruption may cost."""
-
-SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
 def predict_videos(
@@ -126,7 +125,7 @@ def predict_to(
         ValueError: The suffix is none of these, or there are no videos.
     """
     output = Path(output)
-    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+    check_output(output)
     require_some(paths)
     folder = output.with_name(f".{output.name}.parts")
     tables = []

@@ -11,7 +11,7 @@ import pyarrow as pa
 from clipfold.delivery.distance import Reference, choose
 from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
-from clipfold.evaluation.calibration import scale
+from clipfold.evaluation.temperature import scale
 from clipfold.storage.files import open_array, read_table, write_table
 
 if TYPE_CHECKING:

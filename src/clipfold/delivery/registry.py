@@ -152,6 +152,18 @@ class Registry:
             index.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (alias, entry.id))
             return select(index, "WHERE id = ?", entry.id)[0]
 
+    def unalias(self, alias: str) -> Entry:
+        """Take an alias away; returns the bundle that it named.
+
+        Raises:
+            ValueError: There is no such alias.
+        """
+        with self._locked(), self._index.writing() as index:
+            named = aliases(index)
+            require(alias in named, "registry: alias", alias, suggest(alias, named) if named else "there are none")
+            index.execute("DELETE FROM aliases WHERE alias = ?", (alias,))
+            return select(index, "WHERE id = ?", named[alias])[0]
+
     def remove(self, key: str) -> Entry:
         """Remove a bundle; returns what its entry was.
 
@@ -164,7 +176,9 @@ class Registry:
         entry = self.find(key)
         with self._locked(), self._index.writing() as index:
             named = [alias for alias, identity in aliases(index).items() if identity == entry.id]
-            require(not named, "registry: bundle", entry.id, f"{', '.join(named)} names it: promote another first")
+            require(
+                not named, "registry: bundle", entry.id, f"{', '.join(named)} names it: promote another, or unalias it"
+            )
             self._object(entry.id).unlink(missing_ok=True)  # before its entry: `rebuild` would find it again
             delete(index, entry)
         return entry

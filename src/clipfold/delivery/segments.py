@@ -5,11 +5,12 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from clipfold.checks import require
-from clipfold.delivery.timeline import Array, Timeline
+from clipfold.storage.files import Array
 from clipfold.storage.replace import replacing
 
 
@@ -36,6 +37,26 @@ class Segment:
     mean: float
 
 
+class Scored(Protocol):
+    """Scores over time of one video; the attributes are those of `clipfold.delivery.timeline.Timeline`."""
+
+    @property
+    def video(self) -> str: ...
+    @property
+    def duration(self) -> float: ...
+    @property
+    def classes(self) -> Sequence[str]: ...
+    @property
+    def labels(self) -> Sequence[str]: ...
+    @property
+    def start(self) -> Array: ...
+    @property
+    def end(self) -> Array: ...
+    @property
+    def steps(self) -> tuple[Array, Array]: ...
+    def score(self, label: str) -> Array: ...
+
+
 def check_choices(threshold: float, low: float, least_s: float, gap_s: float) -> None:
     """Check what segments are made with; arguments as for `segments`.
 
@@ -49,7 +70,7 @@ def check_choices(threshold: float, low: float, least_s: float, gap_s: float) ->
 
 
 def segments(
-    timeline: Timeline, threshold: float, low: float | None = None, least_s: float = 0.0, gap_s: float = 0.0
+    timeline: Scored, threshold: float, low: float | None = None, least_s: float = 0.0, gap_s: float = 0.0
 ) -> list[Segment]:
     """Find the segments of a video.
 
@@ -59,7 +80,7 @@ def segments(
     of that class; otherwise each class has its own, and those of different classes may overlap.
 
     Args:
-        timeline: Scores of windows, see `Timeline.steps` for their scores over time.
+        timeline: Scores of windows, see `clipfold.delivery.timeline.Timeline.steps` for their scores over time.
         threshold: Score that begins a segment, 0 to 1.
         low: Score below which a segment ends, at most the threshold; None for the threshold.
         least_s: Shortest segment in seconds.
@@ -90,7 +111,7 @@ def segments(
     return sorted(found, key=lambda segment: segment.start)
 
 
-def strongest(timeline: Timeline, found: Sequence[Segment], most: int = 12) -> list[float]:
+def strongest(timeline: Scored, found: Sequence[Segment], most: int = 12) -> list[float]:
     """Choose the times of the strongest frames: the peaks of segments, then high scores, within segments if there are.
 
     They keep a distance of a window, and of a share of the video, so that they show different moments. A video without
@@ -165,7 +186,7 @@ def _spans(score: Array, threshold: float, low: float) -> Iterator[tuple[int, in
             yield int(first + reached[0]), int(stop)
 
 
-def _segment(timeline: Timeline, label: str, first: int, stop: int) -> Segment:
+def _segment(timeline: Scored, label: str, first: int, stop: int) -> Segment:
     edges, _ = timeline.steps
     score, seconds = timeline.score(label)[first:stop], np.diff(edges[first : stop + 1])
     known = ~np.isnan(score)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from clipfold.checks import require
+from clipfold.delivery.segments import Segment, segments
 from clipfold.status import Status
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Timeline:
         probabilities: (windows, classes), 0 to 1; rows of windows that could not be used are ignored.
         status: `ok`, or the kind of problem of each window.
         reason: The problem of each window in words, empty where there is none.
+        threshold: Score that begins a segment, unless another is given.
 
     Raises:
         ValueError: Lengths differ, windows are out of order, or probabilities are outside of 0 to 1.
@@ -48,6 +51,7 @@ class Timeline:
     probabilities: Array
     status: Sequence[str]
     reason: Sequence[str]
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         windows = len(self.start)
@@ -104,6 +108,25 @@ class Timeline:
         scores: Array = self.steps[1][:, list(self.classes).index(label)]
         return scores
 
+    def segments(
+        self, threshold: float | None = None, low: float | None = None, least_s: float = 0.0, gap_s: float = 0.0
+    ) -> list[Segment]:
+        """Find the parts of the video in which a wanted class scores high.
+
+        Args:
+            threshold: Score that begins a segment; None for that of the timeline.
+            low: Score below which a segment ends; None for the threshold.
+            least_s: Shortest segment in seconds.
+            gap_s: Segments less than this apart are joined, in seconds.
+
+        Returns:
+            See `clipfold.delivery.segments.segments`.
+
+        Raises:
+            ValueError: A number is outside of its range.
+        """
+        return segments(self, self.threshold if threshold is None else threshold, low, least_s, gap_s)
+
     def to_frame(self) -> "pd.DataFrame":
         """Return a row per window: `start`, `end`, `p_CLASS` for each class, `status`, `reason`."""
         import pandas as pd
@@ -112,6 +135,17 @@ class Timeline:
         shares = {f"p_{name}": known[:, i] for i, name in enumerate(self.classes)}
         ends = {"start": self.start, "end": self.end}
         return pd.DataFrame({**ends, **shares, "status": [str(s) for s in self.status], "reason": list(self.reason)})
+
+    def __repr__(self) -> str:
+        return f"<clipfold timeline of {self.video}: {self.duration:.1f} s, {len(self.start)} windows>"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        columns = ["label", "start", "end", "peak", "peak_time", "mean"]
+        table = pd.DataFrame([vars(segment) for segment in self.segments()], columns=columns)
+        what = f"{len(table)} segments from {self.threshold:.2f} on"
+        return f"<b>{escape(repr(self))}</b><p>{what}</p>{table.to_html(index=False, float_format='{:.3f}'.format)}"
 
 
 def _milliseconds(seconds: Array) -> Array:

@@ -2,8 +2,10 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from clipfold.checks import require
-from clipfold.delivery.predict import SUFFIXES, write_predictions
+from clipfold.delivery.kept import KeptVideos
+from clipfold.delivery.outputs import check_output
+from clipfold.delivery.predict import write_predictions
 from clipfold.delivery.prepare import require_some
 from clipfold.delivery.run import Done
 from clipfold.delivery.segments import Segment, check_choices, segments, strongest, write_segments_csv, write_vtt
@@ -60,7 +64,8 @@ def timelines_to(
 ) -> Done:
     """Predict the windows of videos and write what was found.
 
-    Beside the table of windows, `output`, this writes `segments.csv`, a `.vtt` for each video and the page.
+    Beside the table of windows, `output`, this writes `segments.csv`, a `.vtt` for each video and the page. Videos that
+    an interrupted call with the same bundle and windows has finished are not decoded again.
 
     Args:
         bundle: The bundle.
@@ -73,19 +78,21 @@ def timelines_to(
     Raises:
         ValueError: The suffix is none of `SUFFIXES`, there are no videos, or a number of the cut is out of range.
     """
-    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+    check_output(output)
     require_some(paths)
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
     threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)
     tables: list[pd.DataFrame] = []
-    watched: list[Watched] = []
+    timelines: list[Timeline] = []
+    stills: dict[str, list[tuple[float, bytes]]] = {}
     unread: dict[str, str] = {}
     found: dict[str, list[Segment]] = {}
+    kept = KeptVideos(output.with_name(f".{output.name}.parts"), bundle.id, cut.window, cut.stride, cut.label)
     with progress(len(paths)) as bar:
         for name, path in paths.items():
             try:
-                own = watch(bundle, path, cut.window, cut.stride, name, cut.label)
+                own = kept.get(name, path, partial(watch, bundle, path, cut.window, cut.stride, name, cut.label))
             except Unusable as unusable:
                 logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
                 unread[name] = f"{unusable.status} ({unusable.reason})"
@@ -93,31 +100,30 @@ def timelines_to(
                     pd.DataFrame([{"video": name, "status": str(unusable.status), "reason": unusable.reason}])
                 )
             else:
-                watched.append(own)
+                timelines.append(own.timeline)
                 found[name] = segments(own.timeline, threshold, cut.low, cut.least, cut.gap)
+                stills[name] = _stills(own, found[name])
                 tables.append(own.timeline.to_frame().assign(video=name))
             bar.update()
     table = pd.concat(tables, ignore_index=True)
     columns = ["video", "start", "end", *(f"p_{name}" for name in bundle.classes), "status", "reason"]
     write_predictions(table.reindex(columns=columns), output)
     everything = [segment for own in found.values() for segment in own]
-    written = [output, output.with_name(SEGMENTS), *_captions(output, paths)]
+    written = [output, output.with_name(SEGMENTS), *_captions(output, [paths[name] for name in found])]
     write_segments_csv(written[1], everything)
-    for name, file in zip(paths, written[2:], strict=True):
-        write_vtt(file, found.get(name, []))
+    for own_segments, file in zip(found.values(), written[2:], strict=True):
+        write_vtt(file, own_segments)
     if page:
         written.append(output.with_suffix(".html"))
-        stills = {each.timeline.video: _stills(each, found[each.timeline.video]) for each in watched}
-        write_timeline_page(
-            [each.timeline for each in watched], everything, written[-1], threshold, cut.low, stills, unread
-        )
-    return _summary(len(paths), [each.timeline for each in watched], everything, written)
+        write_timeline_page(timelines, everything, written[-1], threshold, cut.low, stills, unread)
+    shutil.rmtree(kept.folder, ignore_errors=True)
+    return _summary(len(paths), timelines, everything, written)
 
 
-def _captions(output: Path, paths: Mapping[str, str]) -> list[Path]:
+def _captions(output: Path, paths: Sequence[str]) -> list[Path]:
     """Name a caption file for each video: as players find it, NAME.vtt, unless several videos have one name."""
     names: dict[str, None] = {}
-    for path in paths.values():
+    for path in paths:
         stem = re.sub(r"[^\w .+-]", "_", Path(path).stem) or "video"
         several = (f"{stem}-{number}" for number in count(2))
         names[next(name for name in chain([stem], several) if name not in names)] = None

@@ -126,6 +126,7 @@ def watch(
         probabilities=np.array(scores),
         status=status,
         reason=reason,
+        threshold=bundle.threshold_of(label),
     )
     return Watched(timeline, sorted((time, picture) for _, time, picture in stills.values()))
 

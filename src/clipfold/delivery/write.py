@@ -19,9 +19,10 @@ from clipfold.delivery.golden import write_golden
 from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.reference import write_reference
 from clipfold.delivery.task import BundleTask
-from clipfold.evaluation.calibration import TEMPERATURES, compare, scale
+from clipfold.evaluation.calibration import TEMPERATURES, compare
 from clipfold.evaluation.intervals import draw
 from clipfold.evaluation.pooling import target_indices
+from clipfold.evaluation.temperature import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST

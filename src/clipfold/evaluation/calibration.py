@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, interval_of, standard_error, sums
 from clipfold.evaluation.metrics import bins, confidence, of_probabilities
+from clipfold.evaluation.temperature import logits
 from clipfold.storage.files import Array
 
 METRICS = ("log_loss", "brier", "ece")
@@ -93,30 +94,13 @@ def fit_temperature(targets: Array, probabilities: Array) -> float:
     """
     if not len(targets):
         return 1.0
-    (low, high), logits, each = TEMPERATURES, _logits(probabilities), np.arange(len(targets))
+    (low, high), own, each = TEMPERATURES, logits(probabilities), np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[each, targets].mean())
+        return -float(log_softmax(own / np.exp(log_temperature), axis=1)[each, targets].mean())
 
     found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
-
-
-def scale(probabilities: Array, temperature: Array | float) -> Array:
-    """Divide the logits by a temperature.
-
-    Args:
-        probabilities: Float of (videos, classes).
-        temperature: One value for all videos, or float of (videos,).
-
-    Returns:
-        Probabilities, float64 of (videos, classes).
-    """
-    return np.asarray(softmax(_logits(probabilities) / np.reshape(temperature, (-1, 1)), axis=1))
-
-
-def _logits(probabilities: Array) -> Array:
-    return np.log(np.maximum(probabilities, np.finfo(float).eps))
 
 
 def compare(

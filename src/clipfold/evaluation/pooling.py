@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipfold.evaluation.calibration import choose_threshold, decide, fit_temperature, scale
+from clipfold.evaluation.calibration import choose_threshold, decide, fit_temperature
+from clipfold.evaluation.temperature import scale
 from clipfold.storage.files import Array, PathLike, read_table
 
 KEYS = ("id", "label", "group", "repeat", "fold", "model")

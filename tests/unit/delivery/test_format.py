@@ -12,6 +12,7 @@ import zipfile
 import pytest
 from helpers.bundles import FILES, bundle_id, describe, link_member, make_bundle, pack_anyhow
 
+from clipfold.delivery import description
 from clipfold.delivery.description import parse_description
 from clipfold.delivery.format import open_bundle, pack, read_description, reading, write_description
 
@@ -339,6 +340,26 @@ def test_a_wrong_description_is_not_written(bundle):
     with pytest.raises(ValueError, match="final is 'no'"):
         write_description(bundle, describe(bundle, final="no"))
     assert (bundle / "bundle.json").read_bytes() == before
+
+
+def test_bundles_of_older_formats_load(bundle, tmp_path, monkeypatch):
+    """As if a later version had renamed a key, and then another: what was written before is read as its own."""
+    pack(bundle, tmp_path / "old.clipfold")
+    facts = json.loads((bundle / "bundle.json").read_text())
+    monkeypatch.setattr(description, "FORMAT", 3)
+    monkeypatch.setattr(
+        description,
+        "UPGRADES",
+        {1: lambda old: old | {"leak": old["leakage"]}, 2: lambda old: old | {"leakage": f"{old['leak']}!"}},
+    )
+    for path in (bundle, tmp_path / "old.clipfold"):
+        with open_bundle(path) as folder:
+            assert read_description(folder) == facts | {"format": 3, "leak": "", "leakage": "!"}
+    (bundle / "bundle.json").write_text(json.dumps(facts | {"format": 4}))
+    refuses(bundle, "format is 4: this version of clipfold reads 1 to 3: use the version that made")
+    facts.pop("leakage")
+    (bundle / "bundle.json").write_text(json.dumps(facts))
+    refuses(bundle, "is no description of format 1")
 
 
 @pytest.mark.parametrize("module", ["format", "registry"])

@@ -10,7 +10,8 @@ from helpers.finished_run import CLIPS, FEATURES
 
 from clipfold.delivery import predict, prepare
 from clipfold.delivery.external import external_test
-from clipfold.delivery.predict import SUFFIXES, predict_to, predict_videos, read_predictions
+from clipfold.delivery.outputs import SUFFIXES
+from clipfold.delivery.predict import predict_to, predict_videos, read_predictions
 from clipfold.storage.files import read_table
 
 pytestmark = pytest.mark.slow

@@ -229,3 +229,19 @@ def test_the_webvtt_belongs_to_one_video(tmp_path):
     other = Segment("b.mp4", "fight", 1, 2, 0.9, 1.5, 0.9)
     with pytest.raises(ValueError, match="a file for each video"):
         write_vtt(tmp_path / "a.vtt", [*FOUND, other])
+
+
+def test_a_timeline_finds_its_segments_from_its_own_threshold_or_another():
+    scores = timeline([0.1, 0.9, 0.6, 0.1], window=1.0, threshold=0.55)
+    assert scores.segments() == segments(scores, 0.55)
+    assert scores.segments(0.7, low=0.5, least_s=1.0, gap_s=1.0) == segments(scores, 0.7, 0.5, 1.0, 1.0)
+    assert [(s.start, s.end) for s in scores.segments(0.7)] == [(1.0, 2.0)]
+    with pytest.raises(ValueError, match="threshold is 2"):
+        scores.segments(2)
+
+
+def test_a_notebook_shows_a_timeline_by_its_segments():
+    shown = timeline([0.1, 0.9], window=1.0, video="<b>.mp4")._repr_html_()
+    assert "&lt;clipfold timeline of &lt;b&gt;.mp4: 2.0 s, 2 windows&gt;" in shown
+    assert "1 segments from 0.50 on" in shown
+    assert "<td>0.900</td>" in shown

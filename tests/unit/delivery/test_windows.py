@@ -1,5 +1,6 @@
 """Long videos become timelines: each window is what a cut of the video would be."""
 
+import shutil
 from fractions import Fraction
 
 import av
@@ -8,7 +9,9 @@ import pandas as pd
 import pytest
 from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES, MODELS
 
+from clipfold.delivery import timelines
 from clipfold.delivery.timelines import Cut, timelines_to
+from clipfold.delivery.windows import watch
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +100,13 @@ class Bar:
         self.done += count
 
 
+class Unfinished(Bar):
+    """The progress bar of what is interrupted."""
+
+    def __exit__(self, *_):
+        pass
+
+
 def cut(**changes):
     return Cut(**{"window": 2.0, "stride": 1.0, "threshold": 0.0} | changes)
 
@@ -133,7 +143,8 @@ def test_segments_are_written_as_a_table_and_as_captions(written):
     captions = (written / "a long_ video ü.vtt").read_text()
     assert captions.startswith("WEBVTT\n")
     assert "00:00:00.000 --> 00:00:06.000" in captions
-    assert "-->" not in (written / "_b_bad.vtt").read_text()
+    assert len(list(written.glob("*.vtt"))) == 1  # nothing is known of a video that cannot be read
+    assert not (written / ".windows.csv.parts").exists()
 
 
 def test_the_page_shows_the_timeline_and_its_strongest_frames(written):
@@ -163,6 +174,50 @@ def test_videos_of_one_name_have_captions_each(bundles, long, tmp_path):
     captions = sorted(tmp_path.glob("*.vtt"))
     assert len(captions) == 3
     assert all("00:00:06.000" in path.read_text() for path in captions)
+
+
+def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, monkeypatch):
+    """What an interrupted prediction found is used where the video, the bundle and the windows are the same."""
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    paths = {"long": str(long), "bad": str(bad), "again": str(shutil.copy(long, tmp_path / "again.mkv"))}
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "whole.csv", cut(), True, Bar)
+    whole = {name: (tmp_path / name).read_text() for name in ("whole.csv", "segments.csv", "whole.html")}
+    watched = []
+
+    def noted(bundle, path, *arguments):
+        watched.append(path)
+        if len(watched) == stop:
+            raise KeyboardInterrupt
+        return watch(bundle, path, *arguments)
+
+    monkeypatch.setattr(timelines, "watch", noted)
+    stop = 3
+    with pytest.raises(KeyboardInterrupt):
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
+    stop = None
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(threshold=0.1), False, Bar)
+    assert watched == [*paths.values(), paths["again"]]
+    assert not list(tmp_path.glob(".*.parts"))
+
+    stop = 7
+    with pytest.raises(KeyboardInterrupt):
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
+    (parts,) = tmp_path.glob(".*.parts")
+    broken, *_ = sorted(parts.glob("*.json"), key=lambda file: file.stat().st_size)
+    broken.write_text("{}")  # that of the bad video
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Bar)
+    assert watched[4:] == [*paths.values(), paths["bad"], paths["again"]]
+    for name, text in whole.items():
+        assert (tmp_path / name.replace("whole", "part")).read_text() == text
+
+    stop = len(watched) + 2
+    with pytest.raises(KeyboardInterrupt):
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
+    bad.write_text("still no video")
+    stop, first = None, len(watched)
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(stride=2.0), True, Bar)
+    assert watched[first:] == [*paths.values()]
 
 
 @pytest.mark.parametrize("name", ["segments.csv", "out.txt"])

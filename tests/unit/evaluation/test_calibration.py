@@ -9,6 +9,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from clipfold.evaluation import calibration, intervals
+from clipfold.evaluation.temperature import scale
 
 
 @pytest.mark.slow
@@ -44,9 +45,9 @@ def test_temperature_has_the_lowest_log_loss(seed, classes, true):
     y = np.array([random.choice(classes, p=p) for p in softmax(logits / true, axis=1)])
     p = softmax(logits, axis=1)
     chosen = calibration.fit_temperature(y, p)
-    grid = [log_loss(y, calibration.scale(p, t), labels=range(classes)) for t in np.geomspace(0.1, 10, 60)]
-    assert log_loss(y, calibration.scale(p, chosen), labels=range(classes)) <= min(grid) + 1e-9
-    assert calibration.scale(p, 1.0) == pytest.approx(p)
+    grid = [log_loss(y, scale(p, t), labels=range(classes)) for t in np.geomspace(0.1, 10, 60)]
+    assert log_loss(y, scale(p, chosen), labels=range(classes)) <= min(grid) + 1e-9
+    assert scale(p, 1.0) == pytest.approx(p)
 
 
 def test_temperature_recovers_the_truth_and_stays_within_bounds():

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve, top_k_accuracy_score
 
-from clipfold.evaluation import calibration, figures, intervals, measure, metrics
+from clipfold.evaluation import figures, intervals, measure, metrics
 from clipfold.evaluation.pooling import Pooled
+from clipfold.evaluation.temperature import scale
 
 
 def case(classes: int, digits: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,7 +76,7 @@ def test_a_class_of_one_group_does_not_widen_all_intervals():
     counts = intervals.draw(groups.max() + 1, 0, resamples=100)
     names = [f"class {i:03}" for i in range(101)]
     table = pd.DataFrame({"fold": 0, "repeat": 0}, index=range(len(targets)))
-    pooled = Pooled(table, table, targets, groups, probabilities, calibration.scale(probabilities, 1.0), None)
+    pooled = Pooled(table, table, targets, groups, probabilities, scale(probabilities, 1.0), None)
     rows = {
         (row["class"], row["metric"]): row
         for row in measure.table("a", measure.measure(pooled, names, counts), names)

@@ -92,8 +92,8 @@ def predict(
     import clipfold
     from clipfold.delivery.sources import find_videos
 
-    found = find_videos(videos, sys.stdin)
     with clipfold.load(bundle) as opened:
+        found = find_videos(videos, sys.stdin, opened.modality)
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to
 

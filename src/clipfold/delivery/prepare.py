@@ -63,7 +63,7 @@ def prepare(bundle: "OpenBundle", paths: Mapping[str, str], workers: int, memory
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
         arrays = {view: folder / f"{view}.npy" for view in decode.views}
-        probe_shard(paths, metadata, probe, workers, memory_mb)
+        probe_shard(paths, metadata, probe, workers, memory_mb, bundle.modality)
         decode_shard(paths, metadata, arrays, index, decode, workers, probe.max_pixels, memory_mb)
         rows = read_table(index).to_pylist()
         used = [row for row in rows if row["row"] is not None and policy.action(row["status"]) == "use"]

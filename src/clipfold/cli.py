@@ -105,9 +105,9 @@ def predict(
     from clipfold.delivery.sources import find_videos
 
     check_output(output)  # all that is wrong is said before the libraries are loaded, which takes seconds
-    found = find_videos(videos, sys.stdin)
+    modality = read_description(find_bundle(bundle)).get("modality", "video")
+    found = find_videos(videos, sys.stdin, modality)
     require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
-    read_description(find_bundle(bundle))
     import clipfold
 
     with clipfold.load(bundle) as opened:

@@ -4,7 +4,7 @@ import datetime
 import re
 from collections.abc import Callable
 from types import UnionType
-from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from clipfold.checks import require
 from clipfold.storage.records import parse_json
@@ -14,6 +14,8 @@ FORMAT = 1
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
+
+MODALITIES = ("video", "image")
 
 MEMBERS = 10_000
 """Most files of a bundle."""
@@ -64,6 +66,7 @@ class Description(TypedDict):
     """The keys of `bundle.json`.
 
     Args:
+        modality: What it predicts, `video` or `image`; bundles made before there were images have none.
         positive: The second of two classes.
         threshold: Calibrated probability above which a video counts as the positive class, in [0, 1].
         settings: Of the model.
@@ -75,6 +78,7 @@ class Description(TypedDict):
     """
 
     format: int
+    modality: NotRequired[str]
     name: str
     architecture: str
     input: str
@@ -174,6 +178,8 @@ def metric_name(metric: Metric) -> str:
 def _check_values(where: str, found: Description) -> None:
     """Check what types do not say."""
     check_name(f"{where}: name", found["name"])
+    modality = found.get("modality", "video")
+    require(modality in MODALITIES, f"{where}: modality", modality, f"use one of {', '.join(MODALITIES)}")
     require(found["architecture"].isidentifier(), f"{where}: architecture", found["architecture"], "use a name")
     inputs = ("features", "clips", "predictions")
     require(found["input"] in inputs, f"{where}: input", found["input"], f"use one of {', '.join(inputs)}")
@@ -206,6 +212,8 @@ def check_shape(where: str, value: Any, shape: Any) -> None:
         _expect(type(value) is dict, where, value, "keys and values")
         for key, kind in get_type_hints(shape).items():
             if key not in value:
+                if key in shape.__optional_keys__:
+                    continue
                 raise ValueError(f"{where} has no {key}: make the bundle again")
             check_shape(f"{where}: {key}", value[key], kind)
     elif get_origin(shape) is UnionType:

@@ -16,6 +16,7 @@ from clipfold.checks import require
 from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
 from clipfold.features.registry import GROUPS, VIEWS
+from clipfold.image.decode import CONTAINERS
 from clipfold.models.record import read_record
 from clipfold.settings import ProbeSettings
 from clipfold.status import Status
@@ -99,6 +100,8 @@ def watch(
     policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
+    if probed["container"] in CONTAINERS:
+        raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
     groups = _groups(bundle)
     read = {GROUPS[name].view for name in groups} | ({"clips"} if "clips" in bundle.reads else set())
     views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}

@@ -111,8 +111,6 @@ def test_what_is_no_duration_is_refused(text):
         (["predict", "gone.clipfold", "a.mp4"], "bundle is 'gone.clipfold': there is no such file or folder"),
         (["predict", "empty", "a.mp4"], "empty has no bundle.json: use a bundle"),
         (["predict", "text.clipfold", "a.mp4"], "is no bundle, or damaged"),
-        (["predict", "gone.clipfold", "empty"], "no videos below it"),
-        (["predict", "gone.clipfold", "gone.csv"], "gone.csv"),
         (["registry", "show", "empty", "x"], "add a bundle"),
         (["drift", "gone.clipfold", "a.csv"], "there is no such file or folder"),
         (["demo", "--sources", "1"], "sources is 1: use 2 to 12"),

@@ -33,7 +33,7 @@ def decode_parts(stream: Stream, views: Mapping[str, View], parts: Sequence[Part
     frame; times are those of the whole video; `decoded` counts the frames decoded since the part before was complete.
     A part is `corrupt` if a frame that it wants follows a decoding error. As in `decode_video`, the video is decoded
     again, from the start, if jumps between keyframes lead to errors, and frames are counted if the timestamps are
-    unusable or packets yield no frame; parts that were yielded before are not repeated.
+    unusable, or, for the parts concerned, if packets yield no frame; parts that were yielded before are not repeated.
 
     Args:
         stream: the video.
@@ -75,43 +75,58 @@ class _Parts:
         stream, times = self._stream, self._stream.times(order)
         keyframes = stream.shown_keyframes(order)
         places = self._places(times, times[0])
-        yield from self._without_frames(places)
+        yield from self._without_frames(places, Status.NO_FRAMES)
         for trusted, final in ((set(stream.keyframes), False), (set(stream.keyframes[:1]), True)):
             timelines = partial(self._timelines, places, times, keyframes)
             steps, counts = stream.plan(order, trusted, self._wanted(timelines(), len(times))), Counts()
             frames = decoded_frames(stream, steps, counts, analyse=final)
             for part, filling in self._filled(frames, counts, timelines(), order):
-                if filling.keeper.missing or (counts.errors and not final):
+                lost = bool(filling.keeper.missing)
+                if not final and (lost or counts.errors):
                     break
-                yield self._yielded(part, filling, counts, "")
+                if not lost:
+                    yield self._yielded(part, filling, counts, "")
             else:
-                return
-        lost = f"{len(filling.keeper.missing)} of {len(filling.keeper.wanted)} wanted frames were not decoded"
-        yield from self.counted(f"{lost}; frames were counted instead", times[0])
+                break
+        if self._left:
+            yield from self.counted("packets yield no frame; frames were counted instead", order)
 
-    def counted(self, warning: str, origin: float | None = None) -> Iterator[Result]:
-        """Decode everything twice: first count the frames, then keep the wanted ones.
+    def counted(self, warning: str, order: Order | None = None) -> Iterator[Result]:
+        """Decode everything twice: first to see which frames there are, then to keep the wanted ones.
 
         Args:
             warning: why.
-            origin: time of the first frame, which may be among those that cannot be decoded; None if unknown.
+            order: the timestamps, if they are usable: then only frames that have one count, since a frame that is lost
+                must not move a later segment.
         """
-        times, counts = array("d", counted_times(self._stream)), Counts()
-        # Where the decoder gives no times, they begin at 0.
-        places = self._places(times, times[0] if origin is None or origin > times[0] else origin)
-        yield from self._without_frames(places)
+        seen = None if order is None else self._seen_of(order)
+        times = array("d", counted_times(self._stream)) if seen is None else self._stream.times(seen)
+        origin = times[0] if order is None or seen is None else self._stream.times(order)[0]
+        places, counts = self._places(times, origin), Counts()
+        yield from self._without_frames(places, Status.NO_FRAMES if seen is None else Status.CORRUPT)
         frames = decoded_frames(self._stream, None, counts, analyse=True)
-        for part, filling in self._filled(frames, counts, self._timelines(places, times, ())):
+        for part, filling in self._filled(frames, counts, self._timelines(places, times, ()), seen):
             yield self._yielded(part, filling, counts, warning)
+
+    def _seen_of(self, order: Order) -> Order | None:
+        """Decode everything and return the timestamps of the frames; None if most frames have none."""
+        frames, stamps = 0, set[int]()
+        for frame, _ in decoded_frames(self._stream, None, Counts(), analyse=True):
+            frames += 1
+            if frame.pts is not None and frame.pts in order:
+                stamps.add(frame.pts)
+            del frame
+        return Order(array("q", sorted(stamps))) if stamps and 2 * len(stamps) > frames else None
 
     def _places(self, times: Sequence[float], origin: float) -> dict[str, range]:
         return {part.id: frames_of(part, times, origin) for part in self._left.values()}
 
-    def _without_frames(self, places: Mapping[str, range]) -> Iterator[Result]:
+    def _without_frames(self, places: Mapping[str, range], status: Status) -> Iterator[Result]:
+        what = "is shown" if status is Status.NO_FRAMES else "can be decoded"
         for name, place in places.items():
             if not place:
                 part = self._left.pop(name)
-                yield part, Unusable(Status.NO_FRAMES, f"no frame is shown {part.described}")
+                yield part, Unusable(status, f"no frame {what} {part.described}")
 
     def _timelines(
         self, places: Mapping[str, range], times: array[float], keyframes: Sequence[int]

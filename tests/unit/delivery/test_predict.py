@@ -1,5 +1,6 @@
 """Rows in are rows out, whatever the videos; an interrupted prediction continues; all formats hold the same."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clipfold.delivery import predict, prepare
 from clipfold.delivery.external import external_test
 from clipfold.delivery.outputs import SUFFIXES
 from clipfold.delivery.predict import predict_to, predict_videos, read_predictions
+from clipfold.delivery.sources import find_videos
 from clipfold.storage.files import read_table
 
 pytestmark = pytest.mark.slow
@@ -230,3 +232,19 @@ def test_a_training_video_is_recognised_by_its_content(bundles, run, tmp_path):
     table = predict_videos(bundles[FEATURES], {"copy": str(copy), "longer": str(longer)}, 1)
     assert table.seen.tolist() == [True, False]
     assert set(table.bundle) == {bundles[FEATURES].id}
+
+
+def test_segments_of_a_table_are_predicted_in_the_order_of_its_rows(bundles, videos, tmp_path, monkeypatch):
+    one, two, *_ = videos.values()
+    rows = ["path,start,end", f"{one},99,", f"{two},0,", f"{one},0.5,1", f"{two},,", f"{one},0,0.5"]
+    (tmp_path / "new.csv").write_text("\n".join(rows))
+    found = find_videos([str(tmp_path / "new.csv")], io.StringIO())
+    table = predict_to(bundles[FEATURES], found.paths, tmp_path / "out.csv", 1, segments=found.segments)
+    assert table.id.tolist() == [f"{one}@99-end", f"{two}@0-end", f"{one}@0.5-1", str(two), f"{one}@0-0.5"]
+    assert table.status.tolist() == ["no_frames", "ok", "ok", "ok", "ok"]
+    whole, same = (table.loc[table.id == name, COLUMNS[2:7]].iloc[0].tolist() for name in (str(two), f"{two}@0-end"))
+    assert whole == same
+    assert found.groups == {name: str(one if name.startswith(str(one)) else two) for name in table.id}
+    monkeypatch.setattr(predict, "PART", 2)
+    parts = predict_to(bundles[FEATURES], found.paths, tmp_path / "parts.csv", 1, segments=found.segments)
+    pd.testing.assert_frame_equal(parts, table, check_exact=False, rtol=0, atol=1e-6)

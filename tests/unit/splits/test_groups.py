@@ -79,3 +79,30 @@ def test_names_that_tell_no_recordings_apart_make_no_groups(ids):
 def test_joining_does_not_depend_on_the_order_of_links():
     links = [("d", "c"), ("b", "d"), ("e", "f"), ("c", "e")]
     assert join("abcdef", links) == join("abcdef", links[::-1]) == dict(zip("abcdef", "abbbbb", strict=True))
+
+
+def test_segments_without_a_group_go_with_their_file_and_with_what_their_file_goes_with():
+    def segment(id, source, group=None):
+        return {"id": id, "source": source, "group": group, "digest": id}
+
+    rows = [segment("1", "cam1.mp4"), segment("2", "cam1.mp4"), segment("3", "cam2.mp4"), segment("4", "cam2.mp4", "g")]
+    groups, facts = resolve_groups(rows, [], merge=False, least=9)
+    assert groups == ["cam1.mp4", "cam1.mp4", "cam2.mp4", "g"]
+    assert (facts["source"], facts["joined"]) == ("both", 2)
+    groups, facts = resolve_groups(rows, [("1", "2"), ("2", "3")], merge=False, least=9)
+    assert groups == ["cam1.mp4", "cam1.mp4", "cam1.mp4", "g"]
+    assert facts["by_picture"] == 3
+
+
+def test_names_of_files_not_times_of_segments_show_recordings():
+    sources = [
+        f"{place}_part{part}.mp4" for place in ("hall", "door", "yard", "roof", "shop", "road") for part in (1, 2)
+    ]
+    rows = [
+        {"id": f"{source}@{start}-{start + 2.5}", "source": source, "group": None, "digest": f"{source}{start}"}
+        for source in sources
+        for start in range(4)
+    ]
+    groups, facts = resolve_groups(rows, [], merge=False, least=4)
+    assert facts["pattern"] == "name up to its last number"
+    assert len(set(groups)) == 6

@@ -1,4 +1,4 @@
-"""Statuses of a video. Standard library only."""
+"""Statuses of a video, and the error that carries one. Standard library only."""
 
 from enum import StrEnum
 
@@ -26,3 +26,21 @@ class Status(StrEnum):
 
 DECODABLE = frozenset({Status.OK, Status.TRUNCATED, Status.CORRUPT, Status.TOO_SHORT})
 """Statuses in which a video may still have frames that can be decoded."""
+
+
+class Unusable(Exception):
+    """A video that cannot be used.
+
+    Args:
+        status: the kind of failure.
+        reason: a sentence for people, with the values found.
+    """
+
+    def __init__(self, status: Status, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def facts(self) -> dict[str, str]:
+        """Return the columns `status` and `reason` of a table row."""
+        return {"status": self.status, "reason": self.reason}

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from clipfold.status import Status
+from clipfold.status import Unusable as Unusable
 
 # Formats that hold their own data. Sound and single images are included, so that they get a precise status.
 # Playlists and scripts are left out, because they name other files to open.
@@ -49,24 +50,6 @@ _FACTS = frozenset(
 
 class NotTheVideo(RuntimeError):
     """A cause beyond the video, such as a fault of the machine: it ends the job, which may be tried again."""
-
-
-class Unusable(Exception):
-    """A video that cannot be used.
-
-    Args:
-        status: the kind of failure.
-        reason: a sentence for people, with the values found.
-    """
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
-
-    def facts(self) -> dict[str, str]:
-        """Return the columns `status` and `reason` of a table row."""
-        return {"status": self.status, "reason": self.reason}
 
 
 @contextmanager

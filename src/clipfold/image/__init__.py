@@ -1,0 +1,1 @@
+"""Images, and videos that are stored as folders or archives of images."""

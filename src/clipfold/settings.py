@@ -12,6 +12,9 @@ from typing import Any
 from clipfold.checks import require, suggest
 from clipfold.status import DECODABLE, Status
 
+MOST_FPS = 10_000
+"""Most frames per second of a folder of frames."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeSettings:
@@ -21,6 +24,7 @@ class ProbeSettings:
         min_frames: A video with fewer frames is `too_short`.
         max_frames: A video with more frames is `too_large`.
         max_pixels: A video with larger frames (width times height) is `too_large`.
+        fps: Frames per second of a folder or an archive of images, where the manifest has none in a column `fps`.
         codecs: `usual`: a video in a codec that today's cameras, phones, websites and editors do not write is
             `unsupported_codec`. `all`: any decoder of FFmpeg may run, also those that are rarely tested.
         timeout_s: Seconds allowed to probe one file, and 1 s more per 10 MB to read it; then it is a `timeout`.
@@ -29,6 +33,7 @@ class ProbeSettings:
     min_frames: int = 2
     max_frames: int = 2_000_000
     max_pixels: int = 8192 * 8192
+    fps: float = 25.0
     codecs: str = "usual"
     timeout_s: float = 60.0
 
@@ -38,6 +43,7 @@ class ProbeSettings:
             self.max_frames >= self.min_frames, "probe.max_frames", self.max_frames, "use at least probe.min_frames"
         )
         require(self.max_pixels >= 1, "probe.max_pixels", self.max_pixels, "use 1 or more")
+        require(0 < self.fps <= MOST_FPS, "probe.fps", self.fps, f"use the frames per second, up to {MOST_FPS}")
         require(self.codecs in ("usual", "all"), "probe.codecs", self.codecs, "use 'usual' or 'all'")
         require(self.timeout_s > 0, "probe.timeout_s", self.timeout_s, "use a positive number of seconds")
 

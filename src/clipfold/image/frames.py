@@ -21,9 +21,8 @@ from typing import Any
 from clipfold.status import Status, Unusable
 from clipfold.storage.members import Member, check_regular, tar_members
 
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .webp .bmp .dib .tif .tiff .gif .ppm .pgm .pnm .avif .heic .heif".split()
-)
+_SUFFIXES = "png apng jpg jpeg jpe jfif webp bmp dib tif tiff gif ppm pgm pnm avif heic heif"
+SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split(" "))
 """Suffixes of the files of a folder or archive that are its frames. HEIC is among them to be refused, not ignored."""
 
 MOST_BYTES = 1 << 30
@@ -190,7 +189,9 @@ class _Zip(Frames):
             info = entry.place
             assert isinstance(info, zipfile.ZipInfo)
             if info.flag_bits & 1:
-                raise Unusable(Status.UNREADABLE, f"image {entry.name!r} is encrypted: pack the images without a password")
+                raise Unusable(
+                    Status.UNREADABLE, f"image {entry.name!r} is encrypted: pack the images without a password"
+                )
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise Unusable(Status.REFUSED, f"image {entry.name!r} of the archive is a link, not a regular file")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -263,5 +264,13 @@ def _damage(what: str, status: Status = Status.UNREADABLE) -> Iterator[None]:
     """Turn whatever reading a damaged zip file raises into a status."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
         raise Unusable(status, f"{what} is damaged or of a kind that cannot be read: {error}") from None

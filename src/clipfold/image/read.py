@@ -15,8 +15,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin
-from PIL import PpmImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 from PIL.Image import Transpose
 
 from clipfold.status import Status, Unusable
@@ -27,14 +38,15 @@ _PLUGINS = (
     *(AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin, PngImagePlugin),
     *(PpmImagePlugin, TiffImagePlugin, WebPImagePlugin),
 )
-_FORMATS = tuple(name for name in "PNG JPEG MPO WEBP BMP TIFF GIF PPM AVIF".split() if name in Image.OPEN)
+_USUAL = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
+_FORMATS = tuple(name for name in _USUAL if name in Image.OPEN)  # some builds lack one
 
 # How files begin that are no images of these formats, and what to say of them.
 _OTHERS = {
     rb"....ftyp(heic|heix|hevc|mif1|msf1)": "HEIC, which cannot be read: convert it to JPEG or PNG",
     rb"%!PS|\xc5\xd0\xd3\xc6": "PostScript, which is a program: convert it to PNG",
     rb"%PDF-": "a PDF document, not an image",
-    rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|!doctype|html)": "SVG, XML or a web page, not an image: convert it, or repeat the download",
+    rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|!doctype|html)": "SVG, XML or a web page, not an image",
     rb"version https://git-lfs\.github\.com/spec/": "a Git LFS pointer, not the image: `git lfs pull` fetches it",
     rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ": "a video, not an image",
     rb"PK\x03\x04|\x1f\x8b\x08": "an archive, not an image: unpack it",
@@ -144,7 +156,7 @@ def _open(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise Unusable(Status.TOO_LARGE, str(error)) from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise Unusable(Status.UNREADABLE, f"not an image, or damaged: none of {', '.join(_FORMATS)}") from None
     except MemoryError:
         raise
@@ -180,12 +192,12 @@ def _rgb(image: Image.Image) -> Array:
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))
         over_black = (pixels[:, :, :3].astype(np.uint16) * pixels[:, :, 3:] + 127) // 255
-        return over_black.astype(np.uint8)
+        return np.asarray(over_black, np.uint8)
     return np.asarray(image.convert("RGB"))
 
 
 def _orientation(image: Image.Image) -> int:
-    return _metadata(image, _ORIENTATION, 1)
+    return int(_metadata(image, _ORIENTATION, 1))
 
 
 def _encoder(image: Image.Image) -> str:

@@ -1,10 +1,12 @@
 """Say what a path of the manifest is, and tell it from others by size, time and content. Standard library only."""
 
 import hashlib
+import io
 import os
 from typing import Literal
 
-from clipfold.image.frames import is_image, open_frames
+from clipfold.image.frames import MOST_BYTES, is_image, open_frames
+from clipfold.status import Status, Unusable
 from clipfold.storage.hashing import stable_hash
 from clipfold.storage.members import find_member, open_source, split_member
 
@@ -20,29 +22,45 @@ def kind_of(path: str) -> Kind:
     return "frames" if folder else "file"
 
 
-def stat_source(path: str) -> tuple[int, int] | None:
-    """Return the size in bytes of a source and a number that changes when it is written to; None if there is none.
+def stamp_of(path: str) -> str:
+    """Return a text that changes when a source is written to; "" if there is none, or if it cannot be looked at.
 
-    Of a file, the number is its time of modification in ns. Of a folder of frames, the size is that of its images, and
-    the number a hash of their names, sizes and times, as the folder's own time does not show that a file changed. Of a
-    member of a tar file, the time is that of the archive.
-
-    Raises:
-        OSError: it cannot be looked at.
-        Unusable: it is a member that cannot be used.
+    Of a file, it is size and time of modification in ns. Of a folder of frames, it is the size of its images and a hash
+    of their names, sizes and times: the folder's own time does not show that a file in it changed. Of a member of a tar
+    file, it is `tar` and the stamp of the archive, whose members need not be listed.
     """
-    split = split_member(path)
-    if split:
-        return find_member(*split).size, os.stat(split[0]).st_mtime_ns
-    if os.path.isdir(path):
-        names = sorted(entry.name for entry in os.scandir(path) if is_image(entry.name))
-        facts = [(name, os.stat(os.path.join(path, name), follow_symlinks=False)) for name in names]
-        seen = "".join(f"{name}\0{each.st_size}\0{each.st_mtime_ns}\0" for name, each in facts)
-        return sum(each.st_size for _, each in facts), stable_hash(seen) >> 1  # as a signed number of 64 bits
-    if not os.path.isfile(path):
-        return None
-    own = os.stat(path)
-    return own.st_size, own.st_mtime_ns
+    try:
+        if split := split_member(path):
+            return f"tar-{_of_file(split[0])}"
+        if os.path.isdir(path):
+            facts = _images(path)
+            seen = "".join(f"{name}\0{each.st_size}\0{each.st_mtime_ns}\0" for name, each in facts)
+            return f"{sum(each.st_size for _, each in facts)}-{stable_hash(seen)}"
+        return _of_file(path) if os.path.isfile(path) else ""
+    except (OSError, ValueError):  # opening it says why
+        return ""
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of a source: of a folder, those of its images; 0 if there is none."""
+    try:
+        if split := split_member(path):
+            return find_member(*split).size
+        if os.path.isdir(path):
+            return sum(each.st_size for _, each in _images(path))
+        return os.path.getsize(path)
+    except (OSError, ValueError, Unusable):  # opening it says why
+        return 0
+
+
+def _of_file(path: str) -> str:
+    facts = os.stat(path)
+    return f"{facts.st_size}-{facts.st_mtime_ns}"
+
+
+def _images(folder: str) -> list[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as found:
+        return sorted((each.name, each.stat(follow_symlinks=False)) for each in found if is_image(each.name))
 
 
 def source_digest(path: str) -> str:
@@ -52,7 +70,7 @@ def source_digest(path: str) -> str:
         OSError: it cannot be read.
         Unusable: it holds what it must not, or is damaged.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(digest_size=16)  # as `file_digest`
     if kind_of(path) == "frames":
         with open_frames(path) as frames:
             for index, name in enumerate(frames.names):
@@ -64,3 +82,17 @@ def source_digest(path: str) -> str:
         while data := file.read(1 << 20):
             digest.update(data)
     return digest.hexdigest()
+
+
+def read_file(path: str) -> bytes:
+    """Read a file, or a member of a tar file, of at most `MOST_BYTES`.
+
+    Raises:
+        OSError: it cannot be read.
+        Unusable: it is too large, or a member that cannot be used.
+    """
+    with io.BufferedReader(open_source(path)) as file:  # type: ignore[type-var]  # a raw file, whatever its class
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise Unusable(Status.TOO_LARGE, f"more than {MOST_BYTES} bytes")
+    return data

@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from clipfold.image.source import size_of, source_digest, stamp_of
 from clipfold.manifest.paths import is_address
 from clipfold.manifest.read import Video
-from clipfold.storage.hashing import file_digest
+from clipfold.status import Unusable
 from clipfold.storage.records import parse_json, read_or_ignore
 from clipfold.storage.replace import replacing
 
@@ -37,17 +38,13 @@ class Content:
 
 
 def stamp(path: str) -> str:
-    """Return a file's size and modification time as text, or `missing`.
+    """Return a source's size and time as text, see `stamp_of`, or `missing`.
 
     An address in storage stays as it is: Snakemake tracks what it holds.
     """
     if is_address(path):
         return path
-    try:
-        stat = os.stat(path)
-    except (OSError, ValueError):
-        return "missing"
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+    return stamp_of(path) or "missing"
 
 
 def content_keys(videos: Iterable[Video], recorded: Mapping[str, Content]) -> dict[str, str]:
@@ -109,7 +106,8 @@ def recognise(shards: Mapping[str, Sequence[Video]], record_of: Callable[[str], 
                 moved.append((shard, video, now, content))
     if not moved:
         return {}
-    total = sum(int(_size(now)) for _, _, now, _ in moved) / 1e9
+    moved.sort(key=lambda each: each[1].path)  # members of an archive one after the other: it is listed once
+    total = sum(size_of(video.path) for _, video, _, _ in moved) / 1e9
     print(f"{len(moved)} videos were moved or touched: comparing their content ({total:.2f} GB)", file=sys.stderr)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         digests = pool.map(_digest, [video.path for _, video, _, _ in moved])
@@ -126,6 +124,6 @@ def _size(text: str) -> str:
 
 
 def _digest(path: str) -> str:
-    with suppress(OSError):  # probing will say what is wrong with it
-        return file_digest(path)
+    with suppress(OSError, Unusable):  # probing will say what is wrong with it
+        return source_digest(path)
     return ""

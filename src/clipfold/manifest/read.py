@@ -14,6 +14,7 @@ from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
 from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
 from clipfold.manifest.table import Row, read_rows
+from clipfold.storage.members import path_exists
 
 COLUMNS = ("path", "label", "id", "group", *TIMES)
 REQUIRED = ("path", "label")
@@ -219,7 +220,7 @@ def check_classes(labels: Collection[str]) -> None:
 def missing_files(videos: Iterable[Video], folder: Path) -> list[str]:
     """List the paths, relative to a folder, of videos that are not there, but for addresses in storage."""
     paths = dict.fromkeys(video.path for video in videos if not is_address(video.path))
-    return [path for path in paths if not os.path.exists(os.path.join(folder, path))]
+    return [path for path in paths if not path_exists(os.path.join(folder, path))]
 
 
 def _names(columns: Mapping[str, str] | None) -> dict[str, str]:

@@ -112,8 +112,8 @@ def find_member(archive: str, name: str) -> Member:
     Raises:
         Unusable: there is none or more than one of that name, it is no regular file, or the archive is damaged.
     """
-    members, damage = tar_members(archive)
-    found = [member for member in members if member.name == name]
+    by_name, damage = _listed(archive)
+    found = by_name.get(name, [])
     if not found and damage:
         raise damage
     if not found:
@@ -146,7 +146,7 @@ def closed_archive(path: str) -> str:
     return ""
 
 
-def tar_members(archive: str) -> tuple[tuple[Member, ...], Unusable | None]:
+def tar_members(archive: str) -> tuple[list[Member], Unusable | None]:
     """List the members of a tar file. Only its headers are read, once while it stays the same.
 
     Returns:
@@ -156,22 +156,32 @@ def tar_members(archive: str) -> tuple[tuple[Member, ...], Unusable | None]:
         Unusable: it is no tar file that is stored plainly.
         OSError: it cannot be read.
     """
+    by_name, damage = _listed(archive)
+    return [member for members in by_name.values() for member in members], damage
+
+
+_Listed = tuple[dict[str, list[Member]], Unusable | None]
+
+
+def _listed(archive: str) -> _Listed:
     facts = os.stat(archive)
     if not stat.S_ISREG(facts.st_mode):
         raise Unusable(Status.REFUSED, "not a regular file")
-    return _read_members(archive, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    return _list(archive, facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 
-@lru_cache(maxsize=2)
-def _read_members(archive: str, size: int, mtime_ns: int, inode: int) -> tuple[tuple[Member, ...], Unusable | None]:
-    found: list[Member] = []
+@lru_cache(maxsize=8)
+def _list(archive: str, size: int, mtime_ns: int, inode: int) -> _Listed:
+    found: dict[str, list[Member]] = {}
     damage = None
     try:
         with tarfile.open(archive, "r:") as tar:
             try:
-                found.extend(_members(tar))
+                for member in _members(tar):
+                    found.setdefault(member.name, []).append(member)
             except (tarfile.TarError, *_DAMAGE) as error:
-                damage = Unusable(Status.TRUNCATED, f"the archive ends, or is damaged, after {len(found)} members: {error}")
+                reason = f"the archive ends, or is damaged, after {len(found)} members: {error}"
+                damage = Unusable(Status.TRUNCATED, reason)
             end = tar.offset
     except (tarfile.TarError, *_DAMAGE) as error:
         raise Unusable(Status.UNREADABLE, f"not a plain tar file, or damaged: {error}") from None
@@ -180,7 +190,7 @@ def _read_members(archive: str, size: int, mtime_ns: int, inode: int) -> tuple[t
             file.seek(end)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
                 damage = Unusable(Status.CORRUPT, f"the archive is damaged at byte {end}, after {len(found)} members")
-    return tuple(found), damage
+    return found, damage
 
 
 _DAMAGE = (EOFError, ValueError, OverflowError, RecursionError, MemoryError)

@@ -6,9 +6,8 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import av
 from av.container import InputContainer
@@ -16,6 +15,7 @@ from av.video.stream import VideoStream
 
 from clipfold.status import Status
 from clipfold.status import Unusable as Unusable
+from clipfold.storage.members import closed_archive, find_member, open_source, split_member
 
 # Formats that hold their own data. Sound and single images are included, so that they get a precise status.
 # Playlists and scripts are left out, because they name other files to open.
@@ -60,7 +60,7 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
     allowed, and a demuxer that asks for another file is refused.
 
     Args:
-        path: a regular file.
+        path: a regular file, or a member of a tar file.
         max_pixels: most pixels of a frame; larger ones are refused while opening. The stream's decoder has no limit.
         analyse: let FFmpeg decode the first frames on opening, as it does by default. This finds out how far frames are
             reordered where the stream does not say so, and takes as long as decoding a tenth of a short clip.
@@ -68,7 +68,7 @@ def open_video(path: str, max_pixels: int, *, analyse: bool = False) -> Iterator
     Raises:
         Unusable: the file cannot be opened or has no usable video stream.
     """
-    _check_file(path)
+    check_file(path)
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
     if not analyse:
         options["skip_frame"] = "all"  # only applies while opening
@@ -95,19 +95,38 @@ def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[av.
             continue
 
 
-def _check_file(path: str) -> None:
+def check_file(path: str) -> None:
+    """Check that a path is a regular file with some bytes, or such a member of a tar file.
+
+    Raises:
+        Unusable: it is none, or cannot be looked at.
+    """
     file = Path(path)
     try:
         if not file.exists():
-            if _URL.match(path) or _URL.match(file.name):
-                raise Unusable(Status.REFUSED, "a URL, not a file: only local files are opened")
-            raise Unusable(Status.MISSING, "no such file")
+            _check_member(path)
+            return
         if not file.is_file():
             raise Unusable(Status.UNREADABLE if file.is_dir() else Status.REFUSED, "not a regular file")
         if file.stat().st_size == 0:
             raise Unusable(Status.EMPTY, "0 bytes")
     except (OSError, ValueError) as error:  # a link loop, a name that is too long, no permission
         raise Unusable(Status.UNREADABLE, describe(error)) from None
+
+
+def _check_member(path: str) -> None:
+    """Check a path that is no file: it may be a member of a tar file."""
+    if split := split_member(path):
+        if find_member(*split).size == 0:
+            raise Unusable(Status.EMPTY, "0 bytes")
+    elif archive := closed_archive(path):
+        name = Path(archive).name
+        reason = f"members of {name} cannot be opened in place: unpack it, or make it a plain .tar"
+        raise Unusable(Status.UNREADABLE, reason)
+    elif _URL.match(path) or _URL.match(Path(path).name):
+        raise Unusable(Status.REFUSED, "a URL, not a file: only local files are opened")
+    else:
+        raise Unusable(Status.MISSING, "no such file")
 
 
 def _check_head(head: bytes) -> None:
@@ -124,9 +143,9 @@ def _check_head(head: bytes) -> None:
             raise Unusable(Status.UNREADABLE, reason)
 
 
-def _opened(path: str) -> FileIO:
+def _opened(path: str) -> BinaryIO:
     try:
-        return open(path, "rb", buffering=0)
+        return open_source(path)
     except OSError as error:
         raise Unusable(Status.UNREADABLE, describe(error)) from None
 

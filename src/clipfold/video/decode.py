@@ -160,8 +160,9 @@ class Keeper:
     def __init__(self, views: Mapping[str, View], timeline: Timeline) -> None:
         self.arrays: dict[str, Array] = {name: np.zeros(view.shape, np.uint8) for name, view in views.items()}
         self._indices = {name: view.select(timeline) for name, view in views.items()}
+        self._views = views
         self._times = timeline.times
-        self._boxes: dict[str, list[int]] = {}
+        self._boxes: dict[str, Box] = {}  # of all frames so far, whose sizes may differ
         self._slots: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
         for name, indices in self._indices.items():
             slots: dict[int, list[int]] = defaultdict(list)
@@ -179,7 +180,7 @@ class Keeper:
         self.missing.discard(index)
         for name, slots in self._slots[index]:
             self.arrays[name][slots], box = shot.take(name)
-            self._boxes.setdefault(name, [box.top, box.left, box.height, box.width])
+            self._boxes[name] = self._views[name].joined(self._boxes.get(name, box), box)
 
     def facts(self) -> dict[str, Any]:
         """Return the columns of the index about the views, once no frame is missing."""
@@ -187,7 +188,8 @@ class Keeper:
         for name, indices in self._indices.items():
             facts[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
             facts[f"{name}_times"] = np.array([self._times[i] for i in indices])
-            facts[f"{name}_box"] = self._boxes[name]
+            box = self._boxes[name]
+            facts[f"{name}_box"] = [box.top, box.left, box.height, box.width]
         return facts
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from clipfold.image.decode import CONTAINERS, decode_images
+from clipfold.image.source import stamp_of
 from clipfold.status import DECODABLE, Status
 from clipfold.storage.files import ArrayWriter, PathLike, read_table, write_table
 from clipfold.video.container import Unusable
 from clipfold.video.decode import Decoded
 from clipfold.video.decode_parts import decode_parts
-from clipfold.video.digest import check_content, check_unchanged, stamp_of
+from clipfold.video.digest import check_content, check_unchanged
 from clipfold.video.parts import Part
 from clipfold.video.spool import Spooled, spool, spool_folder
 from clipfold.video.stream import MAX_PIXELS, Stream
@@ -31,8 +33,8 @@ if TYPE_CHECKING:  # their values are job params already; the code that checks t
 Video = Mapping[str, Any]
 
 _PROBED = (
-    *("id", "file", "start", "end", "status", "reason", "width", "coded_width", "coded_height"),
-    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "file_bytes", "mtime_ns", "digest"),
+    *("id", "file", "start", "end", "status", "reason", "container", "width", "coded_width", "coded_height"),
+    *("sample_aspect", "time_base", "fps", "pts", "keyframes", "file_bytes", "stamp", "digest"),
 )
 
 
@@ -162,8 +164,12 @@ def _decode(
     views: Mapping[str, View], max_pixels: int, timeout_s: float, source: Video
 ) -> Decoded | Unusable | Spooled:
     check_content(source["path"], source)
-    results = decode_parts(Stream.of(source, max_pixels), views, source["parts"])
-    if len(source["parts"]) > 1:
+    parts = source["parts"]
+    if source["container"] in CONTAINERS:
+        results = decode_images(source, views, parts, max_pixels)
+    else:
+        results = decode_parts(Stream.of(source, max_pixels), views, parts)
+    if len(parts) > 1:
         return spool(punctual(results, timeout_s), views, source["spool"])
     ((_, result),) = results
     return result

@@ -1,5 +1,7 @@
 """Compute display sizes and letterboxes: pure arithmetic. Standard library only."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,6 +14,21 @@ class Box:
     left: int
     height: int
     width: int
+
+    def around(self, other: Box) -> Box:
+        """Return the smallest box that holds both.
+
+        >>> Box(0, 2, 8, 4).around(Box(2, 0, 4, 8))
+        Box(top=0, left=0, height=8, width=8)
+        """
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        bottom = max(self.top + self.height, other.top + other.height)
+        right = max(self.left + self.width, other.left + other.width)
+        return Box(top, left, bottom - top, right - left)
+
+    def within(self, other: Box) -> Box:
+        """Return what two boxes with the same corner have in common."""
+        return Box(self.top, self.left, min(self.height, other.height), min(self.width, other.width))
 
 
 def quarter_turns(degrees: int) -> int:

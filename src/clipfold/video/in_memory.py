@@ -19,6 +19,11 @@ def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View]) -> 
     """
     keeper = Keeper(views, timeline)
     for number in sorted(keeper.wanted):
-        frame = av.VideoFrame.from_ndarray(frames[number], format="rgb24")
-        keeper.offer(Shot(frame.reformat(format="yuv420p"), None, views), number)
+        keeper.offer(shot_of(frames[number], views, "yuv420p"), number)
     return Decoded(keeper.arrays, keeper.facts())
+
+
+def shot_of(pixels: Array, views: Mapping[str, View], format: str = "rgb24") -> Shot:
+    """Make a decoded frame of pixels: RGB, uint8 (height, width, 3); the views see it in a pixel format."""
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+    return Shot(frame if format == "rgb24" else frame.reformat(format=format), None, views)

@@ -1,7 +1,8 @@
-"""Probe a video file: read its packets, decode its first frame only, check that it is usable."""
+"""Probe a video: read its packets, decode its first frame only, check that it is usable."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -10,11 +11,11 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipfold.image.probe import add_frames_facts, add_image_facts
+from clipfold.image.source import kind_of, read_file, size_of, source_digest, stamp_of
 from clipfold.status import Status
-from clipfold.storage.hashing import file_digest
 from clipfold.video.codecs import USUAL_CODECS
-from clipfold.video.container import Unusable, describe, open_video
-from clipfold.video.digest import stamp_of
+from clipfold.video.container import Unusable, check_file, describe, open_video
 from clipfold.video.geometry import displayed, quarter_turns
 from clipfold.video.packets import Packets, check_size
 
@@ -54,8 +55,8 @@ SCHEMA = pa.schema(
         "encoder": pa.string(),
         "size_bytes": pa.int64(),  # of a segment: its share, by frames
         "file_bytes": pa.int64(),
-        "mtime_ns": pa.int64(),
-        "digest": pa.string(),  # BLAKE2b of the file's bytes
+        "stamp": pa.string(),  # changes when the file is written to, see `clipfold.image.source.stamp_of`
+        "digest": pa.string(),  # BLAKE2b of the file's bytes, or of the names and bytes of a folder's images
         "content": pa.string(),  # what duplicates share: the digest, and the frames of a segment; null if not known
         "time_base": pa.string(),
         # Of the whole file, in the first of its rows only:
@@ -78,34 +79,52 @@ _COLOR_SPACE = {
 }
 
 
-def probe_video(path: str, settings: ProbeSettings) -> dict[str, Any]:
-    """Read the packets and the first frame of a video file.
+def probe_video(
+    path: str, settings: ProbeSettings, modality: str = "video", fps: float | None = None
+) -> dict[str, Any]:
+    """Read the packets and the first frame of a video, or the headers of its images.
 
     Args:
-        path: the video file.
+        path: a video file, also as a member of a tar file; a folder or an archive of frames; for the modality `image`,
+            an image.
         settings: limits that a usable video must keep.
+        modality: `video` or `image`.
+        fps: frames per second of a folder or an archive of frames; by default those of the settings.
 
     Returns:
         The columns of `SCHEMA` from `status` on, except those that could not be determined.
     """
     facts: dict[str, Any] = {"status": Status.OK, "reason": ""}
     try:
-        if facts_of_file := stamp_of(path):
-            facts |= facts_of_file | {"digest": file_digest(path)}
-        with open_video(path, settings.max_pixels) as (container, stream):
-            facts |= _stream_facts(container, stream)
-            check_size(facts["coded_width"], facts["coded_height"], settings)
-            _check_codec(facts["codec"], stream, settings)
-            packets = Packets(path, container, stream, settings)
-            facts |= packets.facts()
-            facts |= _display_facts(packets.first_frame, stream)
-            check_size(facts["coded_width"], facts["coded_height"], settings)
-            packets.check(settings)
+        if stamp := stamp_of(path):
+            facts |= {"stamp": stamp, "size_bytes": size_of(path)}
+            facts["digest"] = source_digest(path)
+        if not os.path.isdir(path) or modality == "image":
+            check_file(path)
+        if modality == "image":
+            add_image_facts(facts, read_file(path), settings)
+        elif kind_of(path) == "frames":
+            add_frames_facts(facts, path, settings, fps or settings.fps)
+        else:
+            _add_file_facts(facts, path, settings)
     except Unusable as unusable:
         facts |= {"status": unusable.status, "reason": unusable.reason}
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         facts |= {"status": Status.UNREADABLE, "reason": describe(error)}
     return facts
+
+
+def _add_file_facts(facts: dict[str, Any], path: str, settings: ProbeSettings) -> None:
+    """Add what a video file says, up to what makes it unusable."""
+    with open_video(path, settings.max_pixels) as (container, stream):
+        facts |= _stream_facts(container, stream)
+        check_size(facts["coded_width"], facts["coded_height"], settings)
+        _check_codec(facts["codec"], stream, settings)
+        packets = Packets(path, container, stream, settings)
+        facts |= packets.facts()
+        facts |= _display_facts(packets.first_frame, stream)
+        check_size(facts["coded_width"], facts["coded_height"], settings)
+        packets.check(settings)
 
 
 def _check_codec(name: str, stream: VideoStream, settings: ProbeSettings) -> None:

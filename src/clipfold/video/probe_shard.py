@@ -13,7 +13,7 @@ from clipfold.manifest.contents import Content, write_contents
 from clipfold.status import Status
 from clipfold.storage.files import PathLike, read_table, write_table
 from clipfold.video.container import Unusable
-from clipfold.video.digest import STAMP, check_unchanged
+from clipfold.video.digest import check_unchanged
 from clipfold.video.part_facts import PartFacts
 from clipfold.video.parts import Segment, by_source
 from clipfold.video.probe import SCHEMA, probe_video
@@ -30,6 +30,8 @@ def probe_shard(
     workers: int,
     memory_mb: int | None = None,
     segments: Mapping[str, Segment] | None = None,
+    modality: str = "video",
+    rates: Mapping[str, float] | None = None,
 ) -> None:
     """Probe each file once and write one row for each of its segments, usable or not.
 
@@ -41,6 +43,9 @@ def probe_shard(
         workers: processes to use.
         memory_mb: memory of the job; None for no limit.
         segments: id -> file, start and end in seconds, for rows whose file has segments.
+        modality: `video` or `image`.
+        rates: source (the file of segments, else the id) -> frames per second of a folder or an archive of frames that
+            has another rate than `settings.fps`.
 
     Raises:
         NotTheVideo: a video changed while it was being read, or the machine failed.
@@ -50,8 +55,8 @@ def probe_shard(
         for source, path, parts in by_source(paths, segments or {})
     ]
     results = map_videos(
-        partial(_probe, settings),
-        sources,
+        partial(_probe, settings, modality),
+        [source | {"fps": (rates or {}).get(source["id"])} for source in sources],
         total=len(sources),
         workers=workers,
         timeout_s=settings.timeout_s,
@@ -70,9 +75,9 @@ def record_contents(metadata: PathLike, keys: Mapping[str, str], record: PathLik
         keys: source -> key of its content, see `clipfold.manifest.contents`.
         record: file to write.
     """
-    rows = read_table(metadata, ("id", "file", "file_bytes", "mtime_ns", "digest")).to_pylist()
+    rows = read_table(metadata, ("id", "file", "stamp", "digest")).to_pylist()
     contents = {
-        source: Content(keys[source], f"{row['file_bytes']}-{row['mtime_ns']}", row["digest"])
+        source: Content(keys[source], row["stamp"], row["digest"])
         for row in rows
         if row["digest"] and (source := row["file"] or row["id"])
     }
@@ -84,8 +89,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file's parts; the first holds its packets, which all need for decoding."""
     probed = _facts(result)
-    if "size_bytes" in probed:
-        check_unchanged(source["path"], {name: probed[name] for name in STAMP})
+    if "stamp" in probed:
+        check_unchanged(source["path"], probed["stamp"])
     facts, packets = PartFacts(probed, settings), {name: probed.get(name) for name in ("pts", "keyframes")}
     for part in source["rows"]:
         yield facts.of(part) | {"file": source["file"]} | packets
@@ -105,5 +110,5 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _probe(settings: ProbeSettings, video: Mapping[str, Any]) -> dict[str, Any]:
-    return probe_video(video["path"], settings)
+def _probe(settings: ProbeSettings, modality: str, video: Mapping[str, Any]) -> dict[str, Any]:
+    return probe_video(video["path"], settings, modality, video["fps"])

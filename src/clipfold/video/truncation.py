@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from clipfold.storage.members import open_source
 
 _ISO = frozenset([b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"styp", b"sidx", b"mfra", b"uuid"])
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -23,8 +26,9 @@ def missing_end(path: str) -> str:
     Returns:
         What is missing, for people; "" if nothing is, or if the container stores no sizes.
     """
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
+    with io.BufferedReader(open_source(path)) as file:  # type: ignore[type-var]  # a raw file, whatever its class
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         head = file.read(16)
         if head[4:8] in _ISO:
             parts = _iso(file, size)

@@ -50,6 +50,9 @@ class View(Protocol):
     def content(self, picture: Picture) -> Box:
         """Return the box of a kept frame that shows the picture; the rest is padding."""
 
+    def joined(self, box: Box, other: Box) -> Box:
+        """Return the box of two kept frames of different sizes, given the box of each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Clip:
@@ -67,6 +70,9 @@ class _Clip:
 
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
+
+    def joined(self, box: Box, other: Box) -> Box:
+        return box.around(other)  # no part of a picture is cut off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +134,9 @@ class Luma:
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
 
+    def joined(self, box: Box, other: Box) -> Box:
+        return box.around(other)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Crops:
@@ -157,6 +166,9 @@ class Crops:
 
     def content(self, picture: Picture) -> Box:
         return Box(0, 0, min(self.size, picture.height), min(self.size, picture.width))
+
+    def joined(self, box: Box, other: Box) -> Box:
+        return box.within(other)  # padding would look like a picture without noise
 
 
 VIEWS: Mapping[str, type[View]] = {

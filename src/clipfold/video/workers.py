@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import TimeoutError
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from clipfold.image.source import size_of
 from clipfold.status import Status
 from clipfold.video.address_space import limit_address_space, machine_refuses_memory
 from clipfold.video.container import NotTheVideo, Unusable, is_fault
@@ -68,7 +68,7 @@ def map_videos(
         upcoming = iter(videos)
         for done in range(total):
             while len(waiting) < 2 * workers and (video := next(upcoming, None)) is not None:
-                allowed_s = timeout_s * max(1, len(video.get("parts", ()))) + _size(video["path"]) / _BYTES_PER_S
+                allowed_s = timeout_s * max(1, len(video.get("parts", ()))) + size_of(video["path"]) / _BYTES_PER_S
                 waiting.append((video, allowed_s, pool.schedule(call, args=[video], timeout=allowed_s)))
             video, allowed_s, future = waiting.popleft()
             yield video, _outcome(video["id"], future, f"{allowed_s:.3g} s ({stage}.timeout_s)")
@@ -102,7 +102,7 @@ def iterate_video(
         NotTheVideo: a fault of the machine, or a file that changed.
     """
     fork = multiprocessing.get_context("fork")
-    allowed_s = timeout_s + _size(video["path"]) / _BYTES_PER_S
+    allowed_s = timeout_s + size_of(video["path"]) / _BYTES_PER_S
     with _starting:
         results, sender = fork.Pipe(duplex=False)
         arguments = (function, video, _limit(stage, memory_mb), memory_mb, results, sender)
@@ -173,13 +173,6 @@ def _limit(stage: str, memory_mb: int | None) -> str:
     return f"the {memory_mb} MB of the job (mem_mb of rule {stage})" if memory_mb else "a process can have"
 
 
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):  # its worker says why
-        return 0
-
-
 def _call(function: Callable[[Video], Result], limit: str, video: Video) -> Result:
     """Call `function` and turn whatever it raises into the status of the video, or the end of the job."""
     try:
@@ -218,15 +211,28 @@ def _ended(id: str, exitcode: int) -> Unusable:
     return Unusable(Status.CRASHED, f"the process ended with exit code {exitcode}")
 
 
+_SHOWN = 5
+"""Failures of one status that the log shows one by one; the tables hold all."""
+
+
 def reported(done: str, rows: Iterable[Row]) -> Iterator[Row]:
-    """Pass rows through; log each failure and warning and, at the end, the number of videos per status."""
+    """Pass rows through; log the first failures and warnings of each kind and, at the end, how many of each there were.
+
+    A kind is a status; videos with a warning are one, too.
+    """
     counts: Counter[str] = Counter()
+    shown: Counter[str] = Counter()
     for row in rows:
-        counts[row["status"]] += 1
-        if row["status"] != Status.OK:
-            logger.warning("%s: %s (%s)", row["id"], row["status"], row["reason"])
-        elif row.get("warning"):
-            logger.warning("%s: %s", row["id"], row["warning"])
+        status = row["status"]
+        counts[status] += 1
+        text = f"{status} ({row['reason']})" if status != Status.OK else row.get("warning")
+        if text:
+            shown[status] += 1
+            if shown[status] <= _SHOWN:
+                logger.warning("%s: %s", row["id"], text)
         yield row
+    for status, count in shown.items():
+        if count > _SHOWN:
+            logger.warning("%d more: %s", count - _SHOWN, status if status != Status.OK else "usable, with a warning")
     ended = ", ".join(f"{n} {status}" for status, n in counts.most_common())
     logger.info("%s %d videos: %s", done, counts.total(), ended)

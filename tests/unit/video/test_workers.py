@@ -101,7 +101,7 @@ def test_a_fact_that_no_table_holds_costs_one_video(tmp_path, monkeypatch):
     for path in paths:
         path.write_bytes(movie(path))
 
-    def probe(path, settings):  # a rotation as once seen in a damaged header
+    def probe(path, settings, *_):  # a rotation as once seen in a damaged header
         return probe_video(path, settings) | ({"rotation": -(2**31)} if path.endswith("1.mp4") else {})
 
     monkeypatch.setattr("clipfold.video.probe_shard.probe_video", probe)

@@ -4,6 +4,7 @@ import re
 from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
+from clipfold.manifest.read import rates_of
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 
@@ -74,6 +75,11 @@ def segments_of(videos):
 def shard_segments(wildcards):
     """Return the segments of a shard."""
     return segments_of(PLAN.shards[wildcards.shard])
+
+
+def shard_rates(wildcards):
+    """Return the frames per second of the folders of frames in a shard, where the manifest gives them."""
+    return rates_of(PLAN.shards[wildcards.shard])
 
 
 # Params that take `input` are not recorded by Snakemake: where the videos and the manifest are re-runs nothing.

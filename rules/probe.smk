@@ -19,6 +19,8 @@ rule probe:
         segments=shard_segments,
         record="results/contents/{shard}.json",
         settings=SETTINGS["probe"],
+        modality=PLAN.config.modality,
+        rates=shard_rates,
         code=code_of("probe", "clipfold.video.probe_shard"),
     script:
         "../workflow/scripts/probe.py"

@@ -4,7 +4,7 @@ Each key is declared once, as a field with its type and default: here or in the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 from clipfold.checks import require, suggest
@@ -22,7 +22,7 @@ from clipfold.settings import (
 
 T = TypeVar("T")
 
-COLUMNS = ("path", "label", "id", "group", "start", "end", "split")
+COLUMNS = ("path", "label", "id", "group", "start", "end", "fps", "split")
 """Columns of the manifest that `columns` can rename."""
 
 MODALITIES = ("video", "image", "table")
@@ -77,7 +77,7 @@ class Config:
         require(self.modality in MODALITIES, "modality", self.modality, f"use one of {', '.join(MODALITIES)}")
         check_names("columns", self.columns, COLUMNS)
         for column, name in self.columns.items():
-            none = column in ("start", "end") and name == ""  # a column of that name is something else
+            none = column in ("start", "end", "fps") and name == ""  # a column of that name is something else
             named = isinstance(name, str) and bool(name or none)
             require(named, f"columns.{column}", name, "name a column of the manifest")
         require(0 <= self.seed < 2**31, "seed", self.seed, "use 0 to 2147483647")
@@ -102,13 +102,18 @@ def read_config(values: Mapping[str, Any]) -> Config:
     """Check the values of a config file.
 
     Args:
-        values: Keys and values as YAML gives them; missing keys take their defaults.
+        values: Keys and values as YAML gives them; missing keys take their defaults. An image is a clip of one frame,
+            whatever `decode.views` says.
 
     Raises:
         ValueError: An unknown key, a wrong type or a value out of range; the message names the key, the value and the
             remedy.
     """
-    return build(Config, "", values)
+    config = build(Config, "", values)
+    if config.modality != "image":
+        return config
+    views = {name: {**options, "frames": 1} for name, options in config.decode.views.items()}
+    return replace(config, decode=replace(config.decode, views=views))
 
 
 def check_names(where: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
 from clipfold.manifest.labels import labels_digest
-from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
+from clipfold.manifest.read import Video, find_manifest, rates_of, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
 from clipfold.splits.feasibility import count_folds
@@ -66,11 +66,17 @@ class Plan:
         require(
             not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
         )
-        models = plan_models(config.models, largest_size=config.decode.size, most_frames=views["clips"].shape[0])
+        models = plan_models(
+            config.models,
+            largest_size=config.decode.size,
+            most_frames=views["clips"].shape[0],
+            modality=config.modality,
+        )
         config.bundle.check_models([model.name for model in models])
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns)
+        rates_of(videos)
         splits = config.splits
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(

@@ -8,5 +8,6 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params, metadata = snakemake.params, snakemake.output[0]
         settings, memory_mb = ProbeSettings(**params.settings), snakemake.resources.mem_mb
-        probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb, params.segments)
+        options = {name: params[name] for name in ("segments", "modality", "rates")}
+        probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb, **options)
         record_contents(metadata, params.content, params.record)

@@ -13,17 +13,19 @@ class Group(NamedTuple):
         module: Module with `COLUMNS` (name -> unit or meaning) and `features(data)`, which returns a number for each
             of them. The first line of its docstring describes the group in the reference.
         view: The view that `features` reads of a video, or `metadata` for its row of the probe's table.
+        moving: Whether it says something of what changes from frame to frame, and nothing of an image.
     """
 
     module: str
     view: View
+    moving: bool = False
 
 
 GROUPS: Mapping[str, Group] = {
     "brightness": Group("clipfold.features.brightness", view="motion"),
     "container": Group("clipfold.features.container", view="metadata"),
     "frame": Group("clipfold.features.frame", view="clips"),
-    "motion": Group("clipfold.features.motion", view="motion"),
+    "motion": Group("clipfold.features.motion", view="motion", moving=True),
     "noise": Group("clipfold.features.noise", view="native"),
 }
 

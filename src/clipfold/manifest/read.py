@@ -4,6 +4,7 @@ Standard library only, since every Snakemake start runs this, also each cluster 
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +15,16 @@ from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
 from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
 from clipfold.manifest.table import Row, read_rows
+from clipfold.settings import MOST_FPS
 from clipfold.storage.members import path_exists
 
-COLUMNS = ("path", "label", "id", "group", *TIMES)
+OPTIONAL = (*TIMES, "fps")
+"""Columns that a manifest may have under another meaning: an empty name in the config says that it has none."""
+
+COLUMNS = ("path", "label", "id", "group", *OPTIONAL)
 REQUIRED = ("path", "label")
+
+_RATE = re.compile(r"(\d{1,6}(?:\.\d{0,9})?)(?:/(\d{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Video:
         grouped: Whether the manifest gives a group.
         start: Begin in seconds from the first frame, for a segment of the file; None for the begin of the file.
         end: End in seconds, excluded; None for the end of the file.
+        fps: Frames per second of a folder or an archive of images; None where the manifest does not say.
         file: Name of the file, its path relative to the manifest, if the manifest names segments of it; else empty.
     """
 
@@ -42,6 +50,7 @@ class Video:
     grouped: bool = True
     start: float | None = None
     end: float | None = None
+    fps: float | None = None
     file: str = ""
 
     @property
@@ -69,7 +78,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
-        columns: The file's names for `COLUMNS`, where they differ; empty for a `start` or `end` that it does not have.
+        columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have.
         labelled: Whether each video must have a label, as for training; else it may be empty.
 
     Returns:
@@ -108,6 +117,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
             grouped=bool(cell["group"]),
             start=times[0],
             end=times[1],
+            fps=_fps(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
         )
         if name in rows:
             raise ValueError(
@@ -161,7 +171,8 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     """
     names = _names(columns)
     rows = sorted(((_id_of(row, names), row) for _, row in read_rows(manifest, names)), key=lambda each: each[0])
-    others = [name for name in rows[0][1] if name not in names.values()]
+    taken = {name for column, name in names.items() if column != "fps"}  # a fact of video files, too
+    others = [name for name in rows[0][1] if name not in taken]
     if not others:
         return {}
     called = {name: f"{name} (manifest)" if name in COLUMNS else name for name in others}
@@ -230,14 +241,45 @@ def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
         ValueError: Two columns have the same name.
     """
     given = {column: name for column, name in (columns or {}).items() if name}
-    # A column named `start` or `end` that is given as another is none of a segment.
-    usual = [c for c in COLUMNS if c not in TIMES or (c not in (columns or {}) and c not in given.values())]
+    # A column named `start`, say, that is given as another is none of a segment.
+    usual = [c for c in COLUMNS if c not in OPTIONAL or (c not in (columns or {}) and c not in given.values())]
     names = dict(zip(usual, usual, strict=True)) | {c: n for c, n in given.items() if c in COLUMNS}
     column_of: dict[str, str] = {}
     for column, name in {**names, **given}.items():
         other = column_of.setdefault(name, column)
         require(other == column, f"columns.{column}", name, f"this is the column for {other} too: name another")
     return names
+
+
+def _fps(where: str, cell: str) -> float | None:
+    if not cell:
+        return None
+    found = _RATE.fullmatch(cell)
+    rate = float(found[1]) / float(found[2] or 1) if found and float(found[2] or 1) else 0.0
+    require(
+        0 < rate <= MOST_FPS,
+        where,
+        cell,
+        f"write the frames per second of the folder, such as 25 or 30000/1001, up to {MOST_FPS}, or leave it empty for "
+        "probe.fps; if the column is something else, the config can say so (columns: {fps: ''})",
+    )
+    return rate
+
+
+def rates_of(videos: Iterable[Video]) -> dict[str, float]:
+    """Return the frames per second of the sources for which the manifest gives them.
+
+    Raises:
+        ValueError: Segments of one folder have different ones.
+    """
+    rates: dict[str, float] = {}
+    for video in videos:
+        if video.fps:
+            known = rates.setdefault(video.source, video.fps)
+            require(
+                known == video.fps, f"fps of {video.id}", video.fps, f"another segment of it has {known:g}: use one"
+            )
+    return rates
 
 
 def _id(where: str, path: str, times: Times) -> str:

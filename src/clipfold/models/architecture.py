@@ -41,6 +41,7 @@ class Architecture:
         gmac: Cost of a forward pass of one clip at the default frames and size, for the forecast of a first run: its
             multiply-adds in 1e9, or more where measured steps take longer than 30e9 per second and core; by encoder or
             variant where there are several.
+        moving: Whether it is made to see motion, and has no use for images.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Architecture:
     declared: Mapping[str, Setting]
     needs: Resources
     gmac: float | Mapping[str, float] = 0.0
+    moving: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ def on_clips(
     memory_mb: int = 8000,
     runtime: int = 480,
     gmac: float | Mapping[str, float] = 10.0,
+    moving: bool = False,
     **own: Any,
 ) -> Architecture:
     """An architecture on clips.
@@ -79,6 +82,7 @@ def on_clips(
         memory_mb: See `Resources`.
         runtime: See `Resources`.
         gmac: See `Architecture`.
+        moving: See `Architecture`.
         own: Settings of its own, or its default for a shared one.
     """
     settings = {
@@ -87,4 +91,6 @@ def on_clips(
     needs = Resources(memory_mb=memory_mb, gpus=1, threads=2, runtime=runtime)
     module = f"clipfold.models.architectures.{name}"
     declared = {**shared, **settings}
-    return Architecture(name=name, module=module, input="clips", declared=declared, needs=needs, gmac=gmac)
+    return Architecture(
+        name=name, module=module, input="clips", declared=declared, needs=needs, gmac=gmac, moving=moving
+    )

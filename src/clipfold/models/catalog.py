@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipfold.checks import require, suggest
+from clipfold.features.registry import GROUPS
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.settings import ON_CLIPS, PRETRAINED, check_combinations
@@ -95,6 +96,7 @@ _ARCHITECTURES = (
         "slowfast",
         _WITH_BACKBONE,
         gmac={"small": 1.15, "r50_8x8": 6.6},
+        moving=True,
         dropout=0.5,
         variant=Setting(
             "small",
@@ -107,6 +109,7 @@ _ARCHITECTURES = (
         "x3d",
         _WITH_BACKBONE,
         gmac=7.3,
+        moving=True,
         dropout=0.5,
         variant=Setting(
             "m",
@@ -148,9 +151,9 @@ _ARCHITECTURES = (
         hidden=Setting(128, "width of the state, in each direction", low=1, memory=True),
         layers=Setting(1, "number of LSTM layers", low=1, memory=True),
     ),
-    on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7),
-    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=21.5, learning_rate=3e-4, dropout=0.5),
-    on_clips("swin3d_t", _WITH_BACKBONE, gmac=18.0, learning_rate=3e-4),
+    on_clips("r3d_18", _WITH_BACKBONE, gmac=40.7, moving=True),
+    on_clips("mvit_v2_s", _WITH_BACKBONE, gmac=21.5, moving=True, learning_rate=3e-4, dropout=0.5),
+    on_clips("swin3d_t", _WITH_BACKBONE, gmac=18.0, moving=True, learning_rate=3e-4),
     on_clips(
         "variable_ar_cnn",
         gmac=0.61,
@@ -198,7 +201,9 @@ One sees the container's metadata (size, rates, duration, codec, encoder, sound)
 """
 
 
-def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int) -> list[Model]:
+def plan_models(
+    entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int, modality: str = "video"
+) -> list[Model]:
     """Complete the entries of `models:`.
 
     Args:
@@ -206,16 +211,17 @@ def plan_models(entries: Sequence[str | Mapping[str, Any]], *, largest_size: int
             architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
+        modality: What a row of the manifest is; for `image`, defaults are those of one frame.
 
     Returns:
         One model per entry, in their order.
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
-            twice or unfit for a folder, or a model asks for more frames or pixels than are stored.
+            twice or unfit for a folder, a model asks for more frames or pixels than are stored, or for motion in images.
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
-    models = [_complete(entry) for entry in entries]
+    models = [_complete(entry, modality) for entry in entries]
     names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
@@ -247,7 +253,29 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
 
 
-def _complete(entry: str | Mapping[str, Any]) -> Model:
+def _fit_images(name: str, known: Architecture, given: Settings) -> Settings:
+    """Return the settings of a model of images, without motion.
+
+    Raises:
+        ValueError: The architecture, or a feature group that is asked for, needs motion.
+    """
+    fitting = [each.name for each in ARCHITECTURES.values() if not each.moving]
+    needs = f"it learns from motion, and an image has none: use one of {', '.join(fitting)}"
+    require(not known.moving, f"models: {name}: architecture", known.name, needs)
+    if known.input == "clips":
+        one = "use 1, or leave it out: an image is a clip of one frame"
+        require(given.get("frames", 1) == 1, f"models: {name}: frames", given.get("frames"), one)
+        return {**known.settings, "frames": 1, **given}
+    if known.input == "features":
+        groups = [group for group, each in GROUPS.items() if not each.moving]
+        asked = given.get("features", ["frame", "noise"])
+        still = f"an image has no motion: use some of {', '.join(groups)}"
+        require({*asked} <= {*groups}, f"models: {name}: features", asked, still)
+        return {**known.settings, **given, "features": asked}
+    return known.settings | given
+
+
+def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
     given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
     architecture = given.pop("architecture", None)
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
@@ -270,7 +298,7 @@ def _complete(entry: str | Mapping[str, Any]) -> Model:
             raise ValueError(f"models: {name}: {key} is not a setting of {architecture}: {remedy}")
     fixed = given.keys() & needs
     needs |= {key: given.pop(key) for key in fixed}
-    settings = known.settings | given
+    settings = _fit_images(name, known, given) if modality == "image" else known.settings | given
     if known.input == "clips":
         check_combinations(name, settings)
     return Model(

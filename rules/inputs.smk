@@ -4,7 +4,7 @@ import re
 from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
-from clipfold.manifest.read import rates_of
+from clipfold.manifest.rates import rates_of
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 

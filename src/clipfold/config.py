@@ -112,7 +112,8 @@ def read_config(values: Mapping[str, Any]) -> Config:
     config = build(Config, "", values)
     if config.modality != "image":
         return config
-    views = {name: {**options, "frames": 1} for name, options in config.decode.views.items()}
+    given = config.decode.views.items()
+    views = {name: {**own, "frames": 1} if isinstance(own, Mapping) else own for name, own in given}
     return replace(config, decode=replace(config.decode, views=views))
 
 

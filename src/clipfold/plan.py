@@ -11,7 +11,8 @@ from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
 from clipfold.manifest.labels import labels_digest
-from clipfold.manifest.read import Video, find_manifest, rates_of, read_extras, read_manifest, read_splits
+from clipfold.manifest.rates import rates_of
+from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
 from clipfold.splits.feasibility import count_folds

@@ -4,7 +4,6 @@ Standard library only, since every Snakemake start runs this, also each cluster 
 """
 
 import os
-import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,9 @@ from pathlib import Path
 from clipfold.checks import require
 from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
+from clipfold.manifest.rates import read_rate
 from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
 from clipfold.manifest.table import Row, read_rows
-from clipfold.settings import MOST_FPS
 from clipfold.storage.members import path_exists
 
 OPTIONAL = (*TIMES, "fps")
@@ -23,8 +22,6 @@ OPTIONAL = (*TIMES, "fps")
 
 COLUMNS = ("path", "label", "id", "group", *OPTIONAL)
 REQUIRED = ("path", "label")
-
-_RATE = re.compile(r"(\d{1,6}(?:\.\d{0,9})?)(?:/(\d{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
             grouped=bool(cell["group"]),
             start=times[0],
             end=times[1],
-            fps=_fps(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
+            fps=read_rate(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
         )
         if name in rows:
             raise ValueError(
@@ -249,37 +246,6 @@ def _names(columns: Mapping[str, str] | None) -> dict[str, str]:
         other = column_of.setdefault(name, column)
         require(other == column, f"columns.{column}", name, f"this is the column for {other} too: name another")
     return names
-
-
-def _fps(where: str, cell: str) -> float | None:
-    if not cell:
-        return None
-    found = _RATE.fullmatch(cell)
-    rate = float(found[1]) / float(found[2] or 1) if found and float(found[2] or 1) else 0.0
-    require(
-        0 < rate <= MOST_FPS,
-        where,
-        cell,
-        f"write the frames per second of the folder, such as 25 or 30000/1001, up to {MOST_FPS}, or leave it empty for "
-        "probe.fps; if the column is something else, the config can say so (columns: {fps: ''})",
-    )
-    return rate
-
-
-def rates_of(videos: Iterable[Video]) -> dict[str, float]:
-    """Return the frames per second of the sources for which the manifest gives them.
-
-    Raises:
-        ValueError: Segments of one folder have different ones.
-    """
-    rates: dict[str, float] = {}
-    for video in videos:
-        if video.fps:
-            known = rates.setdefault(video.source, video.fps)
-            require(
-                known == video.fps, f"fps of {video.id}", video.fps, f"another segment of it has {known:g}: use one"
-            )
-    return rates
 
 
 def _id(where: str, path: str, times: Times) -> str:

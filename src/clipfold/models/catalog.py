@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipfold.checks import require, suggest
-from clipfold.features.registry import GROUPS
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
+from clipfold.models.images import for_images
 from clipfold.models.settings import ON_CLIPS, PRETRAINED, check_combinations
 
 Settings = dict[str, Any]
@@ -218,7 +218,8 @@ def plan_models(
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
-            twice or unfit for a folder, a model asks for more frames or pixels than are stored, or for motion in images.
+            twice or unfit for a folder, or a model asks for more frames or pixels than are stored, or for motion where
+            there is none.
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
     models = [_complete(entry, modality) for entry in entries]
@@ -253,28 +254,6 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
 
 
-def _fit_images(name: str, known: Architecture, given: Settings) -> Settings:
-    """Return the settings of a model of images, without motion.
-
-    Raises:
-        ValueError: The architecture, or a feature group that is asked for, needs motion.
-    """
-    fitting = [each.name for each in ARCHITECTURES.values() if not each.moving]
-    needs = f"it learns from motion, and an image has none: use one of {', '.join(fitting)}"
-    require(not known.moving, f"models: {name}: architecture", known.name, needs)
-    if known.input == "clips":
-        one = "use 1, or leave it out: an image is a clip of one frame"
-        require(given.get("frames", 1) == 1, f"models: {name}: frames", given.get("frames"), one)
-        return {**known.settings, "frames": 1, **given}
-    if known.input == "features":
-        groups = [group for group, each in GROUPS.items() if not each.moving]
-        asked = given.get("features", ["frame", "noise"])
-        still = f"an image has no motion: use some of {', '.join(groups)}"
-        require({*asked} <= {*groups}, f"models: {name}: features", asked, still)
-        return {**known.settings, **given, "features": asked}
-    return known.settings | given
-
-
 def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
     given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
     architecture = given.pop("architecture", None)
@@ -298,7 +277,9 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
             raise ValueError(f"models: {name}: {key} is not a setting of {architecture}: {remedy}")
     fixed = given.keys() & needs
     needs |= {key: given.pop(key) for key in fixed}
-    settings = _fit_images(name, known, given) if modality == "image" else known.settings | given
+    if modality == "image":
+        given = for_images(name, known, given, [each.name for each in ARCHITECTURES.values() if not each.moving])
+    settings = known.settings | given
     if known.input == "clips":
         check_combinations(name, settings)
     return Model(

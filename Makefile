@@ -5,10 +5,11 @@ FOLDER ?= demo
 # A worker takes whole files, because tests of a file share fixtures, in the order that tests/conftest.py sets.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
+.PHONY: help setup demo demo-image test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, name the report"
+	@echo "make demo-image  the same with 96 images, in demo-image"
 	@echo "make test        run all tests and checks"
 	@echo "make test-fast   run the fast unit tests; make test adds the slow ones and whole workflows"
 	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
@@ -39,6 +40,12 @@ demo: setup demo/videos.csv
 
 demo/videos.csv: | setup
 	$(BIN)/python -m clipfold.demo demo
+
+demo-image: setup demo-image/pictures.csv
+	$(BIN)/snakemake --profile profiles/local --directory demo-image --configfile config/images.yaml --config manifest=pictures.csv
+
+demo-image/pictures.csv: | setup
+	$(BIN)/python -m clipfold.demo --images demo-image
 
 test: setup lint
 	$(PYTEST)
@@ -74,4 +81,4 @@ clean:
 	@$(PYTHON) workflow/clean.py --all $(FOLDER)
 
 clean-demo:
-	rm -rf demo
+	rm -rf demo demo-image

@@ -27,7 +27,7 @@ rule bundle:
     params:
         models=lambda wildcards: [model.name for model in bundled(wildcards.bundle)],
         final=PLAN.config.bundle.final,
-        settings={name: SETTINGS[name] for name in ("probe", "policy", "decode")},
+        settings={name: SETTINGS[name] for name in ("modality", "probe", "policy", "decode")},
         labels=lambda wildcards: PLAN.labels_digest,
         code=code_of("bundle", "clipfold.delivery.write"),
     script:

@@ -92,9 +92,10 @@ def predict(
     import clipfold
     from clipfold.delivery.sources import find_videos
 
-    found = find_videos(videos, sys.stdin)
-    require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
     with clipfold.load(bundle) as opened:
+        found = find_videos(videos, sys.stdin, opened.modality)
+        whole = not window or not found.segments
+        require(whole, "window", window, "it cuts whole files: leave out start and end of rows")
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to
 

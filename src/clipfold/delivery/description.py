@@ -3,13 +3,15 @@
 import datetime
 import re
 from types import UnionType
-from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from clipfold.checks import require
 from clipfold.storage.records import parse_json
 
 FORMAT = 1
 """Raised when a description changes in a way that older code could not read."""
+
+MODALITIES = ("video", "image")
 
 MEMBERS = 10_000
 """Most files of a bundle."""
@@ -60,6 +62,7 @@ class Description(TypedDict):
     """The keys of `bundle.json`.
 
     Args:
+        modality: What it predicts, `video` or `image`; bundles made before there were images have none.
         positive: The second of two classes.
         threshold: Calibrated probability above which a video counts as the positive class, in [0, 1].
         settings: Of the model.
@@ -71,6 +74,7 @@ class Description(TypedDict):
     """
 
     format: int
+    modality: NotRequired[str]
     name: str
     architecture: str
     input: str
@@ -162,6 +166,8 @@ def metric_name(metric: Metric) -> str:
 def _check_values(where: str, found: Description) -> None:
     """Check what types do not say."""
     check_name(f"{where}: name", found["name"])
+    modality = found.get("modality", "video")
+    require(modality in MODALITIES, f"{where}: modality", modality, f"use one of {', '.join(MODALITIES)}")
     require(found["architecture"].isidentifier(), f"{where}: architecture", found["architecture"], "use a name")
     inputs = ("features", "clips", "predictions")
     require(found["input"] in inputs, f"{where}: input", found["input"], f"use one of {', '.join(inputs)}")
@@ -194,6 +200,8 @@ def check_shape(where: str, value: Any, shape: Any) -> None:
         _expect(type(value) is dict, where, value, "keys and values")
         for key, kind in get_type_hints(shape).items():
             if key not in value:
+                if key in shape.__optional_keys__:
+                    continue
                 raise ValueError(f"{where} has no {key}: make the bundle again")
             check_shape(f"{where}: {key}", value[key], kind)
     elif get_origin(shape) is UnionType:

@@ -25,7 +25,7 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     require(good and min(frames.shape) > 0, "frames", shape, "use uint8 of (frames, height, width, 3), RGB")
     require(0 < fps < 1e4, "fps", fps, "use the frames per second")
     timeline = Timeline("", [number / fps for number in range(len(frames))], [])
-    taken = take_views(frames, timeline, bundle.views)
+    taken = take_views(frames, timeline, bundle.views, "rgb24" if bundle.modality == "image" else "yuv420p")
     probed = {
         **dict.fromkeys(("codec", "encoder", "bitrate", "has_audio", "size_bytes")),
         "frames": len(frames),

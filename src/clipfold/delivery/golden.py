@@ -34,19 +34,26 @@ FEATURE = 1e-3
 GREY_LEVELS = 0.05
 """Largest difference of a clip's mean colour and mean gradient, in grey levels."""
 
-_SHAPES = {"0.mp4": (160, 120), "1.mkv": (96, 160), "2.mp4": (128, 128)}  # file -> width, height
+_SHAPES = {  # of each modality: file -> width, height
+    "video": {"0.mp4": (160, 120), "1.mkv": (96, 160), "2.mp4": (128, 128)},
+    "image": {"0.png": (160, 120), "1.png": (96, 160), "2.png": (128, 128)},
+}
 
 
 def write_golden(folder: Path, bundle: "OpenBundle") -> None:
     """Draw the videos, predict them, and write both into the folder of a bundle."""
-    from clipfold.demo.encode import Take, encode
+    from clipfold.demo.encode import Take, encode, encode_image
     from clipfold.demo.scenes import draw_scene, film
 
     (folder / FOLDER).mkdir()
-    for number, (name, size) in enumerate(_SHAPES.items()):
+    for number, (name, size) in enumerate(_SHAPES[bundle.modality].items()):
         rng = np.random.default_rng(number)
-        frames = film(draw_scene(rng), rng, frames=48, size=size, fps=24.0)
-        data = encode(frames, Take("h264", Path(name).suffix, Fraction(24), 48), bits_per_pixel=0.3)  # type: ignore[arg-type]
+        count = 1 if bundle.modality == "image" else 48
+        frames = film(draw_scene(rng), rng, frames=count, size=size, fps=24.0)
+        if bundle.modality == "image":
+            data = encode_image(frames[0], ".png")
+        else:
+            data = encode(frames, Take("h264", Path(name).suffix, Fraction(24), count), bits_per_pixel=0.3)  # type: ignore[arg-type]
         write_whole(folder / FOLDER / name, data)
     write_json(folder / EXPECTED, observe(bundle))
 
@@ -66,7 +73,7 @@ def golden_problems(bundle: "OpenBundle") -> list[str]:
 
 def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
-    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES}
+    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
     prepared = prepare(bundle, paths, workers=1)
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
     raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)

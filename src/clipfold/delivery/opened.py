@@ -54,6 +54,7 @@ class OpenBundle:
     Attributes:
         description: All facts about the bundle.
         name: Name of the model.
+        modality: What it predicts, `video` or `image`.
         classes: Class names, in the order of the probabilities.
         probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
         views: The views that the models read.
@@ -66,6 +67,7 @@ class OpenBundle:
         self.folder = folder
         self.description = description
         self.name: str = description["name"]
+        self.modality: str = description.get("modality", "video")
         self.classes: list[str] = description["classes"]
         self.probe = build(ProbeSettings, "probe", description["probe"])
         self.decode = build(DecodeSettings, "decode", description["decode"])

@@ -60,7 +60,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
         "names": NAMES,
     }
     with replacing(output) as file:
-        file.write(render(facts, Path(__file__).parent / "predictions.html").encode())
+        file.write(render(facts, Path(__file__).parent / "predictions.html", bundle.modality).encode())
 
 
 def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def prepare(
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
         arrays = {view: folder / f"{view}.npy" for view in decode.views}
-        probe_shard(paths, metadata, probe, workers, memory_mb, segments)
+        probe_shard(paths, metadata, probe, workers, memory_mb, segments, bundle.modality)
         decode_shard(paths, metadata, arrays, index, decode, workers, probe.max_pixels, memory_mb)
         place = {name: number for number, name in enumerate(paths)}
         rows = sorted(read_table(index).to_pylist(), key=lambda row: place[row["id"]])

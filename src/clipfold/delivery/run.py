@@ -65,7 +65,7 @@ def predict_sources(
     if page:
         written.append(output.with_suffix(".html"))
         write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
-    return summary(table, written)
+    return summary(table, written, bundle.modality)
 
 
 def collect_predictions(
@@ -98,14 +98,14 @@ def _with_given(table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[
     return table.assign(**{name: table.id.map(values) for name, values in given.items() if values})
 
 
-def summary(table: pd.DataFrame, written: list[Path]) -> Done:
+def summary(table: pd.DataFrame, written: list[Path], noun: str = "video") -> Done:
     """Say what came out, in a few words."""
     predicted = int((table.status == "ok").sum())
     counts = Counter(table.status[table.status != "ok"])
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
     seen = int(table.seen.sum())
-    others += f", {seen} of them training videos" if seen else ""
-    text = f"{predicted} of {len(table)} videos predicted{others}; wrote {', '.join(map(str, written))}"
+    others += f", {seen} of them training {noun}s" if seen else ""
+    text = f"{predicted} of {len(table)} {noun}s predicted{others}; wrote {', '.join(map(str, written))}"
     return Done(len(table), predicted, text)
 
 

@@ -1,12 +1,14 @@
 """Find the videos that a user names: files, folders, tables, lists on standard input."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from clipfold.checks import require
+from clipfold.image.frames import SUFFIXES as IMAGES
+from clipfold.image.frames import is_image
 from clipfold.manifest.read import read_manifest
 from clipfold.manifest.table import SUFFIXES as TABLES
 from clipfold.video.parts import Segment
@@ -19,7 +21,7 @@ VIDEOS = frozenset(
     )
     for suffix in line.split()
 )
-"""Suffixes of the files that are taken from a folder."""
+"""Suffixes of the video files that are taken from a folder."""
 
 
 @dataclass(slots=True)
@@ -50,16 +52,18 @@ class Sources:
             require(name.isascii() or _is_utf8(name), "video", name, "its name is not UTF-8: rename it")
 
 
-def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
+def find_videos(names: Iterable[str], stdin: IO[str], modality: str = "video") -> Sources:
     """Find the videos that are named. A file that is named twice is taken once; its id is its path.
 
     Args:
         names: Each a video, a folder (with all below it, but no links to folders), a table as the workflow reads it, in
             which the label may be missing, or `-`: one path in each line of `stdin`.
         stdin: Where `-` reads.
+        modality: `video`, or `image`, for which folders hold images. Where no videos are below a folder, it and the
+            folders below it are videos themselves: those that hold images, their frames.
 
     Raises:
-        ValueError: A folder has no videos, a table cannot be read, or two videos have one id.
+        ValueError: A folder has none, a table cannot be read, or two videos have one id.
     """
     found = Sources()
     for name in names:
@@ -67,8 +71,9 @@ def find_videos(names: Iterable[str], stdin: IO[str]) -> Sources:
             lines = (line.rstrip("\r\n") for line in stdin)
             found.add({line: line for line in lines if line})
         elif os.path.isdir(name):
-            inside = _below(Path(name))
-            require(bool(inside), "folder", name, f"no videos below it: {', '.join(sorted(VIDEOS))}")
+            suffixes = VIDEOS if modality == "video" else IMAGES
+            inside = _below(Path(name), suffixes) or (_frames_below(Path(name)) if modality == "video" else [])
+            require(bool(inside), "folder", name, f"no {modality}s below it: {', '.join(sorted(suffixes))}")
             found.add({path: path for path in inside})
         elif name.lower().endswith(TABLES):
             videos = read_manifest(Path(name), labelled=False)
@@ -89,10 +94,14 @@ def _is_utf8(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _below(folder: Path) -> list[str]:
+def _frames_below(folder: Path) -> list[str]:
+    return sorted(place for place, _, files in os.walk(folder) if any(map(is_image, files)))
+
+
+def _below(folder: Path, suffixes: Collection[str]) -> list[str]:
     return sorted(
         os.path.join(place, file)
         for place, _, files in os.walk(folder)
         for file in files
-        if os.path.splitext(file)[1].lower() in VIDEOS
+        if os.path.splitext(file)[1].lower() in suffixes
     )

@@ -21,7 +21,7 @@ class BundleTask:
         metadata: Tables of the probe, by shard.
         clips: Arrays of the view `clips`, by shard.
         index: Indices of the same shards.
-        settings: Sections `probe`, `policy` and `decode` of the config, with all defaults.
+        settings: `modality` and the sections `probe`, `policy` and `decode` of the config, with all defaults.
         labels: Digest of the manifest's ids, labels and groups.
         bundle: The bundle to write, one file.
         card: The model card to write; the bundle holds it too.
@@ -36,7 +36,7 @@ class BundleTask:
     metadata: Sequence[PathLike]
     clips: Sequence[PathLike]
     index: Sequence[PathLike]
-    settings: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Any]
     labels: str
     bundle: PathLike
     card: PathLike

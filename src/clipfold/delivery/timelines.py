@@ -75,6 +75,7 @@ def timelines_to(
     """
     require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     require_some(paths)
+    require(bundle.modality == "video", "window", cut.window, "leave it out: this bundle predicts images")
     require(output.name != SEGMENTS, "output", str(output), "use another name: the segments have this one")
     threshold = bundle.threshold_of(cut.label) if cut.threshold is None else cut.threshold
     check_choices(threshold, threshold if cut.low is None else cut.low, cut.least, cut.gap)

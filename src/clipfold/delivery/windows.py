@@ -16,6 +16,7 @@ from clipfold.checks import require
 from clipfold.delivery.timeline import Timeline
 from clipfold.features.extract import crop_view, video_features
 from clipfold.features.registry import VIEWS
+from clipfold.image.decode import CONTAINERS
 from clipfold.models.record import read_record
 from clipfold.settings import ProbeSettings
 from clipfold.status import Status
@@ -99,6 +100,8 @@ def watch(
     policy, probed = bundle.policy, _probe(path, bundle.probe)
     if policy.action(probed["status"]) != "use":
         raise Unusable(Status(probed["status"]), probed["reason"])
+    if probed["container"] in CONTAINERS:
+        raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
     views = bundle.views | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
     see = partial(_see, probed, "clips" in bundle.reads, _groups(bundle), policy.action(Status.CORRUPT) == "use")

@@ -99,6 +99,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
     decode = task.settings["decode"]
     return {
         "format": FORMAT,
+        "modality": task.settings.get("modality", "video"),
         "name": model,
         "architecture": record["architecture"].rpartition(".")[2],
         "input": record["input"],

@@ -1,4 +1,4 @@
-"""Encode films to the bytes of a video file, and decode them."""
+"""Encode films to the bytes of a video file, and decode them; encode single pictures."""
 
 import io
 import os
@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 import av
+import cv2
 import numpy as np
 
 from clipfold.demo.scenes import Frames
@@ -96,3 +97,10 @@ def decode(data: bytes) -> Frames:
     with av.open(io.BytesIO(data), "r") as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.stack(frames).astype(np.uint8, copy=False)
+
+
+def encode_image(picture: Frames, suffix: str) -> bytes:
+    """Encode a picture, `uint8` (height, width, 3), RGB, in the format that a suffix such as `.png` names."""
+    good, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert good, suffix
+    return data.tobytes()

@@ -177,7 +177,7 @@ class _Folder(Frames):
         with open(entry.place, "rb", opener=lambda path, _: os.open(path, flags)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unusable(Status.REFUSED, f"image {entry.name!r} is no regular file")
-            return file.read(MOST_BYTES)
+            return file.read(entry.size)
 
 
 class _Zip(Frames):
@@ -202,7 +202,7 @@ class _Zip(Frames):
     def _read(self, entry: _Entry) -> bytes:
         assert isinstance(entry.place, zipfile.ZipInfo)
         with _damage(f"image {entry.name!r} of the zip file", Status.CORRUPT), self._archive.open(entry.place) as file:
-            data = file.read(MOST_BYTES)
+            data = file.read(entry.size)
         if len(data) != entry.size:
             reason = f"image {entry.name!r} has {len(data)} bytes, and the zip file says {entry.size}"
             raise Unusable(Status.CORRUPT, reason)

@@ -92,7 +92,8 @@ def read_file(path: str) -> bytes:
         Unusable: it is too large, or a member that cannot be used.
     """
     with io.BufferedReader(open_source(path)) as file:  # type: ignore[type-var]  # a raw file, whatever its class
-        data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise Unusable(Status.TOO_LARGE, f"more than {MOST_BYTES} bytes")
-    return data
+        size = file.seek(0, os.SEEK_END)
+        if size > MOST_BYTES:
+            raise Unusable(Status.TOO_LARGE, f"{size} bytes, the limit is {MOST_BYTES}")
+        file.seek(0)
+        return file.read(size)  # a number to `read` is also the memory that it takes

@@ -1,24 +1,32 @@
 """Render the page from the templates, styles and script in `page/`, as one self-contained file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.ext import Extension
+from jinja2.lexer import Token, TokenStream
 from markupsafe import Markup, escape
 
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html") -> str:
-    """Fill in a template, which may use those in `page/`; all outside text is escaped."""
-    return environment(template.parent).get_template(template.name).render(facts)
+def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html", noun: str = "video") -> str:
+    """Fill in a template, which may use those in `page/`; all outside text is escaped.
+
+    Args:
+        facts: What the template names.
+        template: Its file.
+        noun: What a row of the manifest is, as the page is to call it.
+    """
+    return environment(template.parent, noun=noun).get_template(template.name).render(facts)
 
 
-def environment(*folders: Path) -> Environment:
+def environment(*folders: Path, noun: str = "video") -> Environment:
     """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share."""
     made = Environment(
         loader=FileSystemLoader([*folders, PAGE]),
@@ -26,11 +34,33 @@ def environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[Images] if noun == "image" else [],
     )
+    made.globals["noun"] = noun
     made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made
+
+
+class Images(Extension):
+    """Templates that say `image` where they say `video`. Only their own text is changed, no name of a file or class."""
+
+    def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        for token in stream:
+            text = _for_images(token.value) if token.type in ("data", "string") else token.value
+            yield Token(token.lineno, token.type, text)
+
+
+def _for_images(text: str) -> str:
+    """Replace the word, but no part of an id, attribute or path.
+
+    >>> _for_images('<p id="videos">A video of two videos, <b>Videos</b>')
+    '<p id="videos">An image of two images, <b>Images</b>'
+    """
+    text = re.sub(r"\b([Aa]) video\b", r"\1n image", text)
+    found = re.compile(r"""(?<![\w#"'/.-])([Vv])ideo(s?)(?![\w"'-])""")
+    return found.sub(lambda word: f"{'I' if word[1] == 'V' else 'i'}mage{word[2]}", text)
 
 
 def svg(figure: str) -> Markup:

@@ -79,8 +79,9 @@ def write_report(task: ReportTask) -> None:
         "models": models,
         "versions": _versions("clipfold", "snakemake", "torch", "scikit-learn", "numpy", "av"),
     }
+    page = render(facts, noun=task.config.get("modality", "video"))
     with replacing(task.output) as file:
-        file.write(without_places(render(facts), probed.id, task.config).encode())
+        file.write(without_places(page, probed.id, task.config).encode())
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:

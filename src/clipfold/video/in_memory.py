@@ -9,17 +9,18 @@ from clipfold.video.decode import Decoded, Keeper, Shot
 from clipfold.video.views import Timeline, View
 
 
-def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View]) -> Decoded:
+def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View], format: str = "yuv420p") -> Decoded:
     """Take the views of frames.
 
     Args:
         frames: RGB, uint8 (frames, height, width, 3).
         timeline: Their times.
-        views: The views to take. They see the frames in the pixel format of most files, `yuv420p`.
+        views: The views to take.
+        format: The pixel format in which they see the frames, by default that of most files.
     """
     keeper = Keeper(views, timeline)
     for number in sorted(keeper.wanted):
-        keeper.offer(shot_of(frames[number], views, "yuv420p"), number)
+        keeper.offer(shot_of(frames[number], views, format), number)
     return Decoded(keeper.arrays, keeper.facts())
 
 

@@ -90,7 +90,7 @@ for (const controls of all("[data-gallery]")) {
       card.hidden = (models.value && !JSON.parse(card.dataset.models).includes(models.value)) || (label.value && card.dataset.label !== label.value);
       shown += !card.hidden;
     }
-    count.value = `${shown} of ${cards.length} videos`;
+    count.value = `${shown} of ${cards.length} ${document.body.dataset.noun}s`;
   };
   controls.addEventListener("input", show);
   controls.hidden = false;
@@ -100,7 +100,7 @@ for (const controls of all("[data-gallery]")) {
 // Every video: create only the rows of the current page.
 const videos = JSON.parse(document.getElementById("videos-data").textContent), PAGE = 50;
 const form = document.getElementById("videos-controls"), pages = document.getElementById("videos-pages");
-const heads = [["Video"], ["Class"], ["Group"], ["Fold", "n"], ...videos.models.map((model) => [model, "n"])];
+const noun = document.body.dataset.noun, heads = [[noun[0].toUpperCase() + noun.slice(1)], ["Class"], ["Group"], ["Fold", "n"], ...videos.models.map((model) => [model, "n"])];
 const values = [
   (i) => videos.ids[i], (i) => videos.classes[videos.label[i]], (i) => videos.groups[videos.group[i]], (i) => videos.fold[i],
   ...videos.models.map((_, m) => (i) => videos.own[m][i]),

@@ -52,11 +52,12 @@ def probe_shard(
     """
     sources = [
         {"id": source, "path": path, "file": source if parts[0].id in (segments or {}) else "", "rows": parts}
+        | {"fps": (rates or {}).get(source)}
         for source, path, parts in by_source(paths, segments or {})
     ]
     results = map_videos(
         partial(_probe, settings, modality),
-        [source | {"fps": (rates or {}).get(source["id"])} for source in sources],
+        sources,
         total=len(sources),
         workers=workers,
         timeout_s=settings.timeout_s,

@@ -78,6 +78,8 @@ class Plan:
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns, separator=config.group_separator)
         rates_of(videos)
+        cut = [video.id for video in videos if video.file] if config.modality == "image" else []
+        require(not cut, f"{manifest}, start or end of {cut[:1]}", len(cut), "leave them empty: an image has no time")
         splits = config.splits
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(

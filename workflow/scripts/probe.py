@@ -11,7 +11,7 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         params, metadata = snakemake.params, snakemake.output[0]
         settings, memory_mb = ProbeSettings(**params.settings), snakemake.resources.mem_mb
+        options = {name: params[name] for name in ("segments", "modality", "rates")}
         cache = Cache(Path(params.cache), params.code) if params.cache else None
-        more = params.segments, params.modality, params.rates, cache
-        probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb, *more)
+        probe_shard(params.paths, metadata, settings, snakemake.threads, memory_mb, **options, cache=cache)
         record_contents(metadata, params.content, params.record)

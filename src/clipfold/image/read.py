@@ -30,6 +30,7 @@ from PIL import (
 )
 from PIL.Image import Transpose
 
+from clipfold.image.whole import check_whole
 from clipfold.status import Status, Unusable
 from clipfold.storage.files import Array
 
@@ -124,7 +125,7 @@ def read_image(data: bytes, max_pixels: int) -> Still:
 
 
 def check_image(data: bytes, max_pixels: int) -> None:
-    """Read the header of an image and check its size.
+    """Read the header of an image; check its size, and that it is complete.
 
     Raises:
         Unusable: as `read_image`.
@@ -144,6 +145,7 @@ def _opened(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
         if width * height > max_pixels:
             reason = f"{width}x{height} pixels, the limit is {max_pixels} in total (probe.max_pixels)"
             raise Unusable(Status.TOO_LARGE, reason)
+        check_whole(data)
         with image:
             yield image
 

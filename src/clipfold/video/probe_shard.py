@@ -48,7 +48,8 @@ def probe_shard(
         memory_mb: memory of the job; None for no limit.
         segments: id -> file, start and end in seconds, for rows whose file has segments.
         modality: `video` or `image`.
-        rates: id -> frames per second of folders and archives of frames that have another rate than `settings.fps`.
+        rates: source (the file of segments, else the id) -> frames per second of a folder or an archive of frames that
+            has another rate than `settings.fps`.
         cache: where facts are kept by content; None for nowhere.
 
     Raises:
@@ -59,7 +60,7 @@ def probe_shard(
             "id": source,
             "path": path,
             "rows": parts,
-            "fps": (rates or {}).get(parts[0].id),
+            "fps": (rates or {}).get(source),
             "file": source if parts[0].id in (segments or {}) else "",
         }
         for source, path, parts in by_source(paths, segments or {})

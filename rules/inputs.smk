@@ -52,6 +52,16 @@ def given(path):
     return storage(path) if is_address(path) else local(path) if IN_STORAGE else path
 
 
+def places(videos):
+    """Return where videos are, by id: of an address, where it is fetched to."""
+    return {v.id: str(given(v.path)) if is_address(v.path) else v.path for v in videos}
+
+
+def addresses(videos):
+    """List the videos that are in storage, as inputs; others are read in place."""
+    return [given(v.path) for v in videos if is_address(v.path) and nameable(v.path)]
+
+
 # Shards with videos that were moved or touched since they were probed -> their contents; `hooks.smk` finds them.
 RECOGNISED = {}
 
@@ -85,8 +95,7 @@ def shard_rates(wildcards):
 # Params that take `input` are not recorded by Snakemake: where the videos and the manifest are re-runs nothing.
 def current_paths(wildcards, input):
     """Return where each video of a shard is now."""
-    paths = {v.id: v.path for v in PLAN.shards[wildcards.shard]}
-    return {name: str(given(path)) if is_address(path) else path for name, path in paths.items()}
+    return places(PLAN.shards[wildcards.shard])
 
 
 def current_manifest(wildcards, input):
@@ -100,9 +109,8 @@ def current_cache(wildcards, input):
 
 
 def shard_addresses(wildcards):
-    """List the videos of a shard that are in storage, to be fetched; others are read in place."""
-    addresses = dict.fromkeys(v.path for v in PLAN.shards[wildcards.shard] if is_address(v.path) and nameable(v.path))
-    return [given(path) for path in addresses]
+    """List the videos of a shard that are in storage, to be fetched."""
+    return addresses(PLAN.shards[wildcards.shard])
 
 
 def weights_file(settings):
@@ -229,12 +237,22 @@ def predicting_bundle():
 
 def new_paths(wildcards, input):
     """Return where each new video of a shard is."""
-    return {v.id: v.path for v in PLAN.new_shards[wildcards.new_shard]}
+    return places(PLAN.new_shards[wildcards.new_shard])
+
+
+def new_addresses(wildcards):
+    """List the new videos of a shard that are in storage, to be fetched."""
+    return addresses(PLAN.new_shards[wildcards.new_shard])
 
 
 def new_keys(wildcards):
     """Return what shows that a new video is another than the one that was predicted."""
     return content_keys(PLAN.new_shards[wildcards.new_shard], {})
+
+
+def external():
+    """Name what the report says of new videos, if labels of some are given."""
+    return {"external": "results/predictions/external.json"} if any(v.label for v in PLAN.new_videos) else {}
 
 
 def predictions():

@@ -1,6 +1,7 @@
 # Predictions of new videos, those of `predict.manifest`.
 rule predict:
     input:
+        new_addresses,
         bundle=predicting_bundle(),
     output:
         "results/predictions/{new_shard}.parquet",
@@ -31,6 +32,7 @@ rule predictions:
         table="results/predictions/predictions.parquet",
         csv="results/predictions/predictions.csv",
         page="results/predictions/index.html",
+        report="results/predictions/external.json",
     log:
         "logs/predictions.log",
     benchmark:

@@ -4,6 +4,7 @@ PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
 
 rule report:
     input:
+        **external(),
         metadata=of_each_shard("results/metadata/{shard}.parquet"),
         splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,

@@ -15,4 +15,5 @@ if __name__ == "__main__":
             groups=snakemake.params.groups,
             outputs=[Path(snakemake.output.table), Path(snakemake.output.csv)],
             page=Path(snakemake.output.page),
+            report=Path(snakemake.output.report),
         )

@@ -1,6 +1,7 @@
 """Write the page of predictions: what was predicted, what could not be, and the external test if labels are given."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,14 @@ _ORDER = (
 )
 
 
+def external_facts(bundle: "OpenBundle", external: External | None) -> dict[str, Any] | None:
+    """Return what `external.html`, a part of this page and of the report, says of an external test; plain values."""
+    if external is None:
+        return None
+    facts = {"bundle": bundle.name, "classes": bundle.classes, "threshold": bundle.description["threshold"]}
+    return asdict(external) | facts | {"metrics": _metrics(bundle, external), "page": None}
+
+
 def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | None, output: PathLike) -> None:
     """Write the page as one file that needs no other file and no network.
 
@@ -55,8 +64,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
         "rows": [_row(row, bundle.classes) for row in records(used.head(SHOWN))],
         "rejected": records(rejected[["id", "status", "reason"]].head(SHOWN)),
         "statuses": Counter(rejected.status).most_common(),
-        "external": external,
-        "metrics": _metrics(bundle, external),
+        "external": external_facts(bundle, external),
         "names": NAMES,
     }
     with replacing(output) as file:
@@ -68,16 +76,14 @@ def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:
     return kept | {"probability": row[f"p_{row['label']}"] if row["label"] in classes else float("nan")}
 
 
-def _metrics(bundle: "OpenBundle", external: External | None) -> list[dict[str, Any]]:
+def _metrics(bundle: "OpenBundle", external: External) -> list[dict[str, Any]]:
     """List the metrics of the external test beside those that the folds gave, for classes as the bundle names them."""
-    if external is None:
-        return []
     decisions = ("", "argmax" if bundle.description["threshold"] is None else "val")
     found = {row["metric"]: row for row in external.metrics if not row["class"] and row["decision"] in decisions}
     before = {row["metric"]: row for row in bundle.description["metrics"] if row["decision"] in decisions}
     nothing = dict.fromkeys(("value", "low", "high"))
     return [
-        {"metric": name, "new": found[name], "folds": _numbers(before.get(name, nothing))}
+        {"metric": name, "new": _numbers(found[name]), "folds": _numbers(before.get(name, nothing))}
         for name in _ORDER
         if name in found
     ]

@@ -13,11 +13,11 @@ from clipfold.checks import require
 from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
-from clipfold.delivery.page import write_page
+from clipfold.delivery.page import external_facts, write_page
 from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
 from clipfold.delivery.remembered import read_reference
 from clipfold.delivery.sources import Sources
-from clipfold.storage.files import PathLike, read_frame
+from clipfold.storage.files import PathLike, read_frame, write_json
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -75,6 +75,7 @@ def collect_predictions(
     groups: Mapping[str, str],
     outputs: Sequence[Path],
     page: Path,
+    report: Path,
 ) -> None:
     """Join the predictions of all shards, and write tables and page as `predict_sources` does.
 
@@ -85,11 +86,14 @@ def collect_predictions(
         groups: id -> recording, person or camera, where it is known.
         outputs: Tables to write.
         page: HTML file to write.
+        report: JSON to write: what the report says of the external test, null without labels.
     """
     table = _with_given(read_frame(shards), labels, groups)
     for output in outputs:
         write_predictions(table, output)
-    write_page(bundle, table, external_test(table, bundle.classes, labels, groups), page)
+    external = external_test(table, bundle.classes, labels, groups)
+    write_page(bundle, table, external, page)
+    write_json(report, external_facts(bundle, external))
 
 
 def _with_given(table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[str, str]) -> pd.DataFrame:

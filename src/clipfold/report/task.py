@@ -28,6 +28,7 @@ class ReportTask:
         config: Config of the run, with all defaults; contains `seed`.
         fingerprints: Stage -> hash of its code.
         labels: Digest of the manifest's ids, labels and groups.
+        external: JSON about labelled videos that no fold saw, which `delivery` wrote; None without such.
     """
 
     evaluation: Mapping[str, PathLike]
@@ -45,3 +46,4 @@ class ReportTask:
     config: Mapping[str, Any]
     fingerprints: Mapping[str, str]
     labels: str
+    external: PathLike | None = None

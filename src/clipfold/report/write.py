@@ -53,6 +53,7 @@ def write_report(task: ReportTask) -> None:
         "splits": dataset.by_fold(assigned),
         "comparison": comparison,
         "axis": scores.axis(comparison),
+        "external": _external(task.external),
         "resamples": RESAMPLES,
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),
@@ -82,6 +83,12 @@ def write_report(task: ReportTask) -> None:
     page = render(facts, noun=task.config.get("modality", "video"))
     with replacing(task.output) as file:
         file.write(without_places(page, probed.id, task.config).encode())
+
+
+def _external(path: PathLike | None) -> dict[str, Any] | None:
+    """Read what is said of an external test, with the place of its own page, relative to the report's."""
+    found: dict[str, Any] | None = read_json(path) if path is not None else None
+    return found and found | {"page": "../predictions/index.html"}
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:

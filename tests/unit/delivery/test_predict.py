@@ -248,3 +248,25 @@ def test_segments_of_a_table_are_predicted_in_the_order_of_its_rows(bundles, vid
     monkeypatch.setattr(predict, "PART", 2)
     parts = predict_to(bundles[FEATURES], found.paths, tmp_path / "parts.csv", 1, segments=found.segments)
     pd.testing.assert_frame_equal(parts, table, check_exact=False, rtol=0, atol=1e-6)
+
+
+def test_the_report_learns_of_an_external_test_what_the_page_shows(bundles, videos, tmp_path):
+    bundle, shards = bundles[FEATURES], [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    paths = {}
+    for number, video in enumerate(list(videos.values())[:4]):
+        path = tmp_path / f"{number}{video.suffix}"
+        path.write_bytes(video.read_bytes() + b"\0\0\0\x08free")  # none of the training videos, by content
+        paths[f"v{number}"] = str(path)
+    for shard, names in zip(shards, (["v0", "v1"], ["v2", "v3"]), strict=True):
+        predict_to(bundle, {name: paths[name] for name in names}, shard, 1)
+    labels = {"v0": "real", "v1": "tampered", "v2": "real", "v3": "tampered"}
+    outputs = tmp_path / "all.csv", tmp_path / "index.html", tmp_path / "external.json"
+    collect_predictions(bundle, shards, labels, {}, [outputs[0]], *outputs[1:])
+    external = read_json(outputs[2])
+    assert (external["videos"], external["bundle"], external["classes"]) == (4, FEATURES, bundle.classes)
+    values = {row["metric"]: row["new"]["value"] for row in external["metrics"]}
+    right = read_predictions(outputs[0]).label == [*labels.values()]
+    assert values["accuracy"] == right.mean()
+    assert f"{values['roc_auc']:.3f}" in outputs[1].read_text()
+    collect_predictions(bundle, shards, {}, {}, [outputs[0]], *outputs[1:])
+    assert read_json(outputs[2]) is None

@@ -154,6 +154,40 @@ def test_shortcuts_and_allowed_leaks_are_on_the_first_screen(run, tmp_path, text
     assert "tied with the best 2 of 2 other models" in text
 
 
+def test_an_external_test_has_its_section_and_a_link_to_its_page(run, page, text_with, tmp_path):
+    assert 'id="external"' not in page
+    external = {
+        "bundle": "<b>est",
+        "classes": ["calm", "<fight>"],
+        "threshold": None,
+        "videos": 31,
+        "groups": 7,
+        "grouped": False,
+        "other": {"<odd>": 2},
+        "seen": 0,
+        "metrics": [
+            {
+                "metric": "roc_auc",
+                "new": {"value": 0.875, "low": 0.75, "high": 0.9375},
+                "folds": {"value": 0.925, "low": float("nan"), "high": float("nan")},
+            }
+        ],
+        "confusion": [[10, 5], [4, 12]],
+        "page": None,
+    }
+    write_json(tmp_path / "external.json", external)
+    text = text_with({}, external=tmp_path / "external.json")
+    assert "<b>est on 31 labelled videos of 7 groups that it never saw; all predictions." in text
+    assert "ROC-AUC 0.875 [0.750, 0.938] 0.925 Confusions" in text
+    assert "2 videos with labels that the model does not know" in text
+    shown = (tmp_path / "index.html").read_text()
+    assert 'href="../predictions/index.html"' in shown
+    assert '<a href="#external">' in shown
+    write_json(tmp_path / "external.json", None)  # labels were given, but of no video that could be predicted
+    text_with({}, external=tmp_path / "external.json")
+    assert 'id="external"' not in (tmp_path / "index.html").read_text()
+
+
 def test_what_models_looked_at(page, run):
     text = text_of(page)
     assert "✗ no_fight 0.90 is fight" in text

@@ -8,9 +8,9 @@ rule bundle:
         predictions=rules.evaluate.output.predictions,
         splits="results/splits/splits.parquet",
         audit=rules.splits.output.audit,
-        metadata=of_each_shard("results/metadata/{shard}.parquet"),
-        clips=of_each_shard("results/frames/{shard}/clips.npy"),
-        index=of_each_shard("results/frames/{shard}/index.parquet"),
+        metadata=metadata(),
+        clips=frames("clips.npy"),
+        index=frames("index.parquet"),
     output:
         bundle="results/bundles/{bundle}/bundle.clipfold",
         card="results/bundles/{bundle}/README.md",

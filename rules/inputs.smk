@@ -109,6 +109,16 @@ def explanations():
     return expand("results/explanations/{model}.parquet", model=[m.name for m in PLAN.explained])
 
 
+def metadata():
+    """List the tables of facts: of each shard, or of a table's rows, which all are compared with each other."""
+    return ["results/metadata/rows.parquet"] if PLAN.table else of_each_shard("results/metadata/{shard}.parquet")
+
+
+def frames(file):
+    """List a file of the decoded frames of every shard; a table has none."""
+    return [] if PLAN.table else of_each_shard(f"results/frames/{{shard}}/{file}")
+
+
 def clips_at(size, stored):
     """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
     as_stored = f"results/{stored}/{{shard}}/clips.npy"
@@ -149,7 +159,7 @@ def data_of(model, encoded=True):
 
 def views_of(model):
     """Return the options of the views that a model reads."""
-    names = VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
+    names = [] if PLAN.table else VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
     return {name: SETTINGS["decode"]["views"][name] for name in names}
 
 

@@ -18,6 +18,7 @@ from clipfold.settings import (
     PredictSettings,
     ProbeSettings,
     SplitSettings,
+    TableSettings,
 )
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Config:
         seed: Seed for every random draw.
         shard_size: Most videos in a shard, the unit of a data job.
         keep_intermediate: Keep files that later stages no longer need.
+        table: What to learn from a table.
         probe: Limits that a usable video respects.
         decode: Views to keep of each video.
         policy: Action for each status other than `ok`.
@@ -61,6 +63,7 @@ class Config:
     seed: int = 0
     shard_size: int = 256
     keep_intermediate: bool = True
+    table: TableSettings = field(default_factory=TableSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipfold.checks import require
 from clipfold.manifest.names import check_case, check_printable, plain
-from clipfold.manifest.table import Row, read_rows
+from clipfold.manifest.table import ROW, Row, read_rows
 
 COLUMNS = ("path", "label", "id", "group")
 REQUIRED = ("path", "label")
@@ -58,7 +58,8 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
-        columns: The file's names for `path`, `label`, `id` and `group`, where they differ.
+        columns: The file's names for `path`, `label`, `id` and `group`, where they differ; `ROW` for `path` if its rows
+            name no files: the path is then that of the manifest, the id by default `row 2`, as spreadsheets count.
         labelled: Whether each video must have a label, as for training; else it may be empty.
 
     Returns:
@@ -90,7 +91,7 @@ def read_manifest(manifest: Path, columns: Mapping[str, str] | None = None, *, l
         name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"])
         video = Video(
             id=name,
-            path=_found(f"{where}, {names['path']}", folder, cell["path"]),
+            path=str(manifest) if names["path"] == ROW else _found(f"{where}, {names['path']}", folder, cell["path"]),
             label=cell["label"],
             group=cell["group"] or name,
             grouped=bool(cell["group"]),

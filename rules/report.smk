@@ -10,6 +10,7 @@ rule report:
         audit=rules.splits.output.audit,
         clips=frames("clips.npy"),
         index=frames("index.parquet"),
+        features=of_each_shard("results/features/{shard}.parquet") if PLAN.table else [],
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),
         explanations=explanations(),

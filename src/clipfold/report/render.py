@@ -1,7 +1,7 @@
 """Render the page from the templates, styles and script in `page/`, as one self-contained file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,46 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from clipfold.report.wording import reword
+
 PAGE = Path(__file__).parent / "page"
 
 
-def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html") -> str:
-    """Fill in a template, which may use those in `page/`; all outside text is escaped."""
-    return environment(template.parent).get_template(template.name).render(facts)
+def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html", noun: str = "video") -> str:
+    """Fill in a template, which may use those in `page/`; all outside text is escaped.
+
+    Args:
+        facts: Values for the template.
+        template: The template.
+        noun: What the page is about, in place of `video`.
+    """
+    return environment(template.parent, noun=noun).get_template(template.name).render(facts)
 
 
-def environment(*folders: Path) -> Environment:
-    """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share."""
+class _Worded(FileSystemLoader):
+    """A loader of templates that say `noun` in place of `video`."""
+
+    def __init__(self, folders: Sequence[Path], noun: str) -> None:
+        super().__init__(folders)
+        self._noun = noun
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, *rest = super().get_source(environment, template)
+        return reword(source, self._noun), *rest
+
+
+def environment(*folders: Path, noun: str = "video") -> Environment:
+    """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share; see `render`."""
+    places = [*folders, PAGE]
     made = Environment(
-        loader=FileSystemLoader([*folders, PAGE]),
+        loader=FileSystemLoader(places) if noun == "video" else _Worded(places, noun),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
+    made.filters["round_number"] = lambda value: "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made

@@ -11,6 +11,7 @@ rule bundle:
         metadata=metadata(),
         clips=frames("clips.npy"),
         index=frames("index.parquet"),
+        features=of_each_shard("results/features/{shard}.parquet") if PLAN.table else [],
     output:
         bundle="results/bundles/{bundle}/bundle.clipfold",
         card="results/bundles/{bundle}/README.md",
@@ -29,6 +30,7 @@ rule bundle:
         final=PLAN.config.bundle.final,
         settings={name: SETTINGS[name] for name in ("probe", "policy", "decode")},
         labels=lambda wildcards: PLAN.labels_digest,
+        table=PLAN.table_facts,
         code=code_of("bundle", "clipfold.delivery.write"),
     script:
         "../workflow/scripts/bundle.py"

@@ -4,11 +4,14 @@ import logging
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from clipfold.checks import require
+
+if TYPE_CHECKING:
+    from clipfold.delivery.run import Done
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -92,8 +95,15 @@ def predict(
     import clipfold
     from clipfold.delivery.sources import find_videos
 
-    found = find_videos(videos, sys.stdin)
     with clipfold.load(bundle) as opened:
+        if opened.table:
+            from clipfold.delivery.rows import find_rows
+            from clipfold.delivery.run import predict_tables
+
+            require(not window, "window", window, f"{opened.name} predicts the rows of a table: leave it out")
+            done = predict_tables(opened, find_rows(opened, videos), output, page)
+            finish(done)
+        found = find_videos(videos, sys.stdin)
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to
 
@@ -105,6 +115,11 @@ def predict(
             from clipfold.delivery.run import predict_sources
 
             done = predict_sources(opened, found, output, page, workers, _progress)
+    finish(done)
+
+
+def finish(done: "Done") -> NoReturn:
+    """Say what was predicted, and exit with the code that tells it."""
     print(done.text, file=sys.stderr)
     raise typer.Exit(PREDICTED if done.predicted == done.total else SOME if done.predicted else NOTHING)
 

@@ -142,6 +142,11 @@ class Plan:
         """Digest of ids, labels and groups: with another one, folds are assigned again."""
         return labels_digest(self.videos)
 
+    @property
+    def table_facts(self) -> dict[str, dict[str, str]] | None:
+        """What a bundle says of a table: its columns to learn from, and its own names of columns; None for videos."""
+        return {"columns": dict(self.table.columns), "names": dict(self.config.columns)} if self.table else None
+
     @cached_property
     def new_shards(self) -> dict[str, list[Video]]:
         """Shard name -> new videos to predict."""

@@ -14,6 +14,7 @@ import numpy as np
 from clipfold.clips.resize import resize_clip
 from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
+from clipfold.delivery.rows import golden_rows, predict_rows
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.records import read_bytes
@@ -43,6 +44,9 @@ def write_golden(folder: Path, bundle: "OpenBundle") -> None:
     from clipfold.demo.scenes import draw_scene, film
 
     (folder / FOLDER).mkdir()
+    if bundle.table:
+        write_json(folder / EXPECTED, _observe_rows(bundle))
+        return
     for number, (name, size) in enumerate(_SHAPES.items()):
         rng = np.random.default_rng(number)
         frames = film(draw_scene(rng), rng, frames=48, size=size, fps=24.0)
@@ -66,6 +70,8 @@ def golden_problems(bundle: "OpenBundle") -> list[str]:
 
 def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
+    if bundle.table:
+        return _observe_rows(bundle)
     paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES}
     prepared = prepare(bundle, paths, workers=1)
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
@@ -77,6 +83,14 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
             "clips": _measures(bundle, prepared, number),
             "features": _features(prepared, number),
         }
+    return observed
+
+
+def _observe_rows(bundle: "OpenBundle") -> dict[str, Any]:
+    """Predict made-up rows of a table."""
+    observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
+    for row in predict_rows(bundle, golden_rows(bundle)).to_dict("records"):
+        observed[row["id"]] = {"probabilities": {name: float(row[f"p_{name}"]) for name in bundle.classes}}
     return observed
 
 

@@ -14,8 +14,9 @@ from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
 from clipfold.delivery.page import write_page
-from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
+from clipfold.delivery.predict import SUFFIXES, predict_to, read_predictions, write_predictions
 from clipfold.delivery.remembered import read_reference
+from clipfold.delivery.rows import Rows, predict_rows
 from clipfold.delivery.sources import Sources
 from clipfold.storage.files import PathLike, read_frame
 
@@ -66,6 +67,18 @@ def predict_sources(
     return summary(table, written)
 
 
+def predict_tables(bundle: "OpenBundle", found: Rows, output: Path, page: bool) -> Done:
+    """Predict the rows of the tables that a user named; write what `predict_sources` writes."""
+    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+    table = _with_given(predict_rows(bundle, found), found.labels, found.groups)
+    write_predictions(table, output)
+    written = [output]
+    if page:
+        written.append(output.with_suffix(".html"))
+        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
+    return summary(table, written, "row")
+
+
 def collect_predictions(
     bundle: "OpenBundle",
     shards: Sequence[PathLike],
@@ -96,14 +109,16 @@ def _with_given(table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[
     return table.assign(**{name: table.id.map(values) for name, values in given.items() if values})
 
 
-def summary(table: pd.DataFrame, written: list[Path]) -> Done:
+def summary(table: pd.DataFrame, written: list[Path], noun: str = "video") -> Done:
     """Say what came out, in a few words."""
     predicted = int((table.status == "ok").sum())
     counts = Counter(table.status[table.status != "ok"])
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
     seen = int(table.seen.sum())
-    others += f", {seen} of them training videos" if seen else ""
-    text = f"{predicted} of {len(table)} videos predicted{others}; wrote {', '.join(map(str, written))}"
+    others += f", {seen} of them training {noun}s" if seen else ""
+    unknown = int(((table.status == "ok") & (table.reason != "")).sum())
+    others += f", {unknown} of them with categories that are not in the training data" if unknown else ""
+    text = f"{predicted} of {len(table)} {noun}s predicted{others}; wrote {', '.join(map(str, written))}"
     return Done(len(table), predicted, text)
 
 
@@ -118,10 +133,10 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
     Raises:
         ValueError: Another bundle predicted, or the table cannot be used.
     """
-    reference = read_reference(bundle.folder, bundle.classes)
+    reference = read_reference(bundle.folder, bundle.classes, bundle.inputs)
     table = read_predictions(predictions)
     others = sorted({*table.get("bundle", [])} - {bundle.id})
     require(not others, "predictions", str(predictions), f"they are by {', '.join(map(str, others))}: use its bundle")
     found = drift(reference, table, bundle.classes)
-    write_drift_page(found, output, bundle.name, predictions.name)
+    write_drift_page(found, output, bundle.name, predictions.name, bundle.noun)
     return f"{found.verdict}: {found.reason}\n{output}"

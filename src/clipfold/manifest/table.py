@@ -6,6 +6,7 @@ import io
 import re
 import shlex
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -78,8 +79,8 @@ def _header(table: Path, cells: list[str], columns: Mapping[str, str]) -> list[s
     names = [plain(cell) for cell in cells]
     spelled = {plain(name).casefold(): name for name in columns.values() if plain(name) not in names}
     header = [spelled.get(name.casefold(), name) for name in names]
-    for name in header:
-        if name and header.count(name) > 1:
+    for name, count in Counter(header).items():
+        if name and count > 1:
             raise ValueError(f"{table} has more than one column {name!r}: rename or remove one")
     if columns["path"] not in (ROW, *header) and any(_FILE_NAME.search(name) for name in names):
         wanted = [columns["path"], columns["label"], *(f"column{n}" for n in range(3, len(cells) + 1))]

@@ -49,7 +49,9 @@ def environment(*folders: Path, noun: str = "video") -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
-    made.filters["round_number"] = lambda value: "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    made.filters["round_number"] = lambda value: (
+        "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    )
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made

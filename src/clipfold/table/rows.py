@@ -12,8 +12,8 @@ import pyarrow as pa
 from clipfold.manifest.read import read_manifest
 from clipfold.manifest.table import read_rows
 from clipfold.storage.files import PathLike, write_table
-from clipfold.table.columns import join_hashes, row_hash
 from clipfold.table.cells import CATEGORY, MEANING, is_missing, read_cell
+from clipfold.table.columns import join_hashes, row_hash
 
 GROUP = "table"
 """The group of features that a table's columns are: `table.NAME`."""

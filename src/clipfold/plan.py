@@ -158,7 +158,7 @@ class Plan:
         return any(model.settings["size"] == self.size for model in self.models if model.input == "clips")
 
     def extras(self) -> dict[str, list[str]]:
-        """Read the manifest's further columns, by which the evaluation slices errors; not those that models learn from."""
+        """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
         extras = read_extras(self.manifest, self.columns)
         return {name: cells for name, cells in extras.items() if not self.table or name not in self.table.columns}
 

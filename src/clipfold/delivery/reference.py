@@ -31,10 +31,8 @@ def write_reference(
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
     ids = sorted(used.index)
     chosen = [ids[i] for i in choose(ids)]
-    table = (
-        _of_table(bundle, task) if bundle.table else pd.DataFrame(list(_described(task, set(chosen)))).set_index("id")
-    )
-    table = table.reindex(chosen)
+    rows = _rows(bundle, task) if bundle.table else _videos(task, set(chosen))
+    table = rows.reindex(chosen)
     columns = [f"p_{name}" for name in bundle.classes]
     scores = _scores(task, model, columns, temperatures).reindex(chosen)
     reference = pd.concat([used.loc[chosen], scores, table.add_prefix("input.")], axis=1)
@@ -44,10 +42,14 @@ def write_reference(
     write_table(folder / REFERENCE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
 
 
-def _of_table(bundle: "OpenBundle", task: "BundleTask") -> pd.DataFrame:
+def _rows(bundle: "OpenBundle", task: "BundleTask") -> pd.DataFrame:
     assert bundle.table is not None
     rows = read_frame(task.features).set_index("id")
     return describe_rows(rows, bundle.table["columns"], bundle.table["categories"])
+
+
+def _videos(task: "BundleTask", wanted: set[str]) -> pd.DataFrame:
+    return pd.DataFrame(list(_described(task, wanted))).set_index("id")
 
 
 def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str | float]]:

@@ -84,7 +84,7 @@ def rows_of(bundle: "OpenBundle", frame: pd.DataFrame) -> Rows:
     require(frame.index.is_unique, "index", "not unique", "use reset_index(drop=True)")
     texts = {name: ["" if pd.isna(cell) else str(cell).strip() for cell in frame[name]] for name in columns}
     ids = list(map(str, frame.index))
-    cells = {name: {c: texts[c][place] for c in columns} for place, name in enumerate(ids)}
+    cells: dict[str, Cells] = {name: {c: texts[c][place] for c in columns} for place, name in enumerate(ids)}
     return Rows(cells=cells, tables=dict.fromkeys(ids, ""))
 
 
@@ -140,7 +140,7 @@ def _unknown(values: Mapping[str, Any], known: Mapping[str, set[str]]) -> str:
 def golden_rows(bundle: "OpenBundle") -> Rows:
     """Make up rows for the golden test; none of the training data, which may not be shared."""
     table = _table(bundle)
-    rows = {
+    rows: dict[str, Cells] = {
         str(number): {
             name: _made_up(kind, number, table["categories"].get(name, [])) for name, kind in table["columns"].items()
         }

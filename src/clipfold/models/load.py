@@ -116,8 +116,8 @@ class FeatureModel:
             missing = [name for name in self.columns if name not in features]
             if missing:
                 raise ValueError(f"features has no {', '.join(missing)}: pass a table with all columns of the model")
-            features = features[self.columns]
-            features = features if self.categories else features.to_numpy()
+            read: Any = features[self.columns]
+            features = read if self.categories else read.to_numpy()
         elif self.categories:
             raise ValueError(f"features is an array: {', '.join(self.categories)} are categories: pass a table")
         if features.ndim != 2 or features.shape[1] != len(self.columns):

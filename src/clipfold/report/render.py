@@ -34,8 +34,8 @@ class _Worded(FileSystemLoader):
         self._noun = noun
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        source, *rest = super().get_source(environment, template)
-        return reword(source, self._noun), *rest
+        source, path, current = super().get_source(environment, template)
+        return reword(source, self._noun), path, current
 
 
 def environment(*folders: Path, noun: str = "video") -> Environment:
@@ -48,10 +48,14 @@ def environment(*folders: Path, noun: str = "video") -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
-    made.filters["round_number"] = lambda value: (
-        "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-    )
+    made.filters |= {
+        "number": number,
+        "signed": signed,
+        "chance": chance,
+        "seconds": seconds,
+        "share": share,
+        "short": short,
+    }
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made
@@ -82,6 +86,15 @@ def chance(p: float) -> str:
     ('0.042', '< 0.001')
     """
     return "< 0.001" if p < 0.001 else number(p)
+
+
+def short(value: float) -> str:
+    r"""Format a number of any size with four digits.
+
+    >>> short(12.3456), short(-0.000123456) == "\N{MINUS SIGN}0.0001235"
+    ('12.35', True)
+    """
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def share(value: float) -> str:

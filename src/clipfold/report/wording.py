@@ -5,7 +5,7 @@ import re
 _TAG = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<(?:style|script)\b.*?</(?:style|script)>)", re.DOTALL)
 # Within a tag of Jinja only texts in quotes are words; elsewhere names of anchors and attributes are none.
 _QUOTED = re.compile(r"'[^'{}]*'")
-_WORD = re.compile(r"(?<![\w#.\"=-])([Vv])ideo(s?)(?![\w\"=-])")
+_WORD = re.compile(r"(?<![\w#.\"'=-])([Vv])ideo(s?)(?![\w\"'=-])")
 _LABEL = re.compile(r"((?:aria-label|placeholder|alt)=\"[^\"]*)")
 _IN_LABEL = re.compile(r"\b([Vv])ideo(s?)\b")
 
@@ -13,8 +13,8 @@ _IN_LABEL = re.compile(r"\b([Vv])ideo(s?)\b")
 def reword(template: str, noun: str) -> str:
     """Replace the word `video` in what a template says, but not in names of variables, anchors or attributes.
 
-    >>> reword("<a href='#videos' id=\\"videos\\">All videos</a> {{ m.plural(videos, 'video') }}", "row")
-    '<a href=\\'#videos\\' id="videos">All rows</a> {{ m.plural(videos, \\'row\\') }}'
+    >>> print(reword("<a href='#videos' id='videos'>All videos</a> {{ m.plural(videos, 'video') }}", "row"))
+    <a href='#videos' id='videos'>All rows</a> {{ m.plural(videos, 'row') }}
     """
 
     def said(found: "re.Match[str]") -> str:

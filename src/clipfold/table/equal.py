@@ -115,7 +115,7 @@ def count_equal(values: pd.DataFrame) -> Equal:
     rng = np.random.default_rng(0)
     # The hash of a row is the sum of those of its cells: without a column, it is a difference.
     hashes = [rng.integers(0, 2**64, code.max(initial=-1) + 1, np.uint64)[code] for code in codes]
-    total = np.sum(hashes, axis=0, dtype=np.uint64)
+    total: Array = np.sum(hashes, axis=0, dtype=np.uint64)
     pairs = _pairs(total)
     expected = 0.0
     for own in hashes:
@@ -146,10 +146,10 @@ def find_pairs(values: pd.DataFrame) -> list[tuple[int, int, float]]:
     numbers, spread = numbers[:, spread > 0], spread[spread > 0]
     known = np.isfinite(numbers)
     texts = [pd.factorize(values[name])[0] for name in values.select_dtypes(exclude="number")]
-    other = np.unique(np.column_stack([*texts, known]), axis=0, return_inverse=True)[1].ravel() if len(values) else []
     points = np.where(known, numbers / spread, 0)
     if len(points) < 3 or not points.shape[1]:
         return []
+    other = np.unique(np.column_stack([*texts, known]), axis=0, return_inverse=True)[1].ravel()
     usual, limit = _usual_distance(np.unique(points, axis=0))
     if not limit:
         return []
@@ -157,7 +157,7 @@ def find_pairs(values: pd.DataFrame) -> list[tuple[int, int, float]]:
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(width, _PROJECTED)))[0] if width > _PROJECTED else None
     near = points if axes is None else points @ axes
     tree = cKDTree(near)
-    partners = tree.query(near, k=min(_PARTNERS + 1, len(near)), distance_upper_bound=limit)[1]
+    partners: Array = tree.query(near, k=min(_PARTNERS + 1, len(near)), distance_upper_bound=limit)[1]
     pairs = {(min(x, y), max(x, y)) for x, row in enumerate(partners) for y in row if x != y < len(near)}
     found = []
     for x, y in sorted(pairs):

@@ -108,13 +108,13 @@ def described(model):
 
 def work():
     """Summarise the data and models that decide how long this run takes."""
-    paths = [str(FOLDER / v.path) for v in PLAN.videos]
+    paths = [] if PLAN.table else [str(FOLDER / v.path) for v in PLAN.videos]
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),
         shards=len(SHARDS),
-        megapixels=megapixels(files, command),
+        megapixels=megapixels(files, command) if files else 0,
         copies=PLAN.config.augment.copies,
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,
@@ -130,6 +130,12 @@ def show_missing(show):
     missing = missing_files(PLAN.videos, FOLDER)
     if missing:
         show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
+
+
+def show_left_out(show):
+    """Show the columns of a table that nothing can be learned from."""
+    for name, why in list(PLAN.table.left_out.items())[:5] if PLAN.table else []:
+        show(f"column {name!r} of {PLAN.manifest} is left out: it is {why}")
 
 
 def show_forecast(show):
@@ -156,6 +162,7 @@ def end_without_run():
         return
     if workflow.dryrun:
         show_missing(lambda text: print(f"warning: {text}", file=sys.stderr))
+        show_left_out(lambda text: print(f"warning: {text}", file=sys.stderr))
         show_forecast(lambda text: print(text, file=sys.stderr))
     elif len(workflow.dag) == 0:
         name_report(lambda text: print(text, file=sys.stderr))
@@ -178,6 +185,7 @@ onstart:
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
     show_missing(logger.warning)
+    show_left_out(logger.warning)
     show_forecast(logger.info)
 
 

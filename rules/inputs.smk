@@ -6,6 +6,7 @@ from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.read import is_address
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
+from clipfold.storage.hashing import file_digest
 
 # True if a storage plugin keeps the results: jobs then see only the files that they name as inputs.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
@@ -213,6 +214,11 @@ def predicting_bundle():
     name = PLAN.config.predict.bundle
     ours = name == "best" or name in [model.name for model in PLAN.configured]
     return f"results/bundles/{name}/bundle.clipfold" if ours else given(name)
+
+
+def new_manifest(wildcards, input):
+    """Return where the table of new rows is."""
+    return str(PLAN.new_manifest)
 
 
 def new_paths(wildcards, input):

@@ -43,3 +43,28 @@ rule equal_rows:
         code=code_of("equal_rows", "clipfold.table.equal"),
     script:
         "../workflow/scripts/equal_rows.py"
+
+
+rule predictions:
+    input:
+        bundle=predicting_bundle(),
+    output:
+        table="results/predictions/predictions.parquet",
+        csv="results/predictions/predictions.csv",
+        page="results/predictions/index.html",
+    log:
+        "logs/predictions.log",
+    benchmark:
+        "results/benchmarks/predictions.tsv"
+    conda:
+        "../envs/predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
+    params:
+        manifest=new_manifest,
+        contents=file_digest(PLAN.new_manifest) if PLAN.new_manifest else "",
+        code=code_of("predictions", "clipfold.delivery.run"),
+    script:
+        "../workflow/scripts/predictions.py"

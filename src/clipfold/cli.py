@@ -101,7 +101,9 @@ def predict(
             from clipfold.delivery.run import predict_tables
 
             require(not window, "window", window, f"{opened.name} predicts the rows of a table: leave it out")
-            done = predict_tables(opened, find_rows(opened, videos), output, page)
+            done = predict_tables(
+                opened, find_rows(opened, videos), [output], output.with_suffix(".html") if page else None
+            )
             finish(done)
         found = find_videos(videos, sys.stdin)
         if window:

@@ -15,7 +15,10 @@ if __name__ == "__main__":
                 records={model: source.records[rows] for model, rows in of_each.items()},
                 explanations=dict(zip(params.explained, source.explanations, strict=True)),
                 output=snakemake.output[0],
-                **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")},
+                **{
+                    name: source[name]
+                    for name in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")
+                },
                 **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels")},
             )
         )

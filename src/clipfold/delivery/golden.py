@@ -14,7 +14,7 @@ import numpy as np
 from clipfold.clips.resize import resize_clip
 from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
-from clipfold.delivery.rows import golden_rows, predict_rows
+from clipfold.delivery.rows import golden_rows, prepare_rows
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.records import read_bytes
@@ -89,8 +89,10 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
 def _observe_rows(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict made-up rows of a table."""
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
-    for row in predict_rows(bundle, golden_rows(bundle)).to_dict("records"):
-        observed[row["id"]] = {"probabilities": {name: float(row[f"p_{name}"]) for name in bundle.classes}}
+    prepared = prepare_rows(bundle, golden_rows(bundle))
+    found = bundle.answers(bundle.probabilities(features=prepared.features))
+    for name, probabilities in zip(prepared.features.index, found.probabilities.tolist(), strict=True):
+        observed[str(name)] = {"probabilities": dict(zip(bundle.classes, probabilities, strict=True))}
     return observed
 
 

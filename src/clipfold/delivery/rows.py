@@ -88,6 +88,19 @@ def rows_of(bundle: "OpenBundle", frame: pd.DataFrame) -> Rows:
     return Rows(cells=cells, tables=dict.fromkeys(ids, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """Rows, as a bundle reads them.
+
+    Args:
+        facts: Of each row: `id`, `path`, `status`, `reason`, `seen`.
+        features: Table of the features of those that can be predicted, by id.
+    """
+
+    facts: list[dict[str, Any]]
+    features: pd.DataFrame
+
+
 def predict_rows(bundle: "OpenBundle", rows: Rows) -> pd.DataFrame:
     """Predict rows of tables.
 
@@ -96,6 +109,25 @@ def predict_rows(bundle: "OpenBundle", rows: Rows) -> pd.DataFrame:
         value is `empty`, one with a cell that is no number where numbers are expected `unreadable`. One with categories
         that the training data lack is predicted as if they were rare or missing, and `reason` names them.
     """
+    prepared = prepare_rows(bundle, rows)
+    names, inputs = [f"p_{each}" for each in bundle.classes], [f"input.{each}" for each in bundle.inputs]
+    first = ["id", "path", "label", *names, "spread", "distance", "status", "reason", "seen", "bundle"]
+    table = pd.DataFrame(prepared.facts, index=list(rows.cells)).assign(bundle=bundle.id)
+    table = table.reindex(columns=[*first, *inputs]).astype({"label": object} | dict.fromkeys(inputs, "float64"))
+    used = prepared.features.index
+    if len(used):
+        found = bundle.answers(bundle.probabilities(features=prepared.features))
+        described = describe_rows(prepared.features, _table(bundle)["columns"], _table(bundle)["categories"])
+        table.loc[used, "label"] = found.labels
+        table.loc[used, names] = found.probabilities
+        table.loc[used, "spread"] = found.spread
+        table.loc[used, inputs] = described.to_numpy()
+        table.loc[used, "distance"] = bundle.reference.distances(described[bundle.reference.names].to_numpy())
+    return table.astype(dict.fromkeys((*names, "spread", "distance"), "float64")).reset_index(drop=True)
+
+
+def prepare_rows(bundle: "OpenBundle", rows: Rows) -> PreparedRows:
+    """Read the cells of rows."""
     kinds, categories = _table(bundle)["columns"], _table(bundle)["categories"]
     known = {name: set(each) for name, each in categories.items() if len(each) < KNOWN}
     facts, used, features = [], [], []
@@ -113,21 +145,7 @@ def predict_rows(bundle: "OpenBundle", rows: Rows) -> pd.DataFrame:
                 used.append(name)
                 features.append(values)
         facts.append(fact)
-    names, inputs = [f"p_{each}" for each in bundle.classes], [f"input.{each}" for each in bundle.inputs]
-    first = ["id", "path", "label", *names, "spread", "distance", "status", "reason", "seen", "bundle"]
-    table = pd.DataFrame(facts, index=list(rows.cells)).assign(bundle=bundle.id)
-    table = table.reindex(columns=[*first, *inputs]).astype({"label": object} | dict.fromkeys(inputs, "float64"))
-    if used:
-        frame = pd.DataFrame(features, index=used)
-        found = bundle.answers(bundle.probabilities(features=frame))
-        described = describe_rows(frame, kinds, categories).to_numpy()
-        table.loc[used, "label"] = found.labels
-        table.loc[used, names] = found.probabilities
-        table.loc[used, "spread"] = found.spread
-        table.loc[used, inputs] = described
-        order = [list(bundle.inputs).index(name) for name in bundle.reference.names]
-        table.loc[used, "distance"] = bundle.reference.distances(described[:, order])
-    return table.astype(dict.fromkeys((*names, "spread", "distance"), "float64")).reset_index(drop=True)
+    return PreparedRows(facts, pd.DataFrame(features, index=used, columns=list(map(feature, kinds))))
 
 
 def _unknown(values: Mapping[str, Any], known: Mapping[str, set[str]]) -> str:

@@ -67,16 +67,20 @@ def predict_sources(
     return summary(table, written)
 
 
-def predict_tables(bundle: "OpenBundle", found: Rows, output: Path, page: bool) -> Done:
-    """Predict the rows of the tables that a user named; write what `predict_sources` writes."""
-    require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
+def predict_tables(bundle: "OpenBundle", found: Rows, outputs: Sequence[Path], page: Path | None) -> Done:
+    """Predict the rows of the tables that a user named; write tables and, if it has a path, the page.
+
+    Raises:
+        ValueError: A table that is to be written has another suffix than `SUFFIXES`.
+    """
+    for output in outputs:
+        require(output.suffix in SUFFIXES, "output", str(output), f"use a name that ends in {', '.join(SUFFIXES)}")
     table = _with_given(predict_rows(bundle, found), found.labels, found.groups)
-    write_predictions(table, output)
-    written = [output]
+    for output in outputs:
+        write_predictions(table, output)
     if page:
-        written.append(output.with_suffix(".html"))
-        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
-    return summary(table, written, "row")
+        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), page)
+    return summary(table, [*outputs, *([page] if page else [])], "row")
 
 
 def collect_predictions(

@@ -117,8 +117,8 @@ def _complaint(manifest: Path, wrong: Mapping[str, str]) -> str:
     ignored = ", ".join(json.dumps(name, ensure_ascii=False) for name in wrong)
     return (
         f"{manifest}: {'; '.join(shown)}{more}. Mend them, or leave them out (table: {{ignore: [{ignored}]}}). A "
-        "column that names the rows or their groups can be the id or group (columns: {id: NAME}); one that you want to learn "
-        "from as it is belongs in the list table.columns"
+        "column that names the rows or their groups can be the id or group (columns: {id: NAME}); one that you want to "
+        "learn from as it is belongs in the list table.columns"
     )
 
 

@@ -10,12 +10,23 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 include: "rules/config.smk"
 include: "rules/inputs.smk"
-include: "rules/probe.smk"
-include: "rules/decode.smk"
-include: "rules/augment.smk"
-include: "rules/resize.smk"
-include: "rules/embed.smk"
-include: "rules/features.smk"
+
+
+if PLAN.table:
+
+    include: "rules/table.smk"
+
+else:
+
+    include: "rules/probe.smk"
+    include: "rules/decode.smk"
+    include: "rules/augment.smk"
+    include: "rules/resize.smk"
+    include: "rules/embed.smk"
+    include: "rules/features.smk"
+    include: "rules/matches.smk"
+
+
 include: "rules/leakage.smk"
 include: "rules/splits.smk"
 include: "rules/collect.smk"

@@ -8,9 +8,10 @@ rule bundle:
         predictions=rules.evaluate.output.predictions,
         splits="results/splits/splits.parquet",
         audit=rules.splits.output.audit,
-        metadata=of_each_shard("results/metadata/{shard}.parquet"),
-        clips=of_each_shard("results/frames/{shard}/clips.npy"),
-        index=of_each_shard("results/frames/{shard}/index.parquet"),
+        metadata=metadata(),
+        clips=frames("clips.npy"),
+        index=frames("index.parquet"),
+        features=of_each_shard("results/features/{shard}.parquet") if PLAN.table else [],
     output:
         bundle="results/bundles/{bundle}/bundle.clipfold",
         card="results/bundles/{bundle}/README.md",
@@ -29,6 +30,7 @@ rule bundle:
         final=PLAN.config.bundle.final,
         settings={name: SETTINGS[name] for name in ("modality", "probe", "policy", "decode")},
         labels=lambda wildcards: PLAN.labels_digest,
+        table=PLAN.table_facts,
         code=code_of("bundle", "clipfold.delivery.write"),
     script:
         "../workflow/scripts/bundle.py"

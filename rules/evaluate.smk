@@ -4,7 +4,7 @@ rule evaluate:
         splits="results/splits/splits.parquet",
         audit="results/splits/audit.json",
         quarantine="results/splits/quarantine.parquet",
-        metadata=of_each_shard("results/metadata/{shard}.parquet"),
+        metadata=metadata(),
         features=of_each_shard("results/features/{shard}.parquet"),
     output:
         predictions="results/evaluation/predictions.parquet",

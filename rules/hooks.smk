@@ -109,13 +109,13 @@ def described(model):
 
 def work():
     """Summarise the data and models that decide how long this run takes."""
-    paths = [str(FOLDER / v.path) for v in PLAN.videos]
+    paths = [] if PLAN.table else [str(FOLDER / v.path) for v in PLAN.videos]
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),
         shards=len(SHARDS),
-        megapixels=megapixels(files, command),
+        megapixels=megapixels(files, command) if files else 0,
         copies=PLAN.config.augment.copies,
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,
@@ -138,6 +138,12 @@ def show_chained(show):
     _, warning = grouping_notes([video.values for video in PLAN.videos])
     if warning:
         show(warning)
+
+
+def show_left_out(show):
+    """Show the columns of a table that nothing can be learned from."""
+    for name, why in list(PLAN.table.left_out.items())[:5] if PLAN.table else []:
+        show(f"column {name!r} of {PLAN.manifest} is left out: it is {why}")
 
 
 def show_forecast(show):
@@ -163,7 +169,7 @@ def end_without_run():
     if workflow.dag is None or workflow.scheduler is None:
         return
     if workflow.dryrun:
-        for look in (show_missing, show_chained):
+        for look in (show_missing, show_chained, show_left_out):
             look(lambda text: print(f"warning: {text}", file=sys.stderr))
         show_forecast(lambda text: print(text, file=sys.stderr))
     elif len(workflow.dag) == 0:
@@ -188,6 +194,7 @@ onstart:
     check_results_folder()
     show_missing(logger.warning)
     show_chained(logger.warning)
+    show_left_out(logger.warning)
     show_forecast(logger.info)
 
 

@@ -7,6 +7,7 @@ from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
 from clipfold.plan import encoder_key
 from clipfold.storage.fingerprint import fingerprint
+from clipfold.storage.hashing import file_digest
 
 # True if a storage plugin keeps the results: jobs then see only the files that they name as inputs.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
@@ -139,6 +140,16 @@ def explanations():
     return expand("results/explanations/{model}.parquet", model=[m.name for m in PLAN.explained])
 
 
+def metadata():
+    """List the tables of facts: of each shard, or of a table's rows, which all are compared with each other."""
+    return ["results/metadata/rows.parquet"] if PLAN.table else of_each_shard("results/metadata/{shard}.parquet")
+
+
+def frames(file):
+    """List a file of the decoded frames of every shard; a table has none."""
+    return [] if PLAN.table else of_each_shard(f"results/frames/{{shard}}/{file}")
+
+
 def clips_at(size, stored):
     """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
     as_stored = f"results/{stored}/{{shard}}/clips.npy"
@@ -179,7 +190,7 @@ def data_of(model, encoded=True):
 
 def views_of(model):
     """Return the options of the views that a model reads."""
-    names = VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
+    names = [] if PLAN.table else VIEWS if model.input == "features" else ["clips"] if model.input == "clips" else []
     return {name: SETTINGS["decode"]["views"][name] for name in names}
 
 
@@ -233,6 +244,11 @@ def predicting_bundle():
     name = PLAN.config.predict.bundle
     ours = name == "best" or name in [model.name for model in PLAN.configured]
     return f"results/bundles/{name}/bundle.clipfold" if ours else given(name)
+
+
+def new_manifest(wildcards, input):
+    """Return where the table of new rows is."""
+    return str(PLAN.new_manifest)
 
 
 def new_paths(wildcards, input):

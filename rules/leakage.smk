@@ -1,56 +1,10 @@
-rule hashes:
-    input:
-        clips="results/frames/{shard}/clips.npy",
-        index="results/frames/{shard}/index.parquet",
-    output:
-        hashes="results/hashes/{shard}/hashes.npy",
-        pictures="results/hashes/{shard}/pictures.npy",
-    log:
-        "logs/hashes/{shard}.log",
-    benchmark:
-        "results/benchmarks/hashes/{shard}.tsv"
-    conda:
-        "../envs/decode.yaml"
-    threads: 1
-    resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(30),
-    params:
-        code=code_of("hashes", "clipfold.leakage.hashes"),
-    script:
-        "../workflow/scripts/hashes.py"
-
-
-rule matches:
-    input:
-        hashes=of_each_shard("results/hashes/{shard}/hashes.npy"),
-        pictures=of_each_shard("results/hashes/{shard}/pictures.npy"),
-        indices=of_each_shard("results/frames/{shard}/index.parquet"),
-    output:
-        "results/splits/matches.parquet",
-    log:
-        "logs/matches.log",
-    benchmark:
-        "results/benchmarks/matches.tsv"
-    conda:
-        "../envs/decode.yaml"
-    threads: 4
-    resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(240),
-    params:
-        code=code_of("matches", "clipfold.leakage.matches"),
-    script:
-        "../workflow/scripts/matches.py"
-
-
 rule audit:
     input:
         audit="results/splits/audit.json",
         folds="results/splits/folds.parquet",
         matches="results/splits/matches.parquet",
-        clips=of_each_shard("results/frames/{shard}/clips.npy"),
-        indices=of_each_shard("results/frames/{shard}/index.parquet"),
+        clips=frames("clips.npy"),
+        indices=frames("index.parquet"),
     output:
         report(
             "results/splits/audit.html",

@@ -5,12 +5,13 @@ PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
 rule report:
     input:
         **external(),
-        metadata=of_each_shard("results/metadata/{shard}.parquet"),
+        metadata=metadata(),
         splits="results/splits/splits.parquet",
         quarantine=rules.splits.output.quarantine,
         audit=rules.splits.output.audit,
-        clips=of_each_shard("results/frames/{shard}/clips.npy"),
-        index=of_each_shard("results/frames/{shard}/index.parquet"),
+        clips=frames("clips.npy"),
+        index=frames("index.parquet"),
+        features=of_each_shard("results/features/{shard}.parquet") if PLAN.table else [],
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),
         explanations=explanations(),

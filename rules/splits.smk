@@ -1,7 +1,7 @@
 rule splits:
     input:
-        metadata=of_each_shard("results/metadata/{shard}.parquet"),
-        indices=of_each_shard("results/frames/{shard}/index.parquet"),
+        metadata=metadata(),
+        indices=metadata() if PLAN.table else frames("index.parquet"),
         matches="results/splits/matches.parquet",
     output:
         folds="results/splits/folds.parquet",
@@ -19,13 +19,13 @@ rule splits:
         runtime=by_attempt(30),
     params:
         manifest=current_manifest,
-        columns=SETTINGS["columns"],
+        columns=PLAN.columns,
         group_separator=SETTINGS["group_separator"],
         labels=lambda wildcards: PLAN.labels_digest,
         settings=SETTINGS["splits"],
         folds=len(FOLDS),
         given=PLAN.given_splits,
-        policy=SETTINGS["policy"],
+        policy=PLAN.policy,
         allowed=SETTINGS["allow_leakage"],
         seed=SETTINGS["seed"],
         code=code_of("splits", "clipfold.splits.split"),

@@ -5,12 +5,15 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
 from clipfold.checks import require
 from clipfold.cli_manifest import EXAMPLES, make_manifest
+
+if TYPE_CHECKING:
+    from clipfold.delivery.run import Done
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,8 +108,11 @@ def predict(
     from clipfold.delivery.sources import find_videos
 
     check_output(output)  # all that is wrong is said before the libraries are loaded, which takes seconds
-    modality = read_description(find_bundle(bundle)).get("modality", "video")
-    found = find_videos(videos, sys.stdin, modality)
+    description = read_description(find_bundle(bundle))
+    if description.get("table"):
+        require(not window, "window", window, "leave it out: this bundle predicts the rows of tables")
+        finish(_predict_rows(bundle, videos, output, page))
+    found = find_videos(videos, sys.stdin, description.get("modality", "video"))
     require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
     import clipfold
 
@@ -120,6 +126,21 @@ def predict(
             from clipfold.delivery.run import predict_sources
 
             done = predict_sources(opened, found, output, page, workers, _progress)
+    finish(done)
+
+
+def _predict_rows(bundle: str, tables: list[str], output: Path, page: bool) -> "Done":
+    import clipfold
+    from clipfold.delivery.rows import find_rows
+    from clipfold.delivery.run import predict_tables
+
+    with clipfold.load(bundle) as opened:
+        found = find_rows(opened, tables)
+        return predict_tables(opened, found, [output], output.with_suffix(".html") if page else None)
+
+
+def finish(done: "Done") -> NoReturn:
+    """Say what was predicted, and exit with the code that tells it."""
     print(done.text, file=sys.stderr)
     raise typer.Exit(PREDICTED if done.predicted == done.total else SOME if done.predicted else NOTHING)
 

@@ -19,6 +19,7 @@ from clipfold.settings import (
     PredictSettings,
     ProbeSettings,
     SplitSettings,
+    TableSettings,
 )
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Config:
         shard_size: Most videos in a shard, the unit of a data job.
         cache: Folder in which probed and decoded videos are kept by content, for other experiments; empty for none.
         keep_intermediate: Keep files that later stages no longer need.
+        table: What to learn from a table.
         probe: Limits that a usable video respects.
         decode: Views to keep of each video.
         policy: Action for each status other than `ok`.
@@ -66,6 +68,7 @@ class Config:
     shard_size: int = 256
     cache: str = ""
     keep_intermediate: bool = True
+    table: TableSettings = field(default_factory=TableSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)

@@ -14,8 +14,9 @@ from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
-from clipfold.models.catalog import Model, plan_models, plan_shortcuts
+from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
 from clipfold.splits.feasibility import count_folds
+from clipfold.table.columns import Table, plan_table, table_columns
 from clipfold.video.views import View, build_views
 
 
@@ -31,6 +32,7 @@ class Plan:
         views: Name of a stored array -> the view that fills it.
         models: The configured models, then the shortcuts.
         shortcuts: The baselines that know nothing of the action.
+        table: The columns of a table, for `modality: table`.
         folds: Fold numbers, continuing over repeats.
         given_splits: Id -> split, for the scheme `column`.
         new_manifest: The table of new videos to predict, if there are some.
@@ -46,6 +48,7 @@ class Plan:
     shortcuts: Sequence[Model]
     folds: range
     given_splits: Mapping[str, str]
+    table: Table | None = None
     new_manifest: Path | None = None
     new_videos: Sequence[Video] = ()
 
@@ -67,16 +70,15 @@ class Plan:
         require(
             not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
         )
-        models = plan_models(
-            config.models,
-            largest_size=config.decode.size,
-            most_frames=views["clips"].shape[0],
-            modality=config.modality,
-        )
+        tabular = config.modality == "table"
+        entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
+        size, frames = config.decode.size, views["clips"].shape[0]
+        models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
         config.bundle.check_models([model.name for model in models])
-        shortcuts = plan_shortcuts() if config.shortcuts else []
+        shortcuts = plan_shortcuts() if config.shortcuts and not tabular else []
         manifest = find_manifest(config.manifest, folders)
-        videos = read_manifest(manifest, config.columns, separator=config.group_separator)
+        columns = table_columns(config.columns) if tabular else config.columns
+        videos = read_manifest(manifest, columns, separator=config.group_separator)
         rates_of(videos)
         cut = [video.id for video in videos if video.file] if config.modality == "image" else []
         require(not cut, f"{manifest}, start or end of {cut[:1]}", len(cut), "leave them empty: an image has no time")
@@ -91,11 +93,10 @@ class Plan:
             models=[*models, *shortcuts],
             shortcuts=shortcuts,
             folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
-            given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
+            given_splits=read_splits(manifest, columns) if splits.scheme == "column" else {},
+            table=plan_table(manifest, config.columns, config.table, videos) if tabular else None,
             new_manifest=new,
-            new_videos=read_manifest(new, config.columns, labelled=False, separator=config.group_separator)
-            if new
-            else (),
+            new_videos=read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else (),
         )
 
     @property
@@ -107,6 +108,17 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """The config with every default, as plain values: stage -> settings."""
         return asdict(self.config)
+
+    @property
+    def policy(self) -> dict[str, str]:
+        """Action for each status; equal rows of a table have their own."""
+        own = {"duplicate": self.config.table.duplicates} if self.table else {}
+        return asdict(self.config.policy) | own
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The manifest's own names of columns, for `read_manifest`."""
+        return table_columns(self.config.columns) if self.table else dict(self.config.columns)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -134,6 +146,11 @@ class Plan:
         """Digest of ids, labels and groups: with another one, folds are assigned again."""
         return labels_digest(self.videos)
 
+    @property
+    def table_facts(self) -> dict[str, dict[str, str]] | None:
+        """What a bundle says of a table: its columns to learn from, and its own names of columns; None for videos."""
+        return {"columns": dict(self.table.columns), "names": dict(self.config.columns)} if self.table else None
+
     @cached_property
     def new_shards(self) -> dict[str, list[Video]]:
         """Shard name -> new videos to predict."""
@@ -145,8 +162,9 @@ class Plan:
         return any(model.settings["size"] == self.size for model in self.models if model.input == "clips")
 
     def extras(self) -> dict[str, list[str]]:
-        """Read the manifest's further columns, by which the evaluation slices errors."""
-        return read_extras(self.manifest, self.config.columns)
+        """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
+        extras = read_extras(self.manifest, self.columns)
+        return {name: cells for name, cells in extras.items() if not self.table or name not in self.table.columns}
 
 
 def encoder_key(settings: Mapping[str, Any]) -> str:

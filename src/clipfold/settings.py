@@ -140,6 +140,33 @@ class AugmentSettings:
             require(0 <= value <= 1, f"augment.{name}", value, "use 0 to 1")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableSettings:
+    """What to learn from a table, for `modality: table`.
+
+    Args:
+        columns: Columns to learn from, taken as they are; empty: all but label, id, group and split.
+        ignore: Columns to leave out.
+        categories: Columns of numbers that are codes, such as `1` for red.
+        duplicates: Action for equal rows, if there are more of them than chance explains: `use` keeps them in one
+            group, `quarantine` the first of them, `fail` ends the run.
+    """
+
+    columns: Sequence[str] = field(default_factory=list)
+    ignore: Sequence[str] = field(default_factory=list)
+    categories: Sequence[str] = field(default_factory=list)
+    duplicates: str = "use"
+
+    def __post_init__(self) -> None:
+        for key in ("columns", "ignore", "categories"):
+            for name in getattr(self, key):
+                require(isinstance(name, str) and bool(name), f"table.{key}", name, "list names of columns")
+        both = sorted({*self.columns} & {*self.ignore})
+        require(not both, "table.ignore", both, "they are in table.columns, too: name each in one of the two")
+        actions = ("use", "quarantine", "fail")
+        require(self.duplicates in actions, "table.duplicates", self.duplicates, f"use one of {', '.join(actions)}")
+
+
 SCHEMES = ("grouped", "stable", "leave_one_group_out", "column", "random")
 LEAKS = ("groups", "duplicates", "overlaps", "near_duplicates", "random")
 """Kinds of leak that `allow_leakage` can name; `random` covers every leak of the scheme `random`."""

@@ -18,8 +18,8 @@ if __name__ == "__main__":
                 folders={model: folders[i * each : (i + 1) * each] for i, model in enumerate(params.models)},
                 finals=dict(zip(params.models, finals, strict=bool(finals))),
                 evaluation={name: source[name] for name in ("comparison", "metrics", "choices", "predictions")},
-                **{name: source[name] for name in ("splits", "audit", "metadata", "clips", "index")},
-                **{name: params[name] for name in ("settings", "labels")},
+                **{name: source[name] for name in ("splits", "audit", "metadata", "clips", "index", "features")},
+                **{name: params[name] for name in ("settings", "labels", "table")},
                 **dict(snakemake.output.items()),
             )
         )

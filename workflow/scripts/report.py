@@ -16,7 +16,10 @@ if __name__ == "__main__":
                 explanations=dict(zip(params.explained, source.explanations, strict=True)),
                 output=snakemake.output[0],
                 external=source.get("external"),
-                **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index")},
+                **{
+                    name: source[name]
+                    for name in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")
+                },
                 **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels")},
             )
         )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from clipfold.checks import require
 from clipfold.delivery.frames import prepare_frames
 from clipfold.delivery.golden import golden_problems
 from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.predict import answer, predict_videos
+from clipfold.delivery.rows import find_rows, predict_rows, rows_of
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import watch
 from clipfold.storage.files import Array, PathLike
@@ -19,11 +21,11 @@ from clipfold.video.container import Unusable
 class Bundle(OpenBundle):
     """A trained model, ready to predict; see `OpenBundle` for its facts."""
 
-    def predict(self, videos: PathLike | Iterable[PathLike], workers: int | None = None) -> pd.DataFrame:
-        """Predict video files.
+    def predict(self, videos: PathLike | Iterable[PathLike] | pd.DataFrame, workers: int | None = None) -> pd.DataFrame:
+        """Predict video files, or the rows of a table.
 
         Args:
-            videos: A file, or several.
+            videos: A file, or several; for a model that learned from a table, a table or data frame with its columns.
             workers: Processes to decode with; all cores by default.
 
         Returns:
@@ -31,9 +33,13 @@ class Bundle(OpenBundle):
             `clipfold.delivery.predict.predict_videos`.
 
         Raises:
-            ValueError: No video is named.
+            ValueError: No video is named, or a table lacks a column.
         """
+        if isinstance(videos, pd.DataFrame):
+            return predict_rows(self, rows_of(self, videos))
         several = [videos] if isinstance(videos, str | Path) else videos
+        if self.table:
+            return predict_rows(self, find_rows(self, map(str, several)))
         return predict_videos(self, {str(path): str(path) for path in several}, workers)
 
     def predict_frames(self, frames: Array, fps: float) -> pd.DataFrame:
@@ -49,6 +55,7 @@ class Bundle(OpenBundle):
         Raises:
             ValueError: The frames have another shape or type, or the bundle reads facts that only a file has.
         """
+        require(not self.table, "bundle", self.name, "it predicts the rows of a table: use predict")
         return answer(self, prepare_frames(self, frames, fps))
 
     def timeline(self, video: PathLike, window: float = 4.0, stride: float = 1.0, label: str | None = None) -> Timeline:
@@ -63,6 +70,7 @@ class Bundle(OpenBundle):
         Raises:
             ValueError: The video cannot be read, or a length is not positive.
         """
+        require(not self.table, "bundle", self.name, "it predicts the rows of a table: use predict")
         try:
             return watch(self, str(video), window, stride, label=label).timeline
         except Unusable as error:

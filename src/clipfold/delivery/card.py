@@ -16,6 +16,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
     """
     training, labels = facts["training"], facts["training"]["labels"]
     fits = len(facts["fits"])
+    noun, files = ("row", "TABLE.csv") if facts.get("table") else ("video", "VIDEO...")
     what = (
         "one model, fitted on all training videos with the settings and epochs that the folds chose"
         if facts["final"]
@@ -23,12 +24,12 @@ def model_card(facts: Mapping[str, Any]) -> str:
     )
     parts = [
         f"# {facts['name']}",
-        f"A classifier of videos into {_listed(facts['classes'])}: {what}. Architecture `{facts['architecture']}`, "
+        f"A classifier of {noun}s into {_listed(facts['classes'])}: {what}. Architecture `{facts['architecture']}`, "
         f"made by clipfold {facts['versions'].get('clipfold', '')} on {facts['created']}.",
         "## Use it",
-        f"```\nclipfold predict {facts['name']}.clipfold VIDEO... --output predictions.csv\n```",
+        f"```\nclipfold predict {facts['name']}.clipfold {files} --output predictions.csv\n```",
         "## What it was trained on",
-        f"{training['videos']} videos of {training['groups']} groups (recordings, persons or cameras that folds keep "
+        f"{training['videos']} {noun}s of {training['groups']} groups (recordings, persons or cameras that folds keep "
         f"together): {', '.join(f'{count} {name}' for name, count in labels.items())}. "
         f"Digest of the training data: `{training['digest']}`.",
         "## How good it is",

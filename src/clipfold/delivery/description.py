@@ -8,6 +8,8 @@ from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_
 
 from clipfold.checks import require
 from clipfold.storage.records import parse_json
+from clipfold.table.cells import CATEGORY, KINDS
+from clipfold.table.columns import NAMED
 
 FORMAT = 1
 """Raised when a description changes in a way that older code could not read."""
@@ -62,6 +64,20 @@ class Training(TypedDict):
     digest: str
 
 
+class Table(TypedDict):
+    """What the rows of a table are, for a model that learned from one.
+
+    Args:
+        columns: Column that it learned from -> its kind, one of `clipfold.table.cells.KINDS`.
+        categories: Column of categories -> those of the training data, the most frequent first.
+        names: The table's own names for `label`, `id`, `group` and `split`.
+    """
+
+    columns: dict[str, str]
+    categories: dict[str, list[str]]
+    names: dict[str, str]
+
+
 class Description(TypedDict):
     """The keys of `bundle.json`.
 
@@ -75,6 +91,7 @@ class Description(TypedDict):
         created: ISO date.
         final: Whether the only fit is one on all data.
         files: Name -> SHA-256 of all other files.
+        table: What its rows are, for a model that learned from a table; None for videos. Older bundles lack it.
     """
 
     format: int
@@ -98,6 +115,7 @@ class Description(TypedDict):
     versions: dict[str, str]
     created: str
     files: dict[str, str]
+    table: Table | None
 
 
 def parse_description(content: bytes, where: str) -> Description:
@@ -122,14 +140,33 @@ def parse_description(content: bytes, where: str) -> Description:
             found = UPGRADES[older](found) | {"format": older + 1}
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{where} is no description of format {version} ({error}): make the bundle again") from None
+    found.setdefault("table", None)  # bundles of older versions are all of videos
     check_shape(where, found, Description)
     description = cast(Description, found)
     _check_values(where, description)
+    check_table(f"{where}: table", description["table"])
     check_files(where, description["files"])
     for fit in description["fits"]:
         record = f"{fit['folder']}/fit.json"
         require(record in description["files"], f"{where}: fits: folder", fit["folder"], f"files must list {record}")
     return description
+
+
+def check_table(where: str, table: Table | None) -> None:
+    """Check what a description says of a table.
+
+    Raises:
+        ValueError: A kind or name is unknown, there are no columns, or the categories are of others.
+    """
+    if table is None:
+        return
+    for name, kind in table["columns"].items():
+        require(kind in KINDS, f"{where}: columns: {name}", kind, f"use one of {', '.join(KINDS)}")
+        listed = (name in table["categories"]) == (kind == CATEGORY)
+        require(listed, f"{where}: categories: {name}", name in table["categories"], "list those of categories")
+    require(bool(table["columns"]), f"{where}: columns", [], "name one or more")
+    names = sorted(table["names"])
+    require(set(names) <= {*NAMED}, f"{where}: names", names, f"use any of {', '.join(NAMED)}")
 
 
 def parse(content: str | bytes, where: str) -> Any:

@@ -34,6 +34,7 @@ _LOGARITHMIC = {
 }
 """Inputs on a logarithmic scale -> the value below which differences do not matter."""
 _SMALL = {"brightness": 5.0, "contrast": 5.0, "saturation": 5.0, "dark_share": 0.05, "audio": 0.5}
+_COLUMN = "table."
 _SMALL_OTHERWISE = 0.1  # on a logarithmic scale, about 10 %
 
 
@@ -58,7 +59,9 @@ def original(name: str, level: float) -> float:
 
 
 def small(name: str) -> float:
-    """Return a small difference of an input, on the scale of `levels`."""
+    """Return a small difference of an input, on the scale of `levels`; 0 for a column of a table, of unknown unit."""
+    if name.startswith(_COLUMN):
+        return 0.0
     return _SMALL.get(name, _SMALL_OTHERWISE)
 
 
@@ -88,7 +91,8 @@ class Reference:
         points = self._levels(values)
         low, self._center, high = _percentiles(points, (25, 50, 75))
         # An input that all training videos share has no range; without a least one, any difference would be infinite.
-        self._scale = np.maximum(high - low, [small(name) for name in self.names])
+        least = np.array([small(name) for name in self.names])
+        self._scale = np.maximum(high - low, np.where(least > 0, least, _deviations(points)))
         self._points = (points - self._center) / self._scale
         self._low, self._high = _percentiles(self._points, (1, 99))
         ends = np.stack([self._low, self._high], axis=1) * self._scale[:, None] + self._center[:, None]
@@ -149,6 +153,13 @@ class Reference:
             total = np.where(np.isfinite(nearest), nearest, 0).sum(axis=1)
             found[part] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
         return found / self._unit
+
+
+def _deviations(values: Array) -> Array:
+    """Compute the standard deviation of each column, without NaN; 1 where all values are the same."""
+    known = np.where(np.isfinite(values).any(axis=0), values, 0)
+    deviations = np.nanstd(known, axis=0)
+    return np.where(deviations > 0, deviations, 1)
 
 
 def _percentiles(values: Array, which: Sequence[float]) -> Array:

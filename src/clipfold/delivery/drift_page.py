@@ -19,7 +19,7 @@ from clipfold.storage.replace import replacing
 _WIDTH, _HEIGHT = 240, 56
 
 
-def write_drift_page(drift: Drift, output: PathLike, model: str, predictions: str) -> None:
+def write_drift_page(drift: Drift, output: PathLike, model: str, predictions: str, noun: str = "video") -> None:
     """Write the page as one file that needs no other file and no network.
 
     Args:
@@ -27,6 +27,7 @@ def write_drift_page(drift: Drift, output: PathLike, model: str, predictions: st
         output: HTML file to write.
         model: Name of the model or bundle; of a path, its last part is shown.
         predictions: Name of the table of predictions; the same.
+        noun: What was predicted.
     """
     names = _without_folders([str(row["id"]) for row in drift.farthest])
     facts: dict[str, Any] = asdict(drift) | {
@@ -38,7 +39,7 @@ def write_drift_page(drift: Drift, output: PathLike, model: str, predictions: st
         "limits": limits,
     }
     with replacing(output) as file:
-        file.write(render(facts, Path(__file__).parent / "drift.html").encode())
+        file.write(render(facts, Path(__file__).parent / "drift.html", noun).encode())
 
 
 def figure(value: float) -> str:

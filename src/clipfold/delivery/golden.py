@@ -14,6 +14,7 @@ import numpy as np
 from clipfold.clips.resize import resize_clip
 from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
+from clipfold.delivery.rows import golden_rows, prepare_rows
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.records import read_bytes
@@ -46,6 +47,9 @@ def write_golden(folder: Path, bundle: "OpenBundle") -> None:
     from clipfold.demo.scenes import draw_scene, film
 
     (folder / FOLDER).mkdir()
+    if bundle.table:
+        write_json(folder / EXPECTED, _observe_rows(bundle))
+        return
     for number, (name, size) in enumerate(_SHAPES[bundle.modality].items()):
         rng = np.random.default_rng(number)
         count = 1 if bundle.modality == "image" else 48
@@ -73,6 +77,8 @@ def golden_problems(bundle: "OpenBundle") -> list[str]:
 
 def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
+    if bundle.table:
+        return _observe_rows(bundle)
     paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
     prepared = prepare(bundle, paths, workers=1)
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
@@ -84,6 +90,16 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
             "clips": _measures(bundle, prepared, number),
             "features": _features(prepared, number),
         }
+    return observed
+
+
+def _observe_rows(bundle: "OpenBundle") -> dict[str, Any]:
+    """Predict made-up rows of a table."""
+    observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
+    prepared = prepare_rows(bundle, golden_rows(bundle))
+    found = bundle.answers(bundle.probabilities(features=prepared.features))
+    for name, probabilities in zip(prepared.features.index, found.probabilities.tolist(), strict=True):
+        observed[str(name)] = {"probabilities": dict(zip(bundle.classes, probabilities, strict=True))}
     return observed
 
 

@@ -15,14 +15,17 @@ import pandas as pd
 
 from clipfold.checks import require
 from clipfold.config import build
+from clipfold.delivery.description import Table
 from clipfold.delivery.distance import Reference
 from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, find_bundle, open_bundle, read_description
+from clipfold.delivery.inputs import INPUTS
 from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.temperature import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.files import Array, PathLike
+from clipfold.table.inputs import inputs_of
 from clipfold.video.views import View, build_views
 
 VIEW_BYTES = 1 << 28
@@ -58,6 +61,7 @@ class OpenBundle:
         classes: Class names, in the order of the probabilities.
         probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
         views: The views that the models read.
+        table: What the rows are, if the models learned from a table; None if they learned from videos.
 
     Raises:
         ValueError: Settings in the description are wrong.
@@ -75,6 +79,7 @@ class OpenBundle:
         self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
         kept = sum(math.prod(view.shape) for view in self.views.values())
         require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
+        self.table: Table | None = description.get("table")
         self._lock = threading.Lock()
         self._kept = ExitStack()
 
@@ -122,9 +127,19 @@ class OpenBundle:
         with _usable(name):
             model = load(folder, members, self.folder / ENCODERS)
             require(model.classes == self.classes, "classes", model.classes, f"make it of {self.classes}")
-            known = [*VIEWS, "clips"] if "features" in model.reads else ["clips"]
+            known = [*VIEWS, "clips"] if "features" in model.reads and not self.table else ["clips"]
             require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
         return model
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """What is said of each video or row, to compare it with the training data: name -> unit."""
+        return inputs_of(self.table["columns"], self.table["categories"]) if self.table else INPUTS
+
+    @property
+    def noun(self) -> str:
+        """What it predicts."""
+        return "row" if self.table else self.modality
 
     @property
     def id(self) -> str:
@@ -134,7 +149,7 @@ class OpenBundle:
     @cached_property
     def reference(self) -> Reference:
         """The training videos that it remembers."""
-        columns: Any = read_reference(self.folder, self.classes)
+        columns: Any = read_reference(self.folder, self.classes, self.inputs)
         return Reference(columns)
 
     @property

@@ -58,6 +58,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
         "total": len(table),
         "predicted": len(used),
         "labels": [(name, int((used.label == name).sum())) for name in bundle.classes],
+        "unknown": int((used.reason != "").sum()),
         "far": int((used.distance > 1).sum()),
         "seen": int(used.seen.sum()),
         "shown": SHOWN,
@@ -68,7 +69,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
         "names": NAMES,
     }
     with replacing(output) as file:
-        file.write(render(facts, Path(__file__).parent / "predictions.html", bundle.modality).encode())
+        file.write(render(facts, Path(__file__).parent / "predictions.html", bundle.noun).encode())
 
 
 def _row(row: dict[str, Any], classes: list[str]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from clipfold.delivery.distance import Reference, choose
 from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.temperature import scale
-from clipfold.storage.files import open_array, read_table, write_table
+from clipfold.storage.files import open_array, read_frame, read_table, write_table
+from clipfold.table.inputs import describe_rows
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -30,7 +31,8 @@ def write_reference(
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
     ids = sorted(used.index)
     chosen = [ids[i] for i in choose(ids)]
-    table = pd.DataFrame(list(_described(task, set(chosen)))).set_index("id").reindex(chosen)
+    rows = _rows(bundle, task) if bundle.table else _videos(task, set(chosen))
+    table = rows.reindex(chosen)
     columns = [f"p_{name}" for name in bundle.classes]
     scores = _scores(task, model, columns, temperatures).reindex(chosen)
     reference = pd.concat([used.loc[chosen], scores, table.add_prefix("input.")], axis=1)
@@ -38,6 +40,16 @@ def write_reference(
     reference["distance"] = Reference(reference).own
     reference.insert(0, "id", np.arange(len(reference)))
     write_table(folder / REFERENCE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
+
+
+def _rows(bundle: "OpenBundle", task: "BundleTask") -> pd.DataFrame:
+    assert bundle.table is not None
+    rows = read_frame(task.features).set_index("id")
+    return describe_rows(rows, bundle.table["columns"], bundle.table["categories"])
+
+
+def _videos(task: "BundleTask", wanted: set[str]) -> pd.DataFrame:
+    return pd.DataFrame(list(_described(task, wanted))).set_index("id")
 
 
 def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str | float]]:

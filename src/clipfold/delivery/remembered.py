@@ -1,6 +1,6 @@
 """Read the table of training videos in a bundle, which may come from strangers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,17 +13,18 @@ from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import INPUTS
 
 
-def read_reference(folder: Path, classes: Sequence[str]) -> pd.DataFrame:
+def read_reference(folder: Path, classes: Sequence[str], inputs: Iterable[str] = INPUTS) -> pd.DataFrame:
     """Read the table that `clipfold.delivery.reference` wrote.
 
     Args:
         folder: Folder of the bundle.
         classes: Its classes.
+        inputs: What it says of each.
 
     Raises:
         ValueError: The table cannot be read, or has other columns or more rows than are written.
     """
-    numbers = ["id", "group", *(f"p_{name}" for name in classes), "distance", *(f"{PREFIX}{name}" for name in INPUTS)]
+    numbers = ["id", "group", *(f"p_{name}" for name in classes), "distance", *(f"{PREFIX}{name}" for name in inputs)]
     try:
         with pq.ParquetFile(folder / REFERENCE) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow

@@ -13,9 +13,11 @@ from clipfold.checks import require
 from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
 from clipfold.delivery.external import external_test
+from clipfold.delivery.outputs import check_output
 from clipfold.delivery.page import external_facts, write_page
 from clipfold.delivery.predict import predict_to, read_predictions, write_predictions
 from clipfold.delivery.remembered import read_reference
+from clipfold.delivery.rows import Rows, predict_rows
 from clipfold.delivery.sources import Sources
 from clipfold.storage.files import PathLike, read_frame, write_json
 
@@ -65,7 +67,28 @@ def predict_sources(
     if page:
         written.append(output.with_suffix(".html"))
         write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
-    return summary(table, written, bundle.modality)
+    return summary(table, written, bundle.noun)
+
+
+def predict_tables(
+    bundle: "OpenBundle", found: Rows, outputs: Sequence[Path], page: Path | None, report: Path | None = None
+) -> Done:
+    """Predict the rows of the tables that a user named; write tables, and page and `report` where they have a path.
+
+    Raises:
+        ValueError: A table that is to be written has a suffix of no table.
+    """
+    for output in outputs:
+        check_output(output)
+    table = _with_given(predict_rows(bundle, found), found.labels, found.groups)
+    for output in outputs:
+        write_predictions(table, output)
+    external = external_test(table, bundle.classes, found.labels, found.groups)
+    if page:
+        write_page(bundle, table, external, page)
+    if report:
+        write_json(report, external_facts(bundle, external))
+    return summary(table, [*outputs, *([page] if page else [])], "row")
 
 
 def collect_predictions(
@@ -109,6 +132,8 @@ def summary(table: pd.DataFrame, written: list[Path], noun: str = "video") -> Do
     others = "".join(f", {count} {status}" for status, count in counts.most_common())
     seen = int(table.seen.sum())
     others += f", {seen} of them training {noun}s" if seen else ""
+    unknown = int(((table.status == "ok") & (table.reason != "")).sum())
+    others += f", {unknown} of them with categories that are not in the training data" if unknown else ""
     text = f"{predicted} of {len(table)} {noun}s predicted{others}; wrote {', '.join(map(str, written))}"
     return Done(len(table), predicted, text)
 
@@ -124,10 +149,10 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
     Raises:
         ValueError: Another bundle predicted, or the table cannot be used.
     """
-    reference = read_reference(bundle.folder, bundle.classes)
+    reference = read_reference(bundle.folder, bundle.classes, bundle.inputs)
     table = read_predictions(predictions)
     others = sorted({*table.get("bundle", [])} - {bundle.id})
     require(not others, "predictions", str(predictions), f"they are by {', '.join(map(str, others))}: use its bundle")
     found = drift(reference, table, bundle.classes)
-    write_drift_page(found, output, bundle.name, predictions.name)
+    write_drift_page(found, output, bundle.name, predictions.name, bundle.noun)
     return f"{found.verdict}: {found.reason}\n{output}"

@@ -21,6 +21,8 @@ class BundleTask:
         metadata: Tables of the probe, by shard.
         clips: Arrays of the view `clips`, by shard.
         index: Indices of the same shards.
+        features: Tables of features, by shard, for a model that learned from a table; then there are no clips.
+        table: Its `columns` (column -> kind) and `names`, see `clipfold.delivery.description.Table`; None for videos.
         settings: `modality` and the sections `probe`, `policy` and `decode` of the config, with all defaults.
         labels: Digest of the manifest's ids, labels and groups.
         bundle: The bundle to write, one file.
@@ -40,3 +42,5 @@ class BundleTask:
     labels: str
     bundle: PathLike
     card: PathLike
+    features: Sequence[PathLike] = ()
+    table: Mapping[str, Mapping[str, str]] | None = None

@@ -29,6 +29,7 @@ from clipfold.settings import BEST
 from clipfold.storage.files import PathLike, read_frame, read_json, read_table, write_json
 from clipfold.storage.hashing import stable_hash
 from clipfold.storage.replace import write_whole
+from clipfold.table.inputs import categories_of
 
 
 def write_bundle(task: BundleTask) -> None:
@@ -96,7 +97,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
     two = len(record["classes"]) == 2
     members = [read_record(path) for path in sorted((folder / fits[0]).rglob("fit.json"))]
     reads = {each["input"] for each in members}
-    views = {"clips", *(VIEWS if "features" in reads else ())}
+    views = {"clips", *(VIEWS if "features" in reads and not task.table else ())}
     decode = task.settings["decode"]
     return {
         "format": FORMAT,
@@ -124,8 +125,20 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         "leakage": read_json(task.audit)["mark"],
         "licences": _licences(members),
         "versions": versions() | {"av": version("av")},
+        "table": _table(task),
         "created": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def _table(task: BundleTask) -> dict[str, Any] | None:
+    """Describe the rows that the model learned from; None for videos."""
+    if task.table is None:
+        return None
+    kinds = task.table["columns"]
+    used = set(read_table(task.splits, ("id",)).column("id").to_pylist())
+    rows = read_frame(task.features)
+    categories = categories_of(rows[rows.id.isin(used)], kinds)
+    return {"columns": dict(kinds), "categories": categories, "names": dict(task.table["names"])}
 
 
 def _threshold(choices: pd.DataFrame) -> float:

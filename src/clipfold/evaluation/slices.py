@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from scipy.stats import hypergeom
 
 from clipfold.evaluation.significance import LEVEL, holm, sign_flip
@@ -29,6 +30,9 @@ SCHEMA = pa.schema(
 LEAST_VIDEOS = 10
 LEAST_GROUPS = 3
 FEW_VALUES = 8  # numeric facts with more distinct values are cut into quarters
+MOST_COLUMNS = 100
+"""Columns of a table to slice by: a correction for more leaves nothing to find."""
+_TABLE = "table."
 _PROBED = ("id", "width", "height", "duration", "fps", "vfr", "codec", "has_audio", "encoder")
 _MEASURED = {"brightness.mean": "brightness", "motion.speed_mean": "motion"}
 
@@ -50,20 +54,35 @@ def read_facts(
     Returns:
         Table by id, in the order of `ids`: `size` as width and height in pixels (the number of pixels if there are many
         sizes), `duration` in seconds, `fps`, `vfr`, `codec`, `audio`, `encoder`, mean `brightness` in grey levels,
-        `motion` in pixels per step, and the extra columns, as numbers if all values are.
+        `motion` in pixels per step, and the extra columns, as numbers if all values are. Of a table, its first
+        `MOST_COLUMNS` columns and the extra ones.
     """
+    facts = _of_table(ids, features) if _is_table(features) else _of_videos(ids, metadata, features)
+    if extras:
+        further = pd.DataFrame(extras).set_index("id").replace("", None)
+        further.columns = [f"{name} (manifest)" if name in facts else name for name in further]
+        facts = facts.join(further.apply(_numbers))
+    return facts
+
+
+def _is_table(features: Sequence[PathLike]) -> bool:
+    return any(name.startswith(_TABLE) for name in pq.read_schema(features[0]).names)
+
+
+def _of_table(ids: Sequence[str], features: Sequence[PathLike]) -> pd.DataFrame:
+    names = [name for name in pq.read_schema(features[0]).names if name.startswith(_TABLE)][:MOST_COLUMNS]
+    table: pd.DataFrame = read_table(features, ["id", *names]).to_pandas().set_index("id").loc[list(ids)]
+    return table.replace("", None).rename(columns=lambda name: name.removeprefix(_TABLE))
+
+
+def _of_videos(ids: Sequence[str], metadata: Sequence[PathLike], features: Sequence[PathLike]) -> pd.DataFrame:
     probed = read_table(metadata, _PROBED).to_pandas().set_index("id").loc[list(ids)]
     width, height = (probed[name].astype("Int64").astype(str) for name in ("width", "height"))
     size = width + "\N{MULTIPLICATION SIGN}" + height
     probed.insert(0, "size", size if size.nunique() <= FEW_VALUES else probed.width * probed.height)
     facts: pd.DataFrame = probed.drop(columns=["width", "height"]).rename(columns={"has_audio": "audio"})
     measured = read_table(features, ["id", *_MEASURED]).to_pandas().set_index("id").rename(columns=_MEASURED)
-    facts = facts.join(measured)
-    if extras:
-        further = pd.DataFrame(extras).set_index("id").replace("", None)
-        further.columns = [f"{name} (manifest)" if name in facts else name for name in further]
-        facts = facts.join(further.apply(_numbers))
-    return facts
+    return facts.join(measured)
 
 
 def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":

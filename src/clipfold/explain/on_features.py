@@ -22,6 +22,8 @@ SCHEMA = pa.schema(
     }
 )
 REPEATS = 10
+MOST = 10_000
+"""Most shuffled predictions of a fold: of more than a thousand columns, each is shuffled less often."""
 
 
 def explain(task: ExplainTask) -> None:
@@ -35,16 +37,17 @@ def explain(task: ExplainTask) -> None:
     for model, predicted, record in zip(task.models, task.predictions, task.records, strict=True):
         facts, rows = read_record(record), read_table(predicted, ["id", "label", "split"]).to_pandas()
         classes, columns = facts["classes"], facts["features"]
+        repeats = max(1, min(REPEATS, MOST // len(columns)))
         tested = rows[rows.split == "test"]
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
         score = partial(_score, classes=len(classes))
         with threadpool_limits(task.threads):
             found = permutation_importance(
                 read_fitted(model),
-                table.loc[tested.id, columns].to_numpy(),
+                table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy(),
                 targets,
                 scoring=score,
-                n_repeats=REPEATS,
+                n_repeats=repeats,
                 random_state=task.seed,
             )
         folds.append(pd.Series(found.importances_mean, columns))

@@ -33,7 +33,7 @@ def write_page(
         audit: JSON of the audit, see `clipfold.leakage.audit`.
         folds: table of the folds.
         matches: table of the near-duplicate pairs.
-        clips: arrays of the view `clips`, by shard.
+        clips: arrays of the view `clips`, by shard; none of a table, whose rows have no pictures.
         indices: indices of the same shards.
         output: HTML file to write.
     """
@@ -46,7 +46,7 @@ def write_page(
     apart = [row for row in pairs if (row["first"], row["second"]) not in known]
     harmless = [row for row in apart if group[row["first"]] != group[row["second"]]]
     together = [row for row in apart if group[row["first"]] == group[row["second"]]]
-    stills = Stills(clips, indices)
+    stills = Stills(clips, indices) if clips else None
     sections = {
         name: {"count": len(rows), "pairs": [_shown(row, stills, group, label) for row in _spread(rows)]}
         for name, rows in (("leaks", leaks), ("harmless", harmless), ("together", together))
@@ -89,10 +89,10 @@ class Stills:
         return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
-def _shown(pair: Row, stills: Stills, group: Mapping[str, str], label: Mapping[str, str]) -> dict[str, Any]:
+def _shown(pair: Row, stills: Stills | None, group: Mapping[str, str], label: Mapping[str, str]) -> dict[str, Any]:
     sides = [
         {"id": pair[side], "group": group[pair[side]], "label": label[pair[side]]}
-        | {"still": stills.url(pair[side], pair[f"{side}_frame"])}
+        | {"still": stills.url(pair[side], pair[f"{side}_frame"]) if stills else ""}
         for side in ("first", "second")
     ]
     return {"change": pair["change"], "score": pair["score"], "folds": pair.get("folds"), "sides": sides}

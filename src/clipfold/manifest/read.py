@@ -15,7 +15,7 @@ from clipfold.manifest.names import check_case, check_printable, plain
 from clipfold.manifest.paths import find_path, is_address
 from clipfold.manifest.rates import read_rate
 from clipfold.manifest.segments import TIMES, Times, check_labels, read_times, segment_id
-from clipfold.manifest.table import Row, read_rows
+from clipfold.manifest.table import ROW, Row, read_rows
 from clipfold.storage.members import path_exists
 
 OPTIONAL = (*TIMES, "fps")
@@ -80,7 +80,9 @@ def read_manifest(
 
     Args:
         manifest: Text or Parquet table, see `read_rows`; its paths are relative to it.
-        columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have.
+        columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have;
+            `ROW` for `path` if its rows name no files: the path is then that of the manifest, the id by default
+            `row 2`, as spreadsheets count.
         labelled: Whether each video must have a label, as for training; else it may be empty.
         separator: Separates several groups in a cell, see `groups.read_values`.
 
@@ -116,7 +118,9 @@ def read_manifest(
         name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"], times)
         video = Video(
             id=name,
-            path=find_path(f"{where}, {names['path']}", folder, cell["path"]),
+            path=str(manifest)
+            if names["path"] == ROW
+            else find_path(f"{where}, {names['path']}", folder, cell["path"]),
             label=cell["label"],
             group=groups[0] if groups else name,
             grouped=bool(groups),

@@ -6,6 +6,7 @@ import io
 import re
 import shlex
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -23,6 +24,9 @@ _SEPARATORS = ",;\t|"
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _FILE_NAME = re.compile(r"\.[A-Za-z0-9]{2,4}(\s|$)")
 
+ROW = "\0row"
+"""In `columns`, the name for `path` in a table whose rows name no files: each is named by its number, as `row 2`."""
+
 Row = dict[str, str]
 
 
@@ -35,7 +39,8 @@ def read_rows(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Ro
 
     Args:
         table: A file with one of `SUFFIXES`, in any case.
-        columns: Column -> its name in the table, which may differ in case there; `path` and `label` among them.
+        columns: Column -> its name in the table, which may differ in case there; `path` (or `ROW` for it) and `label`
+            among them.
 
     Raises:
         ValueError: The table cannot be read, has no header, or its columns have no name or the same; the message names
@@ -65,7 +70,8 @@ def read_rows(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Ro
                     "the header, or remove it (pandas writes its index so: use to_csv(..., index=False))"
                 )
         row.pop("", None)
-        yield number, {name: cell if name == path else cell.strip() for name, cell in row.items()}
+        named = {ROW: f"row {number}"} if path == ROW else {}
+        yield number, {name: cell if name == path else cell.strip() for name, cell in row.items()} | named
 
 
 def _header(table: Path, cells: list[str], columns: Mapping[str, str]) -> list[str]:
@@ -73,10 +79,10 @@ def _header(table: Path, cells: list[str], columns: Mapping[str, str]) -> list[s
     names = [plain(cell) for cell in cells]
     spelled = {plain(name).casefold(): name for name in columns.values() if plain(name) not in names}
     header = [spelled.get(name.casefold(), name) for name in names]
-    for name in header:
-        if name and header.count(name) > 1:
+    for name, count in Counter(header).items():
+        if name and count > 1:
             raise ValueError(f"{table} has more than one column {name!r}: rename or remove one")
-    if columns["path"] not in header and any(_FILE_NAME.search(name) for name in names):
+    if columns["path"] not in (ROW, *header) and any(_FILE_NAME.search(name) for name in names):
         wanted = [columns["path"], columns["label"], *(f"column{n}" for n in range(3, len(cells) + 1))]
         name = shlex.quote(str(table))
         rest = f"cat {name}" if len(cells) > 1 else rf"sed -E 's/[[:space:]]+([^[:space:]]+)$/,\1/' {name}"

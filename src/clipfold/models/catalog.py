@@ -201,6 +201,10 @@ One sees the container's metadata (size, rates, duration, codec, encoder, sound)
 """
 
 
+FOR_TABLES = ("logistic_regression", "svm", "gradient_boosting")
+"""The models of a table by default, where those of videos are `logistic_regression`, `svm` and `naive_cnn`."""
+
+
 def plan_models(
     entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int, modality: str = "video"
 ) -> list[Model]:
@@ -211,7 +215,8 @@ def plan_models(
             architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
-        modality: What a row of the manifest is; for `image`, defaults are those of one frame.
+        modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
+            are the features of its models.
 
     Returns:
         One model per entry, in their order.
@@ -223,6 +228,8 @@ def plan_models(
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
     models = [_complete(entry, modality) for entry in entries]
+    if modality == "table":
+        _check_for_table(entries, models)
     names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
@@ -236,6 +243,19 @@ def plan_models(
             most = "use 1 up to decode.views.clips.frames, or raise it"
             require(frames <= most_frames, f"models: {model.name}: frames", frames, most)
     return models
+
+
+def _check_for_table(entries: Sequence[str | Mapping[str, Any]], models: Sequence[Model]) -> None:
+    """Check models that are to learn from a table, and have them read all of its columns."""
+    fitting = ", ".join(known.name for known in ARCHITECTURES.values() if known.input != "clips")
+    for entry, model in zip(entries, models, strict=True):
+        wanted = f"it learns from clips, and a table has none: use any of {fitting}"
+        require(model.input != "clips", f"models: {model.name}: architecture", model.architecture, wanted)
+        if model.input == "features":
+            given = entry.get("features", []) if isinstance(entry, Mapping) else []
+            remedy = "these are computed from videos: leave it out, and choose columns by table.columns or table.ignore"
+            require(not given, f"models: {model.name}: features", given, remedy)
+            model.settings["features"] = ["table"]
 
 
 def plan_shortcuts() -> list[Model]:

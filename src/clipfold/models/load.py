@@ -88,6 +88,7 @@ class FeatureModel:
     Attributes:
         classes: Class names, in the order of the probabilities.
         columns: Features that the model reads, in order.
+        categories: Those of them that are text, not numbers.
         reads: What `predict_proba` needs.
     """
 
@@ -96,6 +97,7 @@ class FeatureModel:
     def __init__(self, record: Record, path: PathLike) -> None:
         self.classes: list[str] = record["classes"]
         self.columns: list[str] = record["features"]
+        self.categories: list[str] = record.get("categories", [])
         from clipfold.models.fitted import read_fitted  # loads all of scikit-learn, which networks do not need
 
         self._model = read_fitted(path)
@@ -114,7 +116,10 @@ class FeatureModel:
             missing = [name for name in self.columns if name not in features]
             if missing:
                 raise ValueError(f"features has no {', '.join(missing)}: pass a table with all columns of the model")
-            features = features[self.columns].to_numpy()
+            read: Any = features[self.columns]
+            features = read if self.categories else read.to_numpy()
+        elif self.categories:
+            raise ValueError(f"features is an array: {', '.join(self.categories)} are categories: pass a table")
         if features.ndim != 2 or features.shape[1] != len(self.columns):
             raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
         if not len(features):

@@ -70,6 +70,17 @@ def by_class(probed: pd.DataFrame, videos: pd.DataFrame) -> list[dict[str, Any]]
     return summaries
 
 
+def rows_by_class(rows: pd.DataFrame, assigned: pd.DataFrame) -> list[dict[str, Any]]:
+    """Count the rows of a table by class, and of all classes together (`label` None): `rows`, `videos` and `groups`."""
+    used = assigned.drop_duplicates("id").set_index("id")
+    counts = []
+    for label in [*sorted(rows.label.unique()), None]:
+        mine = used if label is None else used[used.label == label]
+        every = len(rows) if label is None else int((rows.label == label).sum())
+        counts.append({"label": label, "rows": every, "videos": len(mine), "groups": mine.group.nunique()})
+    return counts
+
+
 def audited(audit: Mapping[str, Any]) -> dict[str, Any]:
     """Fill in empty results for checks that an audit does not have; see `leakage.audit`."""
     groups: dict[str, Any] = {"source": "manifest"}

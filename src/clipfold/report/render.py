@@ -12,6 +12,8 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from markupsafe import Markup, escape
 
+from clipfold.report.wording import reword
+
 PAGE = Path(__file__).parent / "page"
 
 
@@ -27,40 +29,38 @@ def render(facts: Mapping[str, Any], template: Path = PAGE / "index.html", noun:
 
 
 def environment(*folders: Path, noun: str = "video") -> Environment:
-    """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share."""
+    """Prepare templates in `folders`, and in `page/`, whose macros and styles other pages share; see `render`."""
     made = Environment(
         loader=FileSystemLoader([*folders, PAGE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=[Images] if noun == "image" else [],
+        extensions=[Worded],
     )
+    made.extend(noun=noun)
     made.globals["noun"] = noun
-    made.filters |= {"number": number, "signed": signed, "chance": chance, "seconds": seconds, "share": share}
+    made.filters |= {
+        "number": number,
+        "signed": signed,
+        "chance": chance,
+        "seconds": seconds,
+        "share": share,
+        "short": short,
+    }
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made
 
 
-class Images(Extension):
-    """Templates that say `image` where they say `video`. Only their own text is changed, no name of a file or class."""
+class Worded(Extension):
+    """Templates that speak of what a row of the manifest is, see `reword`; no name of a file or class is changed."""
 
     def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        noun: str = self.environment.noun  # type: ignore[attr-defined]
         for token in stream:
-            text = _for_images(token.value) if token.type in ("data", "string") else token.value
-            yield Token(token.lineno, token.type, text)
-
-
-def _for_images(text: str) -> str:
-    """Replace the word, but no part of an id, attribute or path.
-
-    >>> _for_images('<p id="videos">A video of two videos, <b>Videos</b>')
-    '<p id="videos">An image of two images, <b>Images</b>'
-    """
-    text = re.sub(r"\b([Aa]) video\b", r"\1n image", text)
-    found = re.compile(r"""(?<![\w#"'/.-])([Vv])ideo(s?)(?![\w"'-])""")
-    return found.sub(lambda word: f"{'I' if word[1] == 'V' else 'i'}mage{word[2]}", text)
+            said = token.type in ("data", "string") and noun != "video"
+            yield Token(token.lineno, token.type, reword(token.value, noun)) if said else token
 
 
 def svg(figure: str) -> Markup:
@@ -88,6 +88,15 @@ def chance(p: float) -> str:
     ('0.042', '< 0.001')
     """
     return "< 0.001" if p < 0.001 else number(p)
+
+
+def short(value: float) -> str:
+    r"""Format a number of any size with four digits.
+
+    >>> short(12.3456), short(-0.000123456) == "\N{MINUS SIGN}0.0001235"
+    ('12.35', True)
+    """
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def share(value: float) -> str:

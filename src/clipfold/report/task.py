@@ -18,7 +18,8 @@ class ReportTask:
         splits: Table of the folds.
         quarantine: Table of the quarantined videos.
         audit: `audit.json` of the folds.
-        clips: Arrays of stored clips, one per shard.
+        clips: Arrays of stored clips, one per shard; none of a table.
+        features: Features of a table, by shard; none of videos.
         index: Index tables of `clips`.
         histories: Model name -> `history.csv` of every fold.
         records: Model name -> `fit.json` of every fold.
@@ -38,6 +39,7 @@ class ReportTask:
     audit: PathLike
     clips: Sequence[PathLike]
     index: Sequence[PathLike]
+    features: Sequence[PathLike] = ()
     histories: Mapping[str, Sequence[PathLike]]
     records: Mapping[str, Sequence[PathLike]]
     explanations: Mapping[str, PathLike]

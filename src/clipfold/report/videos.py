@@ -68,7 +68,7 @@ def gallery(
     Returns:
         At most `MOST` videos: `id`, `label`, `group`, `fold`; `models`, those with the video among their most confident
         errors; `scores`, with `model`, `own`, `predicted`, `wrong` of each model; and the clip's `filmstrip`, see
-        `filmstrip`.
+        `filmstrip`, None without clips.
     """
     mine = {model: confident_errors(predictions[predictions.model == model], PER_MODEL) for model in models}
     chosen = sorted({video for errors in mine.values() for video in errors.id})
@@ -76,7 +76,7 @@ def gallery(
     order = shown.groupby("id").agg(wrong=("wrong", "sum"), own=("own", "mean"))
     best_first = order.sort_values(["wrong", "own"], ascending=[False, True]).index[:MOST]
     by_video = {video: rows.set_index("model").loc[list(models)] for video, rows in shown.groupby("id")}
-    stored = stored_clips(clips, index)
+    stored = stored_clips(clips, index) if clips else None
     cards = []
     for video in best_first:
         rows = by_video[video].reset_index()
@@ -85,7 +85,7 @@ def gallery(
             {"id": video, "label": facts.label, "group": facts["group"], "fold": int(facts.fold)}
             | {"models": [model for model in models if video in set(mine[model].id)]}
             | {"scores": rows[["model", "own", "predicted", "wrong"]].to_dict("records")}
-            | {"filmstrip": filmstrip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
+            | {"filmstrip": stored and filmstrip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
         )
     return cards
 

@@ -13,7 +13,7 @@ import pandas as pd
 from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
-from clipfold.report import dataset, evidence, scores, usage, videos
+from clipfold.report import dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
@@ -29,7 +29,7 @@ def write_report(task: ReportTask) -> None:
     assigned = read_table(task.splits).to_pandas()
     rejected = read_table(task.quarantine).to_pandas()
     labels = pd.concat([assigned.drop_duplicates("id"), rejected]).set_index("id")["label"]
-    probed = read_table(task.metadata, (*dataset.COLUMNS, "digest")).to_pandas()
+    probed = read_table(task.metadata, None if task.features else (*dataset.COLUMNS, "digest")).to_pandas()
     probed["label"] = probed.id.map(labels).fillna("")
     classes = sorted(assigned.label.unique())
     metrics = read_table(task.evaluation["metrics"]).to_pandas()
@@ -42,14 +42,15 @@ def write_report(task: ReportTask) -> None:
     fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
     models = {model: _model(own) for model, own in fits.items()}
     stages = usage.stages(task.benchmarks, {f"train_{model}": _gpu_seconds(own) for model, own in fits.items()})
-    facts = {
+    facts: dict[str, Any] = {
         "classes": classes,
         "groups": assigned.group.nunique(),
         "folds": assigned.fold.nunique(),
         "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned)),
         "audit": dataset.audited(read_json(task.audit)),
         "quarantine": scores.records(rejected.sort_values("id")),
-        "dataset": dataset.by_class(probed, assigned),
+        "dataset": (dataset.rows_by_class if task.features else dataset.by_class)(probed, assigned),
+        "table": tabular.facts(task.features, probed) if task.features else None,
         "splits": dataset.by_fold(assigned),
         "comparison": comparison,
         "axis": scores.axis(comparison),
@@ -80,7 +81,9 @@ def write_report(task: ReportTask) -> None:
         "models": models,
         "versions": _versions("clipfold", "snakemake", "torch", "scikit-learn", "numpy", "av"),
     }
-    page = render(facts, noun=task.config.get("modality", "video"))
+    if task.features:
+        tabular.add_cells(facts["gallery"], task.features)
+    page = render(facts, noun="row" if task.features else task.config.get("modality", "video"))
     with replacing(task.output) as file:
         file.write(without_places(page, probed.id, task.config).encode())
 

@@ -8,8 +8,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.models.fitted import class_probabilities, write_fitted
-from clipfold.storage.files import read_table
 from clipfold.storage.replace import replacing
+from clipfold.training.feature_table import read_features
 from clipfold.training.final import FinalTask
 from clipfold.training.fold import read_fold, write_record
 
@@ -18,10 +18,10 @@ def fit(task: FinalTask) -> None:
     """Fit one model on all videos; its folds chose nothing. Module and data as for `on_features.fit`."""
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
-    columns = task.chosen[0]["features"]
-    table = read_table(task.data["features"]).to_pandas().set_index("id")
-    x, targets = table.loc[fold.ids("train"), columns].to_numpy(), fold.targets("train")
-    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    columns = set(task.chosen[0]["features"])
+    table = read_features(task.data["features"], columns.__contains__)
+    x, targets = table.rows(fold.ids("train")), fold.targets("train")
+    model = table.fitting(importlib.import_module(task.module).build(task.settings, task.seed))
     with threadpool_limits(task.threads):
         model.fit(x, targets)
     classes = len(fold.classes)
@@ -29,4 +29,4 @@ def fit(task: FinalTask) -> None:
     write_fitted(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "train_loss": loss}]).to_csv(file, index=False)
-    write_record(task, fold, "features", features=columns, seconds=time.monotonic() - started)
+    write_record(task, fold, "features", **table.facts, seconds=time.monotonic() - started)

@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.models.fitted import class_probabilities, write_fitted
-from clipfold.storage.files import read_table
 from clipfold.storage.replace import replacing
+from clipfold.training.feature_table import read_features
 from clipfold.training.fold import read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 
@@ -28,10 +28,9 @@ def fit(task: Task) -> None:
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
     classes = len(fold.classes)
-    table = read_table(task.data["features"]).to_pandas().set_index("id")
-    columns = [c for c in table.columns if c.split(".")[0] in task.settings["features"]]
-    x = {split: table.loc[fold.ids(split), columns].to_numpy() for split in ("train", "val", "test")}
-    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    table = read_features(task.data["features"], lambda column: column.split(".")[0] in task.settings["features"])
+    x = {split: table.rows(fold.ids(split)) for split in ("train", "val", "test")}
+    model = table.fitting(importlib.import_module(task.module).build(task.settings, task.seed))
     with threadpool_limits(task.threads):
         model.fit(x["train"], fold.targets("train"))
     probabilities = {split: class_probabilities(model, x[split], classes) for split in x}
@@ -40,7 +39,7 @@ def fit(task: Task) -> None:
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{split}_loss": v for split, v in losses.items()}]).to_csv(file, index=False)
     write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in ("val", "test")})
-    write_record(task, fold, "features", features=columns, seconds=time.monotonic() - started)
+    write_record(task, fold, "features", **table.facts, seconds=time.monotonic() - started)
     logger.info(
-        "%d features, %d videos: %s", len(columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}
+        "%d features, %d videos: %s", len(table.columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}
     )

@@ -1,0 +1,1 @@
+"""Tables: a row of numbers and categories in place of a video."""

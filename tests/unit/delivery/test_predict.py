@@ -12,7 +12,8 @@ from clipfold.delivery import predict, prepare
 from clipfold.delivery.external import external_test
 from clipfold.delivery.outputs import SUFFIXES
 from clipfold.delivery.predict import predict_to, predict_videos, read_predictions
-from clipfold.storage.files import read_table
+from clipfold.delivery.run import collect_predictions
+from clipfold.storage.files import read_json, read_table
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,12 @@ from clipfold.evaluation.tables import NAMES
 _SHOWN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "macro_f1", "mcc", "log_loss", "ece")
 
 
-def model_card(facts: Mapping[str, Any]) -> str:
+def model_card(facts: Mapping[str, Any], *, embedded: bool = False) -> str:
     """Write the card in Markdown.
 
     Args:
         facts: The bundle's description, without `files`.
+        embedded: Whether the bundle holds embeddings of training videos.
     """
     training, labels = facts["training"], facts["training"]["labels"]
     fits = len(facts["fits"])
@@ -36,7 +37,7 @@ def model_card(facts: Mapping[str, Any]) -> str:
         _estimate(facts),
         _table(facts),
         "## What may be claimed",
-        *_claims(facts),
+        *_claims(facts, embedded),
         "## Weights",
         *([f"- {note}" for note in facts["licences"]] or ["All weights were trained from random ones."]),
         "## Versions",
@@ -56,7 +57,7 @@ def _estimate(facts: Mapping[str, Any]) -> str:
     return f"{each} The mean of all {folds} models, which this bundle is, could not be tested: expect it as good."
 
 
-def _claims(facts: Mapping[str, Any]) -> list[str]:
+def _claims(facts: Mapping[str, Any], embedded: bool) -> list[str]:
     claims = [
         "- The figures hold for videos like those it was trained on. On others, such as of another camera, platform or "
         "time, measure it on labelled examples first: `clipfold predict` with a table of labels does so.",
@@ -64,6 +65,11 @@ def _claims(facts: Mapping[str, Any]) -> list[str]:
         "other: do not rely on its probability.",
         "- A probability is calibrated on validation videos, at the frequencies of classes in the training data.",
     ]
+    if embedded:
+        claims.append(
+            "- `embedding_distance` is the same as `distance`, in the space of its encoder. For it, the bundle holds "
+            "embeddings of training videos: give it away only if these may be known."
+        )
     if facts["leakage"]:
         claims.insert(0, f"- The run allowed leaks ({facts['leakage']}): the figures are too good.")
     return claims

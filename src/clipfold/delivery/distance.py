@@ -20,7 +20,8 @@ MOST = 2000
 """Training videos to compare with; more change the distance little and only take time."""
 NEAREST = 3
 PREFIX = "input."
-_USUAL = 95  # per cent of the training videos' own distances that are at most 1
+USUAL = 95
+"""Per cent of the training videos' own distances that are at most 1."""
 _AT_ONCE = 128  # as many as stay in a core's cache against all training videos
 
 _LOGARITHMIC = {
@@ -103,7 +104,7 @@ class Reference:
         self._unit = 1.0
         self.own = self._distances(self._points, groups[:, None] == groups)
         # Copies of one picture in all groups would make any other infinitely far.
-        self._unit = max(float(_percentiles(self.own[:, None], (_USUAL,))[0, 0]), 0.01)
+        self._unit = max(float(_percentiles(self.own[:, None], (USUAL,))[0, 0]), 0.01)
         self.own /= self._unit
 
     def distance(self, inputs: Mapping[str, float]) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery import stability
 from clipfold.delivery.distance import PREFIX, Reference, levels, original, small
+from clipfold.delivery.embedding import COLUMN, UNIT
 from clipfold.delivery.inputs import INPUTS
 from clipfold.evaluation.significance import holm
 from clipfold.status import Status
@@ -118,9 +119,10 @@ def drift(reference: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
     `distance.small` calls small (29.97 for 30 frames per second) is none.
 
     Args:
-        reference: Training videos: `id`, `group`, `label`, `distance`, `p_CLASS` and `input.NAME` columns.
-        predictions: New videos: `id`, `status`, `label`, `distance`, `p_CLASS` and `input.NAME` columns, and `group` if
-            known. Those with a status other than `ok` are counted, not compared.
+        reference: Training videos: `id`, `group`, `label`, `distance`, `p_CLASS` and `input.NAME` columns, and
+            `embedding_distance` if there is an encoder; it is compared like an input.
+        predictions: New videos: `id`, `status`, `label`, `distance`, `p_CLASS` and `input.NAME` columns, and `group`
+            and `embedding_distance` if known. Those with a status other than `ok` are counted, not compared.
         classes: Class names; of two, only the second's score is compared, as the first's mirrors it.
 
     Raises:
@@ -134,7 +136,8 @@ def drift(reference: pd.DataFrame, predictions: pd.DataFrame, classes: Sequence[
     require(bool(usable.any()), "predictions: videos with status ok", 0, "give some that could be predicted")
     old, new = _in_order(reference), _in_order(predictions[usable])
     draws = stability.draw(old["group"].tolist(), new["group"].tolist())
-    columns = [*(name for name in map(str, reference) if name.startswith(PREFIX)), *scores]
+    inputs = [name for name in map(str, reference) if name.startswith(PREFIX)]
+    columns = [*inputs, *([COLUMN] if COLUMN in reference and COLUMN in predictions else []), *scores]
     moves = [stability.compare(_levels(old, c), _levels(new, c), draws, _NEGLIGIBLE * _small(c)) for c in columns]
     far_old, far_new = (_numbers(side, "distance") > 1 for side in (old, new))
     corrected = holm(np.array([*(move.p for move in moves), stability.more(far_old, far_new, draws)]))
@@ -201,7 +204,7 @@ def _level(value: float, look: float, worry: float) -> str:
 
 
 def _item(column: str, move: stability.Move, old: pd.DataFrame, new: pd.DataFrame) -> Item:
-    is_input = column.startswith(PREFIX)
+    is_input = not column.startswith("p_")
     name = column.removeprefix(PREFIX) if is_input else column.removeprefix("p_")
     matters = move.distance >= _NEGLIGIBLE * _small(column) or abs(move.missing) >= _MISSING
     level = (
@@ -212,7 +215,7 @@ def _item(column: str, move: stability.Move, old: pd.DataFrame, new: pd.DataFram
     return Item(
         name=name,
         kind="input" if is_input else "score",
-        unit=INPUTS.get(name, "") if is_input else "probability",
+        unit={**INPUTS, COLUMN: UNIT}[name] if is_input else "probability",
         training=_median(first),
         new=_median(second),
         psi=move.psi,

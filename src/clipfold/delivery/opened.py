@@ -17,6 +17,7 @@ from clipfold.checks import require
 from clipfold.config import build
 from clipfold.delivery.description import Table
 from clipfold.delivery.distance import Reference
+from clipfold.delivery.embedding import TABLE, Embedded, read_embeddings
 from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, find_bundle, open_bundle, read_description
 from clipfold.delivery.inputs import INPUTS
 from clipfold.delivery.remembered import read_reference
@@ -151,6 +152,26 @@ class OpenBundle:
         """The training videos that it remembers."""
         columns: Any = read_reference(self.folder, self.classes, self.inputs)
         return Reference(columns)
+
+    @cached_property
+    def embedded(self) -> Embedded | None:
+        """The embeddings of these training videos; None if the bundle remembers none, as without an encoder."""
+        if not (self.folder / TABLE).is_file():
+            return None
+        groups = read_reference(self.folder, self.classes)["group"].tolist()
+        return Embedded(read_embeddings(self.folder, len(groups)), groups)
+
+    def embed(self, clips: Array) -> Array:
+        """Embed clips by the first frozen encoder of the first fit; see `clipfold.models.load.FittedModel`.
+
+        Raises:
+            ValueError: There is no encoder.
+        """
+        with self._lock, _usable("the encoder"):
+            found = self.fits[0].embed(clips)
+            if found is None:
+                raise ValueError("no model has one, but the bundle has embeddings")
+            return found
 
     @property
     def reads(self) -> frozenset[str]:

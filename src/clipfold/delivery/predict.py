@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipfold.checks import require
+from clipfold.delivery.embedding import COLUMN
 from clipfold.delivery.inputs import INPUTS, describe
 from clipfold.delivery.outputs import SUFFIXES, check_output
 from clipfold.delivery.prepare import Prepared, cores, prepare, require_some
@@ -59,6 +60,8 @@ def predict_videos(
         - `spread`: its standard deviation over the fits, for the named class;
         - `distance`: how far the video is from the training data, see `clipfold.delivery.distance`: above 1, farther
           than 95 % of the training videos are from each other;
+        - `embedding_distance`: the same in the space of the model's frozen encoder, see `clipfold.delivery.embedding`;
+          only for bundles that have one;
         - `status`, `reason`: `ok`, or why it cannot be predicted;
         - `seen`: whether it is one of the training videos, by content;
         - `bundle`: id of the bundle;
@@ -71,7 +74,8 @@ def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
     """Predict prepared videos; returns a table as `predict_videos`."""
     rows = pd.DataFrame(prepared.videos).set_index("id", drop=False)
     names = [f"p_{name}" for name in bundle.classes]
-    table = rows.reindex(columns=["id", "path", "label", *names, "spread", "distance", "status", "reason"])
+    distances = ["distance", *([COLUMN] if bundle.embedded else [])]
+    table = rows.reindex(columns=["id", "path", "label", *names, "spread", *distances, "status", "reason"])
     inputs = pd.DataFrame(np.nan, index=rows.index, columns=[f"input.{name}" for name in INPUTS])
     digests = [prepared.probed[name].get("digest") or "" for name in rows.index]
     table["seen"] = [digest[:16] in bundle.seen for digest in digests]
@@ -93,7 +97,9 @@ def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
         table.loc[prepared.usable, "spread"] = found.spread
         table.loc[prepared.usable, [f"input.{name}" for name in INPUTS]] = inputs[list(INPUTS)].to_numpy()
         table.loc[prepared.usable, "distance"] = bundle.reference.distances(inputs[bundle.reference.names].to_numpy())
-    return table.astype(dict.fromkeys((*names, "spread", "distance"), "float64")).reset_index(drop=True)
+        if bundle.embedded:
+            table.loc[prepared.usable, COLUMN] = bundle.embedded.distances(bundle.embed(prepared.clips))
+    return table.astype(dict.fromkeys((*names, "spread", *distances), "float64")).reset_index(drop=True)
 
 
 def predict_to(
@@ -132,9 +138,9 @@ def predict_to(
     for part in _parts(_by_time(paths, segments or {})):
         cut = {name: segments[name] for name in part if name in segments} if segments else {}
         file = folder / f"{_key(bundle.id, part, cut)}.parquet"
-        table = read_or_ignore(file, partial(_parse, schema_of(bundle.classes)))
+        table = read_or_ignore(file, partial(_parse, schema_of(bundle)))
         if table is None:
-            table = as_arrow(predict_videos(bundle, part, workers, memory_mb, cut), bundle.classes)
+            table = as_arrow(predict_videos(bundle, part, workers, memory_mb, cut), schema_of(bundle))
             write_table(file, table)
         tables.append(table)
         progress(len(part))
@@ -174,18 +180,19 @@ def _key(bundle: str, part: Mapping[str, str], segments: Mapping[str, Segment]) 
     return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
 
 
-def schema_of(classes: Sequence[str]) -> pa.Schema:
-    """Return the columns of predictions, the same whatever was predicted."""
+def schema_of(bundle: "OpenBundle") -> pa.Schema:
+    """Return the columns of predictions by a bundle, the same whatever was predicted."""
     text = ("id", "path", "label", "status", "reason", "bundle")
-    names = ["id", "path", "label", *(f"p_{name}" for name in classes), "spread", "distance", "status", "reason"]
+    names = ["id", "path", "label", *(f"p_{name}" for name in bundle.classes), "spread", "distance"]
+    names += [*([COLUMN] if bundle.embedded else []), "status", "reason"]
     names += ["seen", "bundle", *(f"input.{name}" for name in INPUTS)]
     kinds = dict.fromkeys(text, pa.string()) | {"seen": pa.bool_()}
     return pa.schema([(name, kinds.get(name, pa.float64())) for name in names])
 
 
-def as_arrow(table: pd.DataFrame, classes: Sequence[str]) -> pa.Table:
-    """Convert predictions to a table with the columns of `schema_of`."""
-    return pa.Table.from_pandas(table, schema_of(classes), preserve_index=False).replace_schema_metadata(None)
+def as_arrow(table: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """Convert predictions to a table with these columns."""
+    return pa.Table.from_pandas(table, schema, preserve_index=False).replace_schema_metadata(None)
 
 
 def write_predictions(table: pd.DataFrame, output: Path) -> None:

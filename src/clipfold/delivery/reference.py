@@ -1,6 +1,6 @@
 """The training videos that a bundle remembers: what they look like and how they score, for distance and drift."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,12 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.delivery.distance import Reference, choose
+from clipfold.delivery.embedding import write_embeddings
 from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.temperature import scale
-from clipfold.storage.files import open_array, read_frame, read_table, write_table
+from clipfold.models.record import read_record
+from clipfold.storage.files import Array, open_array, read_frame, read_table, write_table
 from clipfold.table.inputs import describe_rows
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def write_reference(
     """Write the table into the folder of a bundle; `temperatures` are those of the folds.
 
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
-    calibrated and out of fold; `distance`; `input.<name>`.
+    calibrated and out of fold; `distance`; `input.<name>`. If the model looks through a frozen encoder, the embeddings
+    of the same videos are written beside it.
     """
     used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
     ids = sorted(used.index)
@@ -39,6 +42,8 @@ def write_reference(
     reference["group"] = np.unique(reference.group, return_inverse=True)[1]
     reference["distance"] = Reference(reference).own
     reference.insert(0, "id", np.arange(len(reference)))
+    if any(read_record(path).get("embedded") for path in (folder / "fits").rglob("fit.json")):
+        write_embeddings(folder, _embedded(bundle, task, chosen))
     write_table(folder / REFERENCE, pa.Table.from_pandas(reference, preserve_index=False).replace_schema_metadata(None))
 
 
@@ -61,6 +66,17 @@ def _described(task: "BundleTask", wanted: set[str]) -> Iterator[dict[str, str |
                 yield {"id": row["id"]} | describe(
                     probed[row["id"]], stored[row["row"]], row["clips_box"], row["clips_frames"]
                 )
+
+
+def _embedded(bundle: "OpenBundle", task: "BundleTask", chosen: Sequence[str]) -> Array:
+    """Embed the chosen videos, float32 (videos, width)."""
+    found: dict[str, Array] = {}
+    for clips, index in zip(task.clips, task.index, strict=True):
+        rows = {row["id"]: row["row"] for row in read_table(index, ("id", "row")).to_pylist()}
+        wanted = [name for name in chosen if name in rows]
+        if wanted:
+            found |= zip(wanted, bundle.embed(open_array(clips)[[rows[name] for name in wanted]]), strict=True)
+    return np.stack([found[name] for name in chosen])
 
 
 def _scores(task: "BundleTask", model: str, columns: list[str], temperatures: "pd.Series[float]") -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.drift import drift
 from clipfold.delivery.drift_page import write_drift_page
+from clipfold.delivery.embedding import COLUMN
 from clipfold.delivery.external import external_test
 from clipfold.delivery.outputs import check_output
 from clipfold.delivery.page import external_facts, write_page
@@ -151,6 +152,8 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
     """
     reference = read_reference(bundle.folder, bundle.classes, bundle.inputs)
     table = read_predictions(predictions)
+    if bundle.embedded:
+        reference[COLUMN] = bundle.embedded.own
     others = sorted({*table.get("bundle", [])} - {bundle.id})
     require(not others, "predictions", str(predictions), f"they are by {', '.join(map(str, others))}: use its bundle")
     found = drift(reference, table, bundle.classes)

@@ -14,6 +14,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.card import model_card
 from clipfold.delivery.description import FORMAT
+from clipfold.delivery.embedding import TABLE
 from clipfold.delivery.format import CARD, ENCODERS, SEEN, listed, pack, write_description
 from clipfold.delivery.golden import write_golden
 from clipfold.delivery.opened import OpenBundle
@@ -50,7 +51,7 @@ def write_bundle(task: BundleTask) -> None:
         write_reference(folder, bundle, task, model, choices.set_index("fold").temperature)
         _write_seen(folder, task)
         write_golden(folder, bundle)
-        card = model_card(description).encode()
+        card = model_card(description, embedded=(folder / TABLE).exists()).encode()
         write_whole(folder / CARD, card)
         write_description(folder, description | {"files": listed(folder)})
         pack(folder, task.bundle)

@@ -88,16 +88,10 @@ class ClipModel:
         Raises:
             ValueError: There are no clips, or they have another type, fewer frames or fewer pixels than the model's.
         """
-        size, frames = self._settings["size"], self._settings["frames"]
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
-        square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
-        if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
-            raise ValueError(
-                f"clips is an array of {clips.dtype}{list(clips.shape)}: "
-                f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
-            )
-        stored = clips.shape[2]
+        self._check(clips)
+        stored, size = clips.shape[2], self._settings["size"]
         given = [[0, 0, stored, stored]] * len(clips) if boxes is None else boxes
         scaled = np.array([scale_box(box, stored, size) for box in given], np.int64).reshape(-1, 4)
         if len(scaled) != len(clips):
@@ -106,12 +100,33 @@ class ClipModel:
             return np.empty((0, len(self.classes)))
         return halving(partial(self._predict, clips, scaled), self._batch).astype(np.float64)
 
-    def _predict(self, clips: Array, boxes: Array, batch: int) -> Array:
+    @torch.inference_mode()
+    def embed(self, clips: Array) -> Array | None:
+        """Embed clips by the frozen encoder, see `clipfold.models.load.FittedModel`."""
+        self._check(clips)
+        if self._encoder is None:
+            return None
+        encoder, parts = self._encoder, range(0, len(clips), self._batch)
+        found = [embed(encoder, self._inputs(clips[i : i + self._batch]), self._batch).mean(dim=1) for i in parts]
+        return torch.cat(found).cpu().numpy() if found else np.empty((0, 0), np.float32)
+
+    def _check(self, clips: Array) -> None:
+        size, frames = self._settings["size"], self._settings["frames"]
+        square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
+        if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
+            raise ValueError(
+                f"clips is an array of {clips.dtype}{list(clips.shape)}: "
+                f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
+            )
+
+    def _inputs(self, clips: Array) -> Tensor:
         size, frames = self._settings["size"], uniform(clips.shape[1], self._settings["frames"])
+        return torch.from_numpy(np.stack([resize_clip(clip[frames], size) for clip in clips])).to(self._device)
+
+    def _predict(self, clips: Array, boxes: Array, batch: int) -> Array:
         found = []
         for first in range(0, len(clips), batch):
-            some = np.stack([resize_clip(clip[frames], size) for clip in clips[first : first + batch]])
-            inputs = torch.from_numpy(some).to(self._device)
+            inputs = self._inputs(clips[first : first + batch])
             if self._encoder is not None:
                 from clipfold.models.embed import BATCH
 

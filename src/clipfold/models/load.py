@@ -47,6 +47,16 @@ class FittedModel(Protocol):
             ValueError: Something that the model reads is missing or has the wrong shape.
         """
 
+    def embed(self, clips: Array) -> Array | None:
+        """Embed clips by the model's frozen encoder.
+
+        Args:
+            clips: As for `predict_proba`.
+
+        Returns:
+            float32 (videos, width), mean over the frames; None for a model without frozen encoder.
+        """
+
 
 def load(
     folder: PathLike, members: Mapping[str, PathLike] | None = None, encoders: PathLike | None = None
@@ -128,6 +138,9 @@ class FeatureModel:
 
         return class_probabilities(self._model, features, len(self.classes))
 
+    def embed(self, clips: Array) -> None:
+        """Return None: there is no encoder."""
+
 
 class Ensemble:
     """A fitted weighted mean of other models.
@@ -167,3 +180,7 @@ class Ensemble:
         """Predict the class probabilities of videos with every member and mix them, see `FittedModel`."""
         each = [member.predict_proba(features=features, clips=clips, boxes=boxes) for member in self._members]
         return mix(np.array([*self.weights.values()]), np.stack(each))
+
+    def embed(self, clips: Array) -> Array | None:
+        """Embed clips by the first member that has a frozen encoder, see `FittedModel`."""
+        return next((found for member in self._members if (found := member.embed(clips)) is not None), None)

@@ -178,7 +178,7 @@ def test_an_external_test_has_its_section_and_a_link_to_its_page(run, page, text
     write_json(tmp_path / "external.json", external)
     text = text_with({}, external=tmp_path / "external.json")
     assert "<b>est on 31 labelled videos of 7 groups that it never saw; all predictions." in text
-    assert "ROC-AUC 0.875 [0.750, 0.938] 0.925 Confusions" in text
+    assert "ROC-AUC 0.875 [0.750, 0.938] 0.925 " in text
     assert "2 videos with labels that the model does not know" in text
     shown = (tmp_path / "index.html").read_text()
     assert 'href="../predictions/index.html"' in shown

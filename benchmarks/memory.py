@@ -73,11 +73,12 @@ def _workers(paths: list[str]) -> int:
 def peak_mb(paths: list[str], folder: Path) -> float:
     """Return the peak memory of a decode job with its workers, in MB of 10^6 bytes."""
     folder.mkdir()
-    _watch(probe, paths, folder)
-    return _watch(decode, paths, folder)
+    watch(probe, paths, folder)
+    return watch(decode, paths, folder)
 
 
-def _watch(job: Callable[[list[str], str], None], paths: list[str], folder: Path) -> float:
+def watch(job: Callable[[list[str], str], None], paths: list[str], folder: Path) -> float:
+    """Return the peak memory of a job in a process of its own, with its workers, in MB of 10^6 bytes."""
     process = multiprocessing.get_context("spawn").Process(target=job, args=(paths, str(folder)))
     process.start()
     peak, root = 0, psutil.Process(process.pid)

@@ -5,11 +5,12 @@ FOLDER ?= demo
 # A worker takes whole files, because tests of a file share fixtures, in the order that tests/conftest.py sets.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo demo-image test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
+.PHONY: help setup demo demo-image demo-table test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, name the report"
 	@echo "make demo-image  the same with 96 images, in demo-image"
+	@echo "make demo-table  the same on a table: 150 iris flowers, in seconds"
 	@echo "make test        run all tests and checks"
 	@echo "make test-fast   run the fast unit tests; make test adds the slow ones and whole workflows"
 	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
@@ -20,7 +21,7 @@ help:
 	@echo "make usage       compare requested and used resources of the jobs in FOLDER (demo)"
 	@echo "make clean-results  remove results and logs in FOLDER (demo); lists what stays and asks first, never removes videos"
 	@echo "make clean       the same and Snakemake's records"
-	@echo "make clean-demo  remove the demo's videos and results"
+	@echo "make clean-demo  remove the data and results of all demos"
 
 setup: .venv/complete
 	@[ ! -s $< ] || [ "$$(cat $<)" = "$(CURDIR)" ] || \
@@ -37,6 +38,12 @@ setup: .venv/complete
 
 demo: setup demo/videos.csv
 	$(BIN)/snakemake --profile profiles/local --directory demo --config manifest=videos.csv
+
+demo-table: setup demo-table/iris.csv
+	$(BIN)/snakemake --profile profiles/local --directory demo-table --configfile demo-table/config.yaml
+
+demo-table/iris.csv: | setup
+	$(BIN)/python -m clipfold.demo.table demo-table
 
 demo/videos.csv: | setup
 	$(BIN)/python -m clipfold.demo demo
@@ -81,4 +88,4 @@ clean:
 	@$(PYTHON) workflow/clean.py --all $(FOLDER)
 
 clean-demo:
-	rm -rf demo demo-image
+	rm -rf demo demo-image demo-table

@@ -25,6 +25,7 @@ else:
     include: "rules/embed.smk"
     include: "rules/features.smk"
     include: "rules/matches.smk"
+    include: "rules/predict.smk"
 
 
 include: "rules/leakage.smk"
@@ -35,7 +36,6 @@ include: "rules/explain.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/bundle.smk"
-include: "rules/predict.smk"
 include: "rules/hooks.smk"
 
 

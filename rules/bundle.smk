@@ -29,6 +29,7 @@ rule bundle:
         final=PLAN.config.bundle.final,
         settings={name: SETTINGS[name] for name in ("probe", "policy", "decode")},
         labels=lambda wildcards: PLAN.labels_digest,
+        positive=PLAN.positive,
         code=code_of("bundle", "clipfold.delivery.write"),
     script:
         "../workflow/scripts/bundle.py"

@@ -41,6 +41,7 @@ class Config:
         manifest: CSV, TSV or Parquet file with a row per video.
         columns: Names of the manifest's columns, where they differ from `COLUMNS`.
         group_separator: What separates several groups in a cell; empty if a cell is one group, whatever it holds.
+        positive: The positive class of two, such as `fake`; empty for the last in the alphabet.
         seed: Seed for every random draw.
         shard_size: Most videos in a shard, the unit of a data job.
         keep_intermediate: Keep files that later stages no longer need.
@@ -61,6 +62,7 @@ class Config:
     manifest: str = "videos.csv"
     columns: Mapping[str, str] = field(default_factory=dict)
     group_separator: str = SEPARATOR
+    positive: str = ""
     seed: int = 0
     shard_size: int = 256
     keep_intermediate: bool = True

@@ -11,6 +11,7 @@ from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
 from clipfold.manifest.labels import labels_digest
+from clipfold.manifest.names import plain
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
@@ -71,6 +72,8 @@ class Plan:
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns, separator=config.group_separator)
+        labelled = [video for video in videos if video.label]
+        _check_positive(config.positive, sorted({video.label for video in labelled}))
         splits = config.splits
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(
@@ -81,13 +84,18 @@ class Plan:
             views=views,
             models=[*models, *shortcuts],
             shortcuts=shortcuts,
-            folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
+            folds=range(count_folds(labelled, splits.scheme, splits.folds, splits.repeats)),
             given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
             new_manifest=new,
             new_videos=read_manifest(new, config.columns, labelled=False, separator=config.group_separator)
             if new
             else (),
         )
+
+    @property
+    def positive(self) -> str:
+        """The positive class in the spelling of the labels; empty if none is named."""
+        return plain(self.config.positive)
 
     @property
     def size(self) -> int:
@@ -138,6 +146,23 @@ class Plan:
     def extras(self) -> dict[str, list[str]]:
         """Read the manifest's further columns, by which the evaluation slices errors."""
         return read_extras(self.manifest, self.config.columns)
+
+
+def _check_positive(name: str, classes: Sequence[str]) -> None:
+    """Check that the positive class is one of two.
+
+    Raises:
+        ValueError: It is none, or there are more than two: then each is compared with the rest.
+    """
+    if not name:
+        return
+    require(plain(name) in classes, "positive", name, f"use one of the classes {', '.join(classes)}")
+    require(
+        len(classes) == 2,
+        "positive",
+        name,
+        f"leave it out: with {len(classes)} classes, each is compared with the rest",
+    )
 
 
 def encoder_key(settings: Mapping[str, Any]) -> str:

@@ -16,6 +16,6 @@ if __name__ == "__main__":
                 explanations=dict(zip(params.explained, source.explanations, strict=True)),
                 output=snakemake.output[0],
                 **{name: source[name] for name in ("metadata", "splits", "quarantine", "audit", "clips", "index")},
-                **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels")},
+                **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels", "positive")},
             )
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from clipfold.delivery.distance import Reference, choose
 from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.calibration import scale
+from clipfold.storage.assigned import read_assigned
 from clipfold.storage.files import open_array, read_table, write_table
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def write_reference(
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
     calibrated and out of fold; `distance`; `input.<name>`.
     """
-    used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
+    used: Any = read_assigned(task.splits).drop_duplicates("id").set_index("id")[["label", "group"]]
     ids = sorted(used.index)
     chosen = [ids[i] for i in choose(ids)]
     table = pd.DataFrame(list(_described(task, set(chosen)))).set_index("id").reindex(chosen)

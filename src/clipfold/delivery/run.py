@@ -64,7 +64,7 @@ def predict_sources(
     written = [output]
     if page:
         written.append(output.with_suffix(".html"))
-        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
+        write_page(bundle, table, external_test(table, bundle.ordered, found.labels, found.groups), written[-1])
     return summary(table, written)
 
 
@@ -89,7 +89,7 @@ def collect_predictions(
     table = _with_given(read_frame(shards), labels, groups)
     for output in outputs:
         write_predictions(table, output)
-    write_page(bundle, table, external_test(table, bundle.classes, labels, groups), page)
+    write_page(bundle, table, external_test(table, bundle.ordered, labels, groups), page)
 
 
 def _with_given(table: pd.DataFrame, labels: Mapping[str, str], groups: Mapping[str, str]) -> pd.DataFrame:

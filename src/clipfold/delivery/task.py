@@ -23,6 +23,7 @@ class BundleTask:
         index: Indices of the same shards.
         settings: Sections `probe`, `policy` and `decode` of the config, with all defaults.
         labels: Digest of the manifest's ids, labels and groups.
+        positive: The positive class of two; empty for the last in the alphabet.
         bundle: The bundle to write, one file.
         card: The model card to write; the bundle holds it too.
     """
@@ -40,3 +41,4 @@ class BundleTask:
     labels: str
     bundle: PathLike
     card: PathLike
+    positive: str = ""

@@ -13,7 +13,7 @@ class ReportTask:
 
     Args:
         evaluation: Files written by `evaluate`: tables `predictions`, `metrics`, `comparison`, `pairs`, `calibration`,
-            `slices`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
+            `slices`, `unlabelled`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
         metadata: Tables written by probing, one row per row of the manifest.
         splits: Table of the folds.
         quarantine: Table of the quarantined videos.
@@ -28,6 +28,7 @@ class ReportTask:
         config: Config of the run, with all defaults; contains `seed`.
         fingerprints: Stage -> hash of its code.
         labels: Digest of the manifest's ids, labels and groups.
+        positive: The positive class of two; empty for the last in the alphabet.
     """
 
     evaluation: Mapping[str, PathLike]
@@ -45,3 +46,4 @@ class ReportTask:
     config: Mapping[str, Any]
     fingerprints: Mapping[str, str]
     labels: str
+    positive: str = ""

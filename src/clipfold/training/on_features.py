@@ -30,7 +30,7 @@ def fit(task: Task) -> None:
     classes = len(fold.classes)
     table = read_table(task.data["features"]).to_pandas().set_index("id")
     columns = [c for c in table.columns if c.split(".")[0] in task.settings["features"]]
-    x = {split: table.loc[fold.ids(split), columns].to_numpy() for split in ("train", "val", "test")}
+    x = {split: table.loc[fold.ids(split), columns].to_numpy() for split in ("train", *fold.predicted)}
     model = importlib.import_module(task.module).build(task.settings, task.seed)
     with threadpool_limits(task.threads):
         model.fit(x["train"], fold.targets("train"))
@@ -39,7 +39,7 @@ def fit(task: Task) -> None:
     write_fitted(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{split}_loss": v for split, v in losses.items()}]).to_csv(file, index=False)
-    write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in ("val", "test")})
+    write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in fold.predicted})
     write_record(task, fold, "features", features=columns, seconds=time.monotonic() - started)
     logger.info(
         "%d features, %d videos: %s", len(columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}

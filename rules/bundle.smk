@@ -31,6 +31,7 @@ rule bundle:
         settings={name: SETTINGS[name] for name in ("modality", "probe", "policy", "decode")},
         labels=lambda wildcards: PLAN.labels_digest,
         table=PLAN.table_facts,
+        positive=PLAN.positive,
         code=code_of("bundle", "clipfold.delivery.write"),
     script:
         "../workflow/scripts/bundle.py"

@@ -12,6 +12,7 @@ rule evaluate:
         comparison="results/evaluation/comparison.parquet",
         pairs="results/evaluation/pairs.parquet",
         choices="results/evaluation/choices.parquet",
+        unlabelled="results/evaluation/unlabelled.parquet",
         calibration="results/evaluation/calibration.parquet",
         bins="results/evaluation/bins.parquet",
         slices="results/evaluation/slices.parquet",
@@ -41,6 +42,7 @@ rule evaluate:
         folds=len(FOLDS),
         extras=lambda wildcards: PLAN.extras(),
         seed=SETTINGS["seed"],
+        positive=PLAN.positive,
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:
         "../workflow/scripts/evaluate.py"

@@ -133,9 +133,18 @@ def show_missing(show):
         show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
 
 
+def show_unlabelled(show):
+    """Show how many rows have no label: a mistake, unless they are there to be predicted."""
+    lacking = [video.id for video in PLAN.videos if not video.label]
+    if lacking:
+        show(
+            f"{len(lacking)} of {len(PLAN.videos)} rows have no label and are only predicted, the first is {lacking[0]}"
+        )
+
+
 def show_chained(show):
     """Show that groups chain into one, before hours are spent on folds that cannot keep them apart."""
-    _, warning = grouping_notes([video.values for video in PLAN.videos])
+    _, warning = grouping_notes([video.values for video in PLAN.videos if video.label])
     if warning:
         show(warning)
 
@@ -169,7 +178,7 @@ def end_without_run():
     if workflow.dag is None or workflow.scheduler is None:
         return
     if workflow.dryrun:
-        for look in (show_missing, show_chained, show_left_out):
+        for look in (show_missing, show_unlabelled, show_chained, show_left_out):
             look(lambda text: print(f"warning: {text}", file=sys.stderr))
         show_forecast(lambda text: print(text, file=sys.stderr))
     elif len(workflow.dag) == 0:
@@ -193,6 +202,7 @@ onstart:
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()
     show_missing(logger.warning)
+    show_unlabelled(logger.warning)
     show_chained(logger.warning)
     show_left_out(logger.warning)
     show_forecast(logger.info)

@@ -21,6 +21,7 @@ rule report:
         pairs=rules.evaluate.output.pairs,
         calibration=rules.evaluate.output.calibration,
         slices=rules.evaluate.output.slices,
+        unlabelled=rules.evaluate.output.unlabelled,
         roc=rules.evaluate.output.roc,
         precision_recall=rules.evaluate.output.precision_recall,
         confusion=rules.evaluate.output.confusion,
@@ -47,8 +48,9 @@ rule report:
         folds=len(FOLDS),
         config=PLAN.described,
         labels=lambda wildcards: PLAN.labels_digest,
+        positive=PLAN.positive,
         fingerprints=codes(),
-        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices"]
+        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices", "unlabelled"]
         + ["roc", "precision_recall", "confusion", "reliability"],
         benchmarks="results/benchmarks",
         code=code_of("report", "clipfold.report.write", *PAGE),

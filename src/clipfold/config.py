@@ -42,6 +42,7 @@ class Config:
         manifest: CSV, TSV or Parquet file with a row per video.
         columns: Names of the manifest's columns, where they differ from `COLUMNS`.
         group_separator: What separates several groups in a cell; empty if a cell is one group, whatever it holds.
+        positive: The positive class of two, such as `fake`; empty for the last in the alphabet.
         seed: Seed for every random draw.
         shard_size: Most videos in a shard, the unit of a data job.
         cache: Folder in which probed and decoded videos are kept by content, for other experiments; empty for none.
@@ -64,6 +65,7 @@ class Config:
     manifest: str = "videos.csv"
     columns: Mapping[str, str] = field(default_factory=dict)
     group_separator: str = SEPARATOR
+    positive: str = ""
     seed: int = 0
     shard_size: int = 256
     cache: str = ""

@@ -11,6 +11,7 @@ from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
 from clipfold.manifest.labels import labels_digest
+from clipfold.manifest.names import plain
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
@@ -82,6 +83,8 @@ class Plan:
         rates_of(videos)
         cut = [video.id for video in videos if video.file] if config.modality == "image" else []
         require(not cut, f"{manifest}, start or end of {cut[:1]}", len(cut), "leave them empty: an image has no time")
+        labelled = [video for video in videos if video.label]
+        _check_positive(config.positive, sorted({video.label for video in labelled}))
         splits = config.splits
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(
@@ -92,12 +95,17 @@ class Plan:
             views=views,
             models=[*models, *shortcuts],
             shortcuts=shortcuts,
-            folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
+            folds=range(count_folds(labelled, splits.scheme, splits.folds, splits.repeats)),
             given_splits=read_splits(manifest, columns) if splits.scheme == "column" else {},
             table=plan_table(manifest, config.columns, config.table, videos) if tabular else None,
             new_manifest=new,
             new_videos=read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else (),
         )
+
+    @property
+    def positive(self) -> str:
+        """The positive class in the spelling of the labels; empty if none is named."""
+        return plain(self.config.positive)
 
     @property
     def size(self) -> int:
@@ -165,6 +173,23 @@ class Plan:
         """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
         extras = read_extras(self.manifest, self.columns)
         return {name: cells for name, cells in extras.items() if not self.table or name not in self.table.columns}
+
+
+def _check_positive(name: str, classes: Sequence[str]) -> None:
+    """Check that the positive class is one of two.
+
+    Raises:
+        ValueError: It is none, or there are more than two: then each is compared with the rest.
+    """
+    if not name:
+        return
+    require(plain(name) in classes, "positive", name, f"use one of the classes {', '.join(classes)}")
+    require(
+        len(classes) == 2,
+        "positive",
+        name,
+        f"leave it out: with {len(classes)} classes, each is compared with the rest",
+    )
 
 
 def encoder_key(settings: Mapping[str, Any]) -> str:

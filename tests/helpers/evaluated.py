@@ -8,7 +8,7 @@ import pyarrow as pa
 from clipfold.storage.files import write_table
 from clipfold.video.probe import SCHEMA as PROBED
 
-TABLES = ("predictions", "metrics", "comparison", "pairs", "choices", "calibration", "bins", "slices")
+TABLES = ("predictions", "metrics", "comparison", "pairs", "choices", "calibration", "bins", "slices", "unlabelled")
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 OUTPUTS = (*TABLES, "comparison_tex", "per_class_tex", *FIGURES, *(f"{name}_pdf" for name in FIGURES))
 

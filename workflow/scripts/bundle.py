@@ -19,7 +19,7 @@ if __name__ == "__main__":
                 finals=dict(zip(params.models, finals, strict=bool(finals))),
                 evaluation={name: source[name] for name in ("comparison", "metrics", "choices", "predictions")},
                 **{name: source[name] for name in ("splits", "audit", "metadata", "clips", "index", "features")},
-                **{name: params[name] for name in ("settings", "labels", "table")},
+                **{name: params[name] for name in ("settings", "labels", "table", "positive")},
                 **dict(snakemake.output.items()),
             )
         )

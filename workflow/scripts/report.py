@@ -16,10 +16,7 @@ if __name__ == "__main__":
                 explanations=dict(zip(params.explained, source.explanations, strict=True)),
                 output=snakemake.output[0],
                 external=source.get("external"),
-                **{
-                    name: source[name]
-                    for name in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")
-                },
-                **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels")},
+                **{n: source[n] for n in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")},
+                **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels", "positive")},
             )
         )

@@ -83,7 +83,7 @@ class Description(TypedDict):
 
     Args:
         modality: What it predicts, `video` or `image`; bundles made before there were images have none.
-        positive: The second of two classes.
+        positive: The class of two that the threshold is for.
         threshold: Calibrated probability above which a video counts as the positive class, in [0, 1].
         settings: Of the model.
         decode: Settings, as are `probe` and `policy`.
@@ -223,8 +223,8 @@ def _check_values(where: str, found: Description) -> None:
     classes = found["classes"]
     require(len(classes) >= 2 and len({*classes}) == len(classes), f"{where}: classes", classes, "use two or more")
     two = len(classes) == 2
-    positive = classes[1] if two else None
-    require(found["positive"] == positive, f"{where}: positive", found["positive"], f"use {positive!r}")
+    fit = found["positive"] in classes if two else found["positive"] is None
+    require(fit, f"{where}: positive", found["positive"], "use one of two classes, null for more")
     threshold = found["threshold"]
     fit = (threshold is not None and 0 <= threshold <= 1) if two else threshold is None
     require(fit, f"{where}: threshold", threshold, "use a number in [0, 1] for two classes, null for more")

@@ -25,6 +25,7 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
+from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
 from clipfold.table.inputs import inputs_of
 from clipfold.video.views import View, build_views
@@ -174,6 +175,11 @@ class OpenBundle:
             return found
 
     @property
+    def ordered(self) -> list[str]:
+        """The classes, the positive one of two last."""
+        return in_order(self.classes, self.description["positive"] or "")
+
+    @property
     def reads(self) -> frozenset[str]:
         """What the fits predict from: `features`, `clips` or both."""
         return self.fits[0].reads
@@ -215,18 +221,20 @@ class OpenBundle:
         """Return the least calibrated probability at which a class is named, 0.5 with more than two classes.
 
         Args:
-            label: The class; by default the second of two.
+            label: The class; by default the positive one of two.
         """
         threshold = self.description["threshold"]
         if threshold is None:
             return 0.5
-        return float(1 - threshold if label == self.classes[0] else threshold)
+        return float(threshold if label in (None, self.description["positive"]) else 1 - threshold)
 
     def decide(self, probabilities: Array) -> Array:
         """Return the class index for calibrated probabilities, int64 (videos,)."""
         if self.description["threshold"] is None:
             return np.asarray(probabilities.argmax(axis=1))
-        return np.asarray(probabilities[:, 1] > self.description["threshold"], np.int64)
+        positive = self.classes.index(self.description["positive"])
+        above = probabilities[:, positive] > self.description["threshold"]
+        return np.where(above, positive, 1 - positive).astype(np.int64)
 
 
 @contextmanager

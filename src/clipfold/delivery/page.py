@@ -54,7 +54,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
     used, rejected = table[table.status == "ok"], table[table.status != "ok"]
     facts = {
         "bundle": {**bundle.description, "id": bundle.id},
-        "classes": bundle.classes,
+        "classes": bundle.ordered,
         "total": len(table),
         "predicted": len(used),
         "labels": [(name, int((used.label == name).sum())) for name in bundle.classes],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
 from clipfold.evaluation.temperature import scale
 from clipfold.models.record import read_record
+from clipfold.storage.assigned import read_assigned
 from clipfold.storage.files import Array, open_array, read_frame, read_table, write_table
 from clipfold.table.inputs import describe_rows
 
@@ -31,7 +32,7 @@ def write_reference(
     calibrated and out of fold; `distance`; `input.<name>`. If the model looks through a frozen encoder, the embeddings
     of the same videos are written beside it.
     """
-    used = read_table(task.splits, ("id", "label", "group")).to_pandas().drop_duplicates("id").set_index("id")
+    used: Any = read_assigned(task.splits).drop_duplicates("id").set_index("id")[["label", "group"]]
     ids = sorted(used.index)
     chosen = [ids[i] for i in choose(ids)]
     rows = _rows(bundle, task) if bundle.table else _videos(task, set(chosen))

@@ -67,7 +67,7 @@ def predict_sources(
     written = [output]
     if page:
         written.append(output.with_suffix(".html"))
-        write_page(bundle, table, external_test(table, bundle.classes, found.labels, found.groups), written[-1])
+        write_page(bundle, table, external_test(table, bundle.ordered, found.labels, found.groups), written[-1])
     return summary(table, written, bundle.noun)
 
 
@@ -84,7 +84,7 @@ def predict_tables(
     table = _with_given(predict_rows(bundle, found), found.labels, found.groups)
     for output in outputs:
         write_predictions(table, output)
-    external = external_test(table, bundle.classes, found.labels, found.groups)
+    external = external_test(table, bundle.ordered, found.labels, found.groups)
     if page:
         write_page(bundle, table, external, page)
     if report:
@@ -115,7 +115,7 @@ def collect_predictions(
     table = _with_given(read_frame(shards), labels, groups)
     for output in outputs:
         write_predictions(table, output)
-    external = external_test(table, bundle.classes, labels, groups)
+    external = external_test(table, bundle.ordered, labels, groups)
     write_page(bundle, table, external, page)
     write_json(report, external_facts(bundle, external))
 

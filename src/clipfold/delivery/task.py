@@ -25,6 +25,7 @@ class BundleTask:
         table: Its `columns` (column -> kind) and `names`, see `clipfold.delivery.description.Table`; None for videos.
         settings: `modality` and the sections `probe`, `policy` and `decode` of the config, with all defaults.
         labels: Digest of the manifest's ids, labels and groups.
+        positive: The positive class of two; empty for the last in the alphabet.
         bundle: The bundle to write, one file.
         card: The model card to write; the bundle holds it too.
     """
@@ -44,3 +45,4 @@ class BundleTask:
     card: PathLike
     features: Sequence[PathLike] = ()
     table: Mapping[str, Mapping[str, str]] | None = None
+    positive: str = ""

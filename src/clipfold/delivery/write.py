@@ -27,6 +27,7 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.registry import VIEWS
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
+from clipfold.storage.assigned import in_order, read_assigned
 from clipfold.storage.files import PathLike, read_frame, read_json, read_table, write_json
 from clipfold.storage.hashing import stable_hash
 from clipfold.storage.replace import write_whole
@@ -90,7 +91,7 @@ def _named(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, choices: pd.DataFrame) -> dict[str, Any]:
     record = read_record(folder / fits[0] / "fit.json")
-    splits = read_table(task.splits).to_pandas()
+    splits = read_assigned(task.splits)
     used = splits.drop_duplicates("id")
     temperatures = choices.temperature.tolist()
     if task.finals:
@@ -107,7 +108,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         "architecture": record["architecture"].rpartition(".")[2],
         "input": record["input"],
         "classes": record["classes"],
-        "positive": record["classes"][1] if two else None,
+        "positive": in_order(record["classes"], task.positive)[1] if two else None,
         "threshold": _threshold(choices) if two else None,
         "fits": [{"folder": name, "temperature": t} for name, t in zip(fits, temperatures, strict=True)],
         "final": bool(task.finals),
@@ -115,7 +116,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         "decode": {**decode, "views": {name: decode["views"][name] for name in sorted(views)}},
         "probe": task.settings["probe"],
         "policy": task.settings["policy"],
-        "metrics": _metrics(task, model, record["classes"], choices),
+        "metrics": _metrics(task, model, in_order(record["classes"], task.positive), choices),
         "training": {
             "videos": len(used),
             "groups": int(used.group.nunique()),
@@ -189,7 +190,7 @@ def _calibrated(task: BundleTask, model: str, classes: Sequence[str], choices: p
 
 def _write_seen(folder: Path, task: BundleTask) -> None:
     """Write the beginning of the digest of each training video, to recognise it among videos to predict."""
-    used = set(read_table(task.splits, ("id",)).column("id").to_pylist())
+    used = set(read_assigned(task.splits).id)
     rows = read_table(task.metadata, ("id", "digest")).to_pylist()
     digests = sorted({row["digest"][:16] for row in rows if row["id"] in used and row["digest"]})
     write_whole(folder / SEEN, "".join(f"{digest}\n" for digest in digests).encode())

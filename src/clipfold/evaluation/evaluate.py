@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables
+from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables, unlabelled
 from clipfold.evaluation.pooling import Pooled, pool
 from clipfold.evaluation.task import EvaluationTask
+from clipfold.storage.assigned import in_order, read_assigned, read_unlabelled
 from clipfold.storage.files import Array, PathLike, read_json, read_table, write_table
 from clipfold.storage.replace import replacing
 
@@ -23,12 +24,14 @@ def evaluate(task: EvaluationTask) -> None:
     Raises:
         ValueError: A video lacks its prediction, has several, or is both used and quarantined.
     """
-    videos = read_table(task.splits).to_pandas()
-    classes = sorted(videos.label.unique())
-    both = sorted({*videos.id} & {*read_table(task.quarantine, ["id"]).column("id").to_pylist()})
+    videos = read_assigned(task.splits)
+    classes = in_order(videos.label.unique(), task.positive)
+    both = sorted(
+        {*videos.id, *read_unlabelled(task.splits)} & {*read_table(task.quarantine, ["id"]).column("id").to_pylist()}
+    )
     if both:
         raise ValueError(f"{len(both)} videos are both used and quarantined, such as {both[0]!r}: rerun the splits")
-    gathered = {model: pool(model, paths, videos) for model, paths in task.predictions.items()}
+    gathered = {model: pool(model, paths, videos, classes) for model, paths in task.predictions.items()}
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, task.seed)
     measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
     ratio = float((videos.split == "test").sum() / max(1, (videos.split == "train").sum()))
@@ -47,6 +50,8 @@ def evaluate(task: EvaluationTask) -> None:
     everything = pd.concat([gathered[model].table for model in sorted(gathered)], ignore_index=True)
     choices = pd.concat([own.choices.assign(model=model) for model, own in pooled.items()], ignore_index=True)
     _write_frame(task.outputs["predictions"], everything)
+    others = [unlabelled.answers(model, task.predictions[model], own.choices, classes) for model, own in pooled.items()]
+    _write_frame(task.outputs["unlabelled"], pd.concat(others, ignore_index=True))
     _write_frame(task.outputs["choices"], choices[["model", *choices.columns.drop("model")]])
     scores, compared, pairs = ([row | mark for row in rows] for rows in (scores, compared, pairs))
     write_table(task.outputs["metrics"], scores, measure.SCHEMA)

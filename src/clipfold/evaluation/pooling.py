@@ -50,13 +50,14 @@ class Pooled:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
+def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: Sequence[str]) -> Pooled:
     """Gather the test rows of all folds; choose threshold and temperature on each fold's validation rows.
 
     Args:
         model: Name of the model.
         paths: Prediction tables of the model, in fold order.
         videos: Table of the folds, the source of labels and groups.
+        classes: Class names in the order of the columns to use; of two, the last is positive.
 
     Returns:
         One row per test video and repeat.
@@ -64,7 +65,6 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame) -> Pooled:
     Raises:
         ValueError: A test video is missing or duplicated, or predicted in a fold that does not test it.
     """
-    classes = sorted(videos.label.unique())
     columns = [f"p_{name}" for name in classes]
     parts = [
         read_table(path, ["id", "label", "split", *columns]).to_pandas().assign(fold=fold)

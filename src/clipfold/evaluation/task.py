@@ -19,11 +19,13 @@ class EvaluationTask:
         extras: `id` and the manifest's extra columns; empty if it has none.
         outputs: Paths of the files to write. Tables: `predictions` (`id label group repeat fold model p_<class>...`,
             sorted by model, repeat and id), `choices` (`model fold videos threshold temperature`, chosen on each fold's
-            validation split) and, best model first, `metrics`, `comparison`, `pairs`, `calibration`, `bins` and
-            `slices`, with their modules' schemas. LaTeX: `comparison_tex`, `per_class_tex`. Figures: `roc`,
-            `precision_recall`, `confusion` and `reliability` as SVG, and the same names with `_pdf` as PDF.
+            validation split), `unlabelled` (see `evaluation.unlabelled`) and, best model first, `metrics`,
+            `comparison`, `pairs`, `calibration`, `bins` and `slices`, with their modules' schemas. LaTeX:
+            `comparison_tex`, `per_class_tex`. Figures: `roc`, `precision_recall`, `confusion` and `reliability` as SVG,
+            and the same names with `_pdf` as PDF.
         seed: Seed for the resampling of intervals and tests.
         audit: `audit.json` of the folds, see `clipfold.leakage.audit`; its `mark` goes into every table. None: no mark.
+        positive: The positive class of two; empty for the last in the alphabet.
         shortcuts: Names of the models that are baselines: never best, and not in `pairs`.
     """
 
@@ -36,4 +38,5 @@ class EvaluationTask:
     outputs: Mapping[str, PathLike]
     seed: int
     audit: PathLike | None = None
+    positive: str = ""
     shortcuts: Sequence[str] = ()

@@ -83,7 +83,7 @@ def read_manifest(
         columns: The file's names for `COLUMNS`, where they differ; empty for one of `OPTIONAL` that it does not have;
             `ROW` for `path` if its rows name no files: the path is then that of the manifest, the id by default
             `row 2`, as spreadsheets count.
-        labelled: Whether each video must have a label, as for training; else it may be empty.
+        labelled: Whether videos must have labels, as for training; some may have none, which are only predicted.
         separator: Separates several groups in a cell, see `groups.read_values`.
 
     Returns:
@@ -113,8 +113,7 @@ def read_manifest(
                 if text and text not in first[column]:
                     check_printable(f"{where}, {names[column]}", text)
                     first[column][text] = f"row {number}"
-        for column in required:
-            require(bool(cell[column]), f"{where}, {names[column]}", cell[column], "fill in the cell")
+        require(bool(cell["path"]), f"{where}, {names['path']}", cell["path"], "fill in the cell")
         name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"], times)
         video = Video(
             id=name,
@@ -140,7 +139,8 @@ def read_manifest(
     for column, places in first.items():
         check_case(f"{manifest}: {names[column]}", places.items())
     if any(len(video.values) > 1 for video in videos):
-        joined = components(video.values for video in videos)
+        # A row that is only predicted joins no groups of others: it may be of any fold.
+        joined = components(video.values for video in videos if video.label or not labelled)
         videos = [replace(video, group=joined.get(video.group, video.group)) for video in videos]
     videos = _with_files(videos, folder)
     for video in videos:
@@ -151,9 +151,25 @@ def read_manifest(
                 "group of other rows: fill in the cell, or rename the group"
             )
     if labelled:
-        parts = ((video.file, rows[video.id], video.label, (video.start, video.end)) for video in videos if video.file)
+        _check_labelled(manifest, names["label"], videos)
+        parts = (
+            (video.file, rows[video.id], video.label, (video.start, video.end))
+            for video in videos
+            if video.file and video.label
+        )
         check_labels(str(manifest), parts)
     return videos
+
+
+def _check_labelled(manifest: Path, column: str, videos: Sequence[Video]) -> None:
+    """Check that most rows have a label: a few may be there only to be predicted."""
+    lacking = sum(not video.label for video in videos)
+    require(
+        lacking <= len(videos) / 2,
+        f"{manifest}, rows without {column}",
+        lacking,
+        f"that is most of {len(videos)}: fill in the cells, or name a table of videos to predict in predict.manifest",
+    )
 
 
 def _with_files(videos: Sequence[Video], folder: str) -> list[Video]:
@@ -214,6 +230,8 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     for number, row in read_rows(manifest, names):
         if not splits:
             _check_header(manifest, row, names, REQUIRED, asked={"split": ""}, why=" (splits.scheme is column)")
+        if not row[names["label"]]:
+            continue  # it is only predicted
         split = row[names["split"]]
         require(
             split in SPLITS, f"{manifest}, row {number}, {names['split']}", split, f"use one of {', '.join(SPLITS)}"

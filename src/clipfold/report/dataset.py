@@ -1,5 +1,6 @@
 """Summarise the data for the report: accounting of every video, classes, and folds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,11 @@ SPLITS = ("train", "val", "test")
 
 
 def account(
-    manifest: pd.Series, predictions: pd.DataFrame, quarantine: pd.Series, untested: pd.Series
+    manifest: pd.Series,
+    predictions: pd.DataFrame,
+    quarantine: pd.Series,
+    untested: pd.Series,
+    unlabelled: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Check that every row of the manifest was predicted by each model, quarantined, or assigned to no test split.
 
@@ -19,19 +24,24 @@ def account(
         predictions: `id` and `model`, one row per prediction.
         quarantine: Ids of quarantined videos.
         untested: Ids of videos assigned to no test split.
+        unlabelled: `id` and `model` of the predictions for videos without a label.
 
     Returns:
-        Counts `rows`, `predicted`, `quarantined` and `untested`; `adds_up`, true if every row is in exactly one of
-        them; `lost`, ids in none of them; and `surplus`, ids in several of them or not in the manifest.
+        Counts `rows`, `predicted`, `quarantined`, `untested` and `unlabelled`; `adds_up`, true if every row is in
+        exactly one of them; `lost`, ids in none of them; and `surplus`, ids in several of them or not in the manifest.
     """
     by_model = predictions.groupby("model")["id"].agg(set)
     predicted, out, kept = set.intersection(*by_model), set(quarantine), set(untested)
     rows, every = set(manifest), set.union(*by_model)
-    lost = sorted(rows - predicted - out - kept)
-    twice = (every & out) | (every & kept) | (out & kept)
-    surplus = sorted(twice | ((every | out | kept) - rows))
-    counts = {"rows": len(manifest), "predicted": len(predicted), "quarantined": len(quarantine), "untested": len(kept)}
-    adds_up = not lost and not surplus and len(manifest) == len(predicted) + len(quarantine) + len(kept)
+    asked = [] if unlabelled is None else [set(unlabelled.id[unlabelled.model == model]) for model in by_model.index]
+    answered = set.intersection(*asked) if asked else set()
+    parts = (predicted, out, kept, answered)
+    lost = sorted(rows.difference(*parts))
+    places = Counter(video for part in (every, out, kept, answered) for video in part)
+    surplus = sorted(video for video, number in places.items() if number > 1 or video not in rows)
+    counts = dict(zip(("predicted", "quarantined", "untested", "unlabelled"), map(len, parts), strict=True))
+    counts |= {"rows": len(manifest), "quarantined": len(quarantine)}
+    adds_up = not lost and not surplus and len(manifest) == sum(counts.values()) - len(manifest)
     return counts | {"adds_up": adds_up, "lost": lost, "surplus": surplus}
 
 

@@ -107,6 +107,30 @@ def confusions(predictions: pd.DataFrame, models: Sequence[str], most: int = 20)
     ]
 
 
+def unlabelled(answers: pd.DataFrame, models: Sequence[str], most: int = 200) -> dict[str, Any]:
+    """Summarise the answers for videos without a label.
+
+    Args:
+        answers: Result of `evaluation.unlabelled.answers` of all models.
+        models: Names of the models in display order.
+        most: Most videos to list.
+
+    Returns:
+        `videos`, their number; `counts`, for each model the videos of each predicted class; and `rows`, the answers of
+        the first model for the videos on which its fits agree least.
+    """
+    shown = [name for name in models if (answers.model == name).any()]
+    counts = [
+        {"model": model, "classes": answers[answers.model == model].predicted.value_counts().sort_index().to_dict()}
+        for model in shown
+    ]
+    best = answers[answers.model == shown[0]] if shown else answers.head(0)
+    columns = best[[name for name in best.columns if name.startswith("p_")]]
+    listed = best.assign(probability=columns.max(axis=1)).sort_values(["spread", "id"], ascending=[False, True])
+    rows = records(listed.head(most)[["id", "predicted", "probability", "spread"]])
+    return {"videos": len(best), "counts": counts, "rows": rows}
+
+
 def _folds(scores: pd.DataFrame, model: str, metric: str) -> dict[str, float]:
     """Compute mean and standard deviation over the folds that have a value."""
     values = scores.value[(scores.model == model) & (scores.metric == metric) & scores.scope.str.startswith("fold-")]

@@ -13,7 +13,7 @@ class ReportTask:
 
     Args:
         evaluation: Files written by `evaluate`: tables `predictions`, `metrics`, `comparison`, `pairs`, `calibration`,
-            `slices`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
+            `slices`, `unlabelled`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
         metadata: Tables written by probing, one row per row of the manifest.
         splits: Table of the folds.
         quarantine: Table of the quarantined videos.
@@ -30,6 +30,7 @@ class ReportTask:
         fingerprints: Stage -> hash of its code.
         labels: Digest of the manifest's ids, labels and groups.
         external: JSON about labelled videos that no fold saw, which `delivery` wrote; None without such.
+        positive: The positive class of two; empty for the last in the alphabet.
     """
 
     evaluation: Mapping[str, PathLike]
@@ -49,3 +50,4 @@ class ReportTask:
     fingerprints: Mapping[str, str]
     labels: str
     external: PathLike | None = None
+    positive: str = ""

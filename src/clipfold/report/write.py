@@ -17,6 +17,7 @@ from clipfold.report import dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
+from clipfold.storage.assigned import in_order, read_assigned
 from clipfold.storage.files import PathLike, read_json, read_table
 from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
@@ -26,12 +27,12 @@ FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 
 def write_report(task: ReportTask) -> None:
     """Write the report as a page that needs no other file and no network."""
-    assigned = read_table(task.splits).to_pandas()
+    assigned, unlabelled = read_assigned(task.splits), read_table(task.evaluation["unlabelled"]).to_pandas()
     rejected = read_table(task.quarantine).to_pandas()
     labels = pd.concat([assigned.drop_duplicates("id"), rejected]).set_index("id")["label"]
     probed = read_table(task.metadata, None if task.features else (*dataset.COLUMNS, "digest")).to_pandas()
     probed["label"] = probed.id.map(labels).fillna("")
-    classes = sorted(assigned.label.unique())
+    classes = in_order(assigned.label.unique(), task.positive)
     metrics = read_table(task.evaluation["metrics"]).to_pandas()
     comparison = scores.comparison(read_table(task.evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
@@ -46,12 +47,13 @@ def write_report(task: ReportTask) -> None:
         "classes": classes,
         "groups": assigned.group.nunique(),
         "folds": assigned.fold.nunique(),
-        "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned)),
+        "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned), unlabelled),
         "audit": dataset.audited(read_json(task.audit)),
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": (dataset.rows_by_class if task.features else dataset.by_class)(probed, assigned),
         "table": tabular.facts(task.features, probed) if task.features else None,
         "splits": dataset.by_fold(assigned),
+        "unlabelled": scores.unlabelled(unlabelled, rivals),
         "comparison": comparison,
         "axis": scores.axis(comparison),
         "external": _external(task.external),

@@ -17,8 +17,8 @@ Video = Mapping[str, Any]
 def apply_policy(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[Video], list[Video]]:
     """Separate used videos from rejected ones.
 
-    Among files with identical content, the first by id is used and the others become `duplicate`. If their labels
-    differ, none can be trusted and all become `duplicate`.
+    Among files with identical content, the first by id is used, of those with a label if there are some, and the others
+    become `duplicate`. If their labels differ, none can be trusted and all become `duplicate`.
 
     Args:
         videos: rows with `id`, `label`, `digest`, `row` (None for a video without frames), `status`, `reason`, `stage`.
@@ -46,12 +46,12 @@ def apply_policy(videos: Iterable[Video], policy: PolicySettings) -> tuple[list[
 
 def _duplicates(videos: Sequence[Video]) -> Iterable[tuple[str, str]]:
     """Yield the ids of duplicates to reject, with the reason."""
-    for first, *others in identical(videos):
-        same = (first, *others)
-        if len({video["label"] for video in same}) == 1:
+    for same in identical(videos):
+        first, *others = sorted(same, key=lambda video: not video["label"])
+        if len({video["label"] for video in same} - {""}) < 2:
             yield from ((video["id"], f"the same content as {first['id']!r}") for video in others)
         else:
-            labels = ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same)
+            labels = ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same if video["label"])
             yield from ((video["id"], f"the same content under different labels: {labels}") for video in same)
 
 

@@ -17,6 +17,7 @@ from clipfold.splits.assign import assign
 from clipfold.splits.groups import resolve_groups
 from clipfold.splits.quarantine import apply_policy
 from clipfold.status import Status
+from clipfold.storage.assigned import UNLABELLED
 from clipfold.storage.files import PathLike, read_table, write_json, write_table
 
 if TYPE_CHECKING:  # their values are job params already; the code that checks them must not re-run the job
@@ -31,7 +32,7 @@ SCHEMA = pa.schema(
         "group": pa.string(),
         "repeat": pa.int16(),
         "fold": pa.int16(),  # numbers continue over repeats
-        "split": pa.string(),  # `train`, `val` or `test`
+        "split": pa.string(),  # `train`, `val`, `test`, or `UNLABELLED` in every fold
     }
 )
 QUARANTINE = pa.schema({name: pa.string() for name in ("id", "path", "label", "group", "stage", "status", "reason")})
@@ -81,7 +82,7 @@ def split(task: SplitTask) -> None:
             usable videos.
     """
     settings, given = task.settings, task.given
-    said, warning = grouping_notes([video.values for video in task.videos])
+    said, warning = grouping_notes([video.values for video in task.videos if video.label])
     for level, text in ((logging.INFO, said), (logging.WARNING, warning)):
         if text:
             logger.log(level, "%s", text)
@@ -101,6 +102,14 @@ def split(task: SplitTask) -> None:
     videos, rejected = apply_policy(candidates, task.policy)
     for row in rejected:
         logger.info("not used: %s: %s (%s)", row["id"], row["status"], row["reason"])
+    others = [video for video in videos if not video["label"]]
+    videos = [video for video in videos if video["label"]]
+    if others:
+        logger.info(
+            "%d videos have no label: the model of every fold predicts them; they are not scored, and hold no groups "
+            "together: a fold may learn from videos of their group",
+            len(others),
+        )
     _check_classes(videos, rejected)
     pairs = read_table(task.matches).to_pylist()
     same = [(pair["first"], pair["second"]) for pair in pairs]
@@ -111,7 +120,7 @@ def split(task: SplitTask) -> None:
         _check_classes([v for v in videos if given[v["id"]] == "test"], rejected, "in test")
     splits = assign([v["label"] for v in videos], groups, settings, task.seed, given_splits)
     if len(splits) != task.folds:
-        gone = sorted({row["group"] or row["source"] for row in candidates} - set(groups))
+        gone = sorted({row["group"] or row["source"] for row in candidates if row["label"]} - set(groups))
         raise ValueError(
             f"splits.scheme is {settings.scheme!r}, one fold per group of the manifest, but {len(gone)} of "
             f"{task.folds} groups have no usable video left or were merged with others: "
@@ -131,9 +140,23 @@ def split(task: SplitTask) -> None:
         for fold, fold_splits in enumerate(splits)
         for video, group, split in zip(videos, groups, fold_splits, strict=True)
     ]
-    write_table(task.output, rows, SCHEMA)
+    unlabelled = [
+        {
+            "id": video["id"],
+            "label": "",
+            "group": video["group"] or video["source"],
+            "repeat": fold // each,
+            "fold": fold,
+            "split": UNLABELLED,
+        }
+        for fold in range(task.folds)
+        for video in others
+    ]
+    write_table(task.output, sorted(rows + unlabelled, key=lambda row: (row["fold"], row["id"])), SCHEMA)
     write_table(task.quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)
-    report = audit_folds(candidates, rows, pairs, evidence, settings.scheme, task.allowed)
+    report = audit_folds(
+        [row for row in candidates if row["label"]], rows, pairs, evidence, settings.scheme, task.allowed
+    )
     write_json(task.audit, report)
     logger.info(
         "%d videos in %d groups, %d quarantined: %d leaks",
@@ -147,7 +170,7 @@ def split(task: SplitTask) -> None:
 def _check_classes(used: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]], what: str = "") -> None:
     """Raise if quarantine leaves a class without videos: the run would answer another question than was asked."""
     left = {row["label"] for row in used}
-    for label in sorted({row["label"] for row in rejected} - left):
+    for label in sorted({row["label"] for row in rejected} - left - {""}):
         lost = Counter(row["status"] for row in rejected if row["label"] == label)
         why = ", ".join(f"{count} {status}" for status, count in lost.most_common())
         raise ValueError(

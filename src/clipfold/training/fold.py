@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from clipfold.models.record import FORMAT, Input, versions
+from clipfold.storage.assigned import UNLABELLED, read_assigned
 from clipfold.storage.files import Array, PathLike, read_table, write_json, write_table
 from clipfold.storage.memory import peak_memory_mb
 from clipfold.training.task import Task
@@ -21,12 +22,17 @@ class Fold:
     Args:
         number: Number of the fold; None: all videos, to train on.
         classes: All class names, sorted; the order of the probabilities.
-        table: `id`, `label`, `split` and `target` (the class index), sorted by id.
+        table: `id`, `label`, `split` and `target` (the class index; -1 without a label), sorted by id.
     """
 
     number: int | None
     classes: list[str]
     table: pd.DataFrame
+
+    @property
+    def predicted(self) -> list[str]:
+        """Splits to predict: `val`, `test`, and the videos without a label if there are some."""
+        return ["val", "test", *([UNLABELLED] if (self.table.split == UNLABELLED).any() else [])]
 
     def ids(self, split: str) -> list[str]:
         """Ids of the videos in a split."""
@@ -39,15 +45,16 @@ class Fold:
 
 def read_fold(splits: PathLike, number: int | None) -> Fold:
     """Read one fold from the table of all folds; None: the videos of all folds, each once, to train on."""
-    table = read_table(splits).to_pandas()
-    classes = sorted(table.label.unique())
-    rows = table.drop_duplicates("id").assign(split="train") if number is None else table[table.fold == number]
+    table, labelled = read_table(splits).to_pandas(), read_assigned(splits)
+    classes = sorted(labelled.label.unique())
+    rows = labelled.drop_duplicates("id").assign(split="train") if number is None else table[table.fold == number]
     table = rows[["id", "label", "split"]].sort_values("id", ignore_index=True)
-    return Fold(number, classes, table.assign(target=table.label.map({c: i for i, c in enumerate(classes)})))
+    targets = table.label.map({name: i for i, name in enumerate(classes)}).fillna(-1).astype(np.int64)
+    return Fold(number, classes, table.assign(target=targets))
 
 
 def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Array]) -> None:
-    """Write the predictions for the validation and test videos.
+    """Write the predictions for the videos of `fold.predicted`.
 
     Args:
         path: Table to write: `id`, `label`, `split` and `p_<class>`.

@@ -166,8 +166,10 @@ def train_here(
             return
         micro = trainer.train_step.micro
         if "predictions" in task.outputs:
-            probabilities = {"val": predict(network, val, trainer.precision, micro)}
-            probabilities["test"] = predict(network, source("test"), trainer.precision, micro)
+            probabilities = {
+                split: predict(network, val if split == "val" else source(split), trainer.precision, micro)
+                for split in fold.predicted
+            }
             peaks.note("predicting")
             write_predictions(task.outputs["predictions"], fold, probabilities)
         with replacing(task.outputs["model"]) as file:

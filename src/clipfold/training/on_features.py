@@ -29,7 +29,7 @@ def fit(task: Task) -> None:
     fold = read_fold(task.splits, task.fold)
     classes = len(fold.classes)
     table = read_features(task.data["features"], lambda column: column.split(".")[0] in task.settings["features"])
-    x = {split: table.rows(fold.ids(split)) for split in ("train", "val", "test")}
+    x = {split: table.rows(fold.ids(split)) for split in ("train", *fold.predicted)}
     model = table.fitting(importlib.import_module(task.module).build(task.settings, task.seed))
     with threadpool_limits(task.threads):
         model.fit(x["train"], fold.targets("train"))
@@ -38,7 +38,7 @@ def fit(task: Task) -> None:
     write_fitted(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{split}_loss": v for split, v in losses.items()}]).to_csv(file, index=False)
-    write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in ("val", "test")})
+    write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in fold.predicted})
     write_record(task, fold, "features", **table.facts, seconds=time.monotonic() - started)
     logger.info(
         "%d features, %d videos: %s", len(table.columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}

@@ -27,14 +27,15 @@ def fit(task: Task) -> None:
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
     tables = [read_table(path).to_pandas() for path in task.data["predictions"]]
-    val, test = (np.stack([_probabilities(table, fold, split) for table in tables]) for split in ("val", "test"))
+    given = {split: np.stack([_probabilities(table, fold, split) for table in tables]) for split in fold.predicted}
+    val = given["val"]
     weights = fit_weights(val, fold.targets("val"))
     by_member = dict(zip(task.settings["members"], map(float, weights), strict=True))
     write_json(task.outputs["model"], {"weights": by_member})
     loss = log_loss(weights, val, fold.targets("val"))
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    write_predictions(task.outputs["predictions"], fold, {"val": mix(weights, val), "test": mix(weights, test)})
+    write_predictions(task.outputs["predictions"], fold, {split: mix(weights, own) for split, own in given.items()})
     write_record(task, fold, "predictions", weights=by_member, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
 

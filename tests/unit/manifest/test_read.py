@@ -71,8 +71,8 @@ def test_nan_in_parquet_is_an_empty_cell(tmp_path):
 
 
 def test_rows_are_counted_as_an_editor_shows_them(tmp_path):
-    (tmp_path / "m.csv").write_text('path,label,note\n\na,x,"two\nlines"\n\nb,,\n')
-    with pytest.raises(ValueError, match="row 6, label is ''"):
+    (tmp_path / "m.csv").write_text('path,label,note\n\na,x,"two\nlines"\n\nb,x,\n,x,\n')
+    with pytest.raises(ValueError, match="row 7, path is ''"):
         read_manifest(tmp_path / "m.csv")
 
 
@@ -96,7 +96,7 @@ def test_a_stray_quote_swallows_no_rows(tmp_path, text):
             [["file", "label"], ["a", "x"]],
             "no column 'path' for path, only file, label: add it, or give its name in the config",
         ),
-        ([["path", "label"], ["a", "x"], ["b", ""]], "row 3, label is '': fill in the cell"),
+        ([["path", "label"], ["a", "x"], ["b", ""], ["c", " "]], "rows without label is 2: that is most of 3: fill in"),
         ([["path", "label"], ["a", "x"], ["b", "x"], ["a", "y"]], "row 4: id 'a' is also the id of row 2"),
         ([["path", "label"], ["a", "x", "extra"]], "row 2: more cells than the header has"),
     ],

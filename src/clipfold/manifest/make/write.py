@@ -133,9 +133,9 @@ def described(found: Found) -> str:
     lines.append(f"groups{f' ({len(groups)})' if groups else ''}: {found.groups}")
     lines += [f"note: {note}" for note in (*_bounded(found.notes), *grouping_notes(values)) if note]
     split_of: dict[str, set[str]] = {}
-    for row, own in zip(rows, values, strict=True):
-        if own and row.get("split"):
-            split_of.setdefault(name[own[0]], set()).add(row["split"])
+    for row, named in zip(rows, values, strict=True):
+        if named and row.get("split"):
+            split_of.setdefault(name[named[0]], set()).add(row["split"])
     crossing = sorted(group for group, own in split_of.items() if len(own) > 1)
     if crossing:
         lines.append(

@@ -5,6 +5,7 @@ rule hashes:
     output:
         hashes="results/hashes/{shard}/hashes.npy",
         pictures="results/hashes/{shard}/pictures.npy",
+        keypoints="results/hashes/{shard}/keypoints.npy",
     log:
         "logs/hashes/{shard}.log",
     benchmark:
@@ -16,7 +17,7 @@ rule hashes:
         mem_mb=by_attempt(1000),
         runtime=by_attempt(30),
     params:
-        code=code_of("hashes", "clipfold.leakage.hashes"),
+        code=code_of("hashes", "clipfold.leakage.hash_shard"),
     script:
         "../workflow/scripts/hashes.py"
 
@@ -25,6 +26,8 @@ rule matches:
     input:
         hashes=of_each_shard("results/hashes/{shard}/hashes.npy"),
         pictures=of_each_shard("results/hashes/{shard}/pictures.npy"),
+        keypoints=of_each_shard("results/hashes/{shard}/keypoints.npy"),
+        clips=of_each_shard("results/frames/{shard}/clips.npy"),
         indices=of_each_shard("results/frames/{shard}/index.parquet"),
     output:
         "results/splits/matches.parquet",

@@ -17,8 +17,8 @@ from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.task import EvaluationTask
 from clipfold.features.extract import extract_shard
 from clipfold.leakage.check import check_leakage
-from clipfold.leakage.hashes import hash_shard
-from clipfold.leakage.matches import match
+from clipfold.leakage.hash_shard import hash_shard
+from clipfold.leakage.matches import Stored, match
 from clipfold.models.embed import embed_shard
 from clipfold.models.record import MODEL_FILES
 from clipfold.plan import Plan
@@ -102,8 +102,10 @@ def prepare(plan: Plan, results: Path) -> None:
             resize_shard(results / f"{name}.npy", results / f"{name}_{size}.npy", size)
         (encoder,) = plan.encoders.values()
         embed_shard(results / f"{name}_64.npy", results / f"{name}_embedded.npy", encoder, config.seed, threads=1)
-    hash_shard(arrays["clips"], index, results / "hashes.npy", results / "pictures.npy")
-    match([results / "hashes.npy"], [results / "pictures.npy"], [index], results / "matches.parquet", 1)
+    sketches = {name: results / f"{name}.npy" for name in ("hashes", "pictures", "keypoints")}
+    hash_shard(arrays["clips"], index, **sketches)
+    stored = {name: [path] for name, path in sketches.items()}
+    match(Stored(**stored, clips=[arrays["clips"]], indices=[index]), results / "matches.parquet", 1)
     split(
         SplitTask(
             videos=plan.videos,

@@ -1,9 +1,9 @@
 """Rule hashes."""
 
-from clipfold.leakage.hashes import hash_shard
+from clipfold.leakage.hash_shard import hash_shard
 from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         source, target = snakemake.input, snakemake.output
-        hash_shard(source.clips, source.index, target.hashes, target.pictures)
+        hash_shard(source.clips, source.index, target.hashes, target.pictures, target.keypoints)

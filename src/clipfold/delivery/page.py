@@ -38,7 +38,7 @@ def external_facts(bundle: "OpenBundle", external: External | None) -> dict[str,
     """Return what `external.html`, a part of this page and of the report, says of an external test; plain values."""
     if external is None:
         return None
-    facts = {"bundle": bundle.name, "classes": bundle.classes, "threshold": bundle.description["threshold"]}
+    facts = {"bundle": bundle.name, "classes": bundle.ordered, "threshold": bundle.description["threshold"]}
     return asdict(external) | facts | {"metrics": _metrics(bundle, external), "page": None}
 
 

@@ -64,7 +64,7 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
     """
     top, left, height, width = window
     matrix = np.array([[width, 0, SIZE * left], [0, height, SIZE * top]], np.float32)
-    one, other = _detail(y[:, ::-1] if mirrored else y), _detail(x)
+    one, other = detail(y[:, ::-1] if mirrored else y), detail(x)
     failed = Alignment(-1.0, matrix, mirrored)
     if min(one.std(), other.std()) < _LEAST_DETAIL:
         return failed
@@ -110,10 +110,10 @@ def is_still(pictures: Array) -> bool:
 def _tiles(picture: Array) -> tuple[Array, Array]:
     """Return each tile's pixels with mean 0 and variance 1, float32 (tiles, pixels), and its detail in grey levels."""
     edge = SIZE // _TILES
-    parts = _detail(picture, 4.0).reshape(_TILES, edge, _TILES, edge).transpose(0, 2, 1, 3).reshape(_TILES**2, -1)
+    parts = detail(picture, 4.0).reshape(_TILES, edge, _TILES, edge).transpose(0, 2, 1, 3).reshape(_TILES**2, -1)
     parts = parts - parts.mean(axis=1, keepdims=True)
-    detail = parts.std(axis=1)
-    return parts / np.maximum(detail, _LEAST_DETAIL / 2)[:, None], detail
+    spread = parts.std(axis=1)
+    return parts / np.maximum(spread, _LEAST_DETAIL / 2)[:, None], spread
 
 
 def same_action(x: Array, y: Array, found: Alignment) -> bool:
@@ -132,7 +132,7 @@ def same_action(x: Array, y: Array, found: Alignment) -> bool:
     return not moving or float((ours * theirs).sum()) / spread > _SAME_ACTION
 
 
-def _detail(picture: Array, widest: float = 6.0) -> Array:
+def detail(picture: Array, widest: float = 6.0) -> Array:
     """Keep structures between 1 and `widest` pixels: no noise and no slow changes across the picture."""
     smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.0)
     return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), widest))

@@ -7,15 +7,12 @@ one of them. Mirroring a picture flips the sign of every other horizontal freque
 original's.
 """
 
-import logging
 from itertools import product
 
 import cv2
 import numpy as np
 
-from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, read_table
-
-logger = logging.getLogger(__name__)
+from clipfold.storage.files import Array
 
 SIZE = 64
 """Edge in pixels of the stored pictures: the content without black bars, stretched to a square."""
@@ -65,7 +62,7 @@ def hash_video(frames: Array) -> tuple[Array, Array]:
         Hashes, uint64 (windows + frames,), of each of `WINDOWS` of the background, then of each frame; and the grey
         pictures, `uint8` (1 + frames, `SIZE`, `SIZE`): the background, then the frames.
     """
-    grey = _without_bars(np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]))
+    grey = content(frames)
     small = np.stack([cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for frame in grey])
     background = np.median(small, axis=0).astype(np.float32)
     parts = [
@@ -77,37 +74,11 @@ def hash_video(frames: Array) -> tuple[Array, Array]:
     return hash_pictures(reduced), np.concatenate([background.astype(np.uint8)[None], small])
 
 
-def _without_bars(grey: Array) -> Array:
-    """Crop black rows and columns off the edges, except from pictures that are mostly dark."""
+def content(frames: Array) -> Array:
+    """Convert RGB frames to grey and crop black rows and columns off their edges, unless they are mostly dark."""
+    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
     brightest = grey.max(axis=0)
     rows, columns = (np.flatnonzero((brightest > _BLACK).any(axis=axis)) for axis in (1, 0))
     if len(rows) == 0 or np.ptp(rows) < grey.shape[1] / 3 or np.ptp(columns) < grey.shape[2] / 3:
         return grey
     return grey[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: PathLike) -> None:
-    """Hash the videos of a shard.
-
-    Args:
-        clips: the stored view `clips`, `uint8` (videos, frames, size, size, 3).
-        index: index of the shard.
-        hashes: output array of the hashes from `hash_video`, one row per row of `clips`.
-        pictures: output array of the pictures from `hash_video`, one row per row of `clips`.
-    """
-    stored = open_array(clips)
-    taken = [i * stored.shape[1] // FRAMES for i in range(FRAMES)] if stored.shape[1] > FRAMES else slice(None)
-    count = min(FRAMES, stored.shape[1])
-    boxes = {row["row"]: row["clips_box"] for row in read_table(index, ["row", "clips_box"]).to_pylist()}
-    with (
-        ArrayWriter(hashes, (len(WINDOWS) + count,), np.uint64) as hash_rows,
-        ArrayWriter(pictures, (1 + count, SIZE, SIZE), np.uint8) as picture_rows,
-    ):
-        for row in range(len(stored)):
-            top, left, height, width = boxes[row]
-            found, kept = hash_video(stored[row][taken, top : top + height, left : left + width])
-            hash_rows.append(found)
-            picture_rows.append(kept)
-            if (row + 1) % 100 == 0:
-                logger.info("hashes: %d of %d videos", row + 1, len(stored))
-    logger.info("%d hashes for each of %d videos", len(WINDOWS) + count, len(stored))

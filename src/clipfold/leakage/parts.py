@@ -1,0 +1,85 @@
+"""Find pairs of videos of which one shows a part of the other's picture: cropped, turned, negative, or within another."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from clipfold.leakage.keypoints import BACKGROUND, changed, picture
+from clipfold.leakage.placement import compare, place, shared_frames
+from clipfold.leakage.votes import Ballot, Index, strongest
+from clipfold.storage.files import Array
+
+CHANGES = list(product((False, True), repeat=2))
+"""Changes that keypoints do not survive unless they are changed likewise: mirrored, negative."""
+
+_LEAST_SHARE = 0.5  # of the frames of one video, where no still background is common: less may be a title or an advert
+
+
+class Parts:
+    """A search for parts among all videos.
+
+    Args:
+        shards: arrays of `keypoints.KEYPOINT`, sorted by row.
+        videos: number of videos of each shard.
+        frames_of: function from the number of a video to its grey frames, `uint8` (frames, height, width).
+    """
+
+    def __init__(self, shards: Sequence[Array], videos: Sequence[int], frames_of: Callable[[int], Array]) -> None:
+        self._first = np.cumsum([0, *videos])
+        self._shards = shards
+        self._starts = [
+            np.searchsorted(shard["video"], np.arange(count + 1)) for shard, count in zip(shards, videos, strict=True)
+        ]
+        self._frames_of = lru_cache(256)(frames_of)
+        self._index = Index(shards, self._first[:-1].tolist()) if sum(map(len, shards)) else None
+
+    def pairs(self, video: int) -> list[dict[str, Any]]:
+        """Return the verified pairs of a video with later ones, as in `matches.find_pairs`."""
+        own = self._keypoints(video)
+        if self._index is None or not len(own):
+            return []
+        frames = self._frames_of(video)
+        height, width = frames.shape[1:]
+        ballots: list[tuple[Ballot, int]] = []
+        asked = [changed(own, width, mirrored=m, negative=n) for m, n in CHANGES]
+        for number, keypoints in enumerate(asked):
+            ballots += [(each, number) for each in self._index.search(keypoints, video, ((width - 1) / 2, (height - 1) / 2))]
+        placed: dict[int, tuple[int, Ballot, int, Array]] = {}
+        changes = {ballot: number for ballot, number in ballots}
+        for ballot in strongest(sorted(changes, key=lambda each: -each.votes)):
+            number = changes[ballot]
+            theirs = self._keypoints(ballot.video)
+            one, other = asked[number], theirs[theirs["picture"] == ballot.other]
+            found = place(one[one["picture"] == ballot.picture], other)
+            if found and found[1] > placed.get(ballot.video, (0,))[0]:
+                placed[ballot.video] = found[1], ballot, number, found[0]
+        verified = (self._verified(video, *facts) for facts in placed.values())
+        return [pair for pair in verified if pair]
+
+    def _keypoints(self, video: int) -> Array:
+        shard = int(np.searchsorted(self._first, video, side="right")) - 1
+        start, end = self._starts[shard][video - self._first[shard] :][:2]
+        return np.asarray(self._shards[shard][start:end])
+
+    def _verified(self, video: int, keypoints: int, ballot: Ballot, change: int, matrix: Array) -> dict[str, Any] | None:
+        mirrored, negative = CHANGES[change]
+        x, y = self._frames_of(video), self._frames_of(ballot.video)
+        x = x[:, :, ::-1] if mirrored else x
+        x = np.ascontiguousarray(255 - x if negative else x)
+        found = compare(picture(x, ballot.picture), picture(y, ballot.other), matrix, keypoints)
+        if found is None or not found.sure:
+            return None
+        still = BACKGROUND in (ballot.picture, ballot.other)
+        if not still and shared_frames(x, y, found.matrix) < _LEAST_SHARE:
+            return None
+        how = ["mirrored"] * mirrored + ["negative"] * negative + ["turned"] * found.turned + ["cropped"] * found.cropped
+        x_frame, y_frame = (
+            len(frames) // 2 if number == BACKGROUND else number for frames, number in ((x, ballot.picture), (y, ballot.other))
+        )
+        return {"x": video, "y": ballot.video, "x_frame": x_frame, "y_frame": y_frame} | {
+            "change": " ".join([*how, "background" if still else "cut"]),
+            "score": found.score,
+        }

@@ -1,0 +1,150 @@
+"""Find the videos that have keypoints in common, without comparing each with each.
+
+Similar keypoints vote for the pictures that they are in, if they agree on the angle, the scale and the shift between
+the two (Lowe 2004; Jégou, Douze & Schmid 2008).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from clipfold.leakage.words import SAMPLE, Vocabulary
+from clipfold.storage.files import Array
+
+PARTNERS = 60
+"""Most videos to verify for each, those with most votes."""
+
+_PICTURES = 2  # pairs of pictures to verify for each pair of videos
+
+_LEAST = 4  # votes
+_WORDS = 6  # words to look up for each keypoint
+_NEAR = 38  # most bits of 128 in which the signatures of similar keypoints differ
+_ANGLE, _OCTAVES, _SHIFT = 22.5, 0.5, 16.0  # half the size of a bin: degrees, octaves, pixels
+_ANGLES = round(360 / _ANGLE)
+_PLACE = np.dtype(
+    [("video", np.uint32), ("picture", np.int8), ("x", np.float16), ("y", np.float16)]
+    + [("octave", np.float16), ("angle", np.float16)]
+)
+
+
+class Ballot(NamedTuple):
+    """Votes for a picture of another video."""
+
+    votes: int
+    video: int
+    picture: int
+    """Picture of the video that was asked about."""
+    other: int
+    """Picture of the other video."""
+
+
+class Index:
+    """The keypoints of all videos, by word: 29 bytes for each.
+
+    Args:
+        shards: arrays of `keypoints.KEYPOINT`, sorted by row.
+        first: number of the video in row 0 of each shard; numbers ascend.
+    """
+
+    def __init__(self, shards: Sequence[Array], first: Sequence[int]) -> None:
+        total = sum(map(len, shards))
+        step = max(1, -(-total // SAMPLE))
+        self._vocabulary = Vocabulary.learn(np.concatenate([each["descriptor"][::step] for each in shards])[:SAMPLE], total)
+        read = [(start, part, *self._vocabulary.read(part["descriptor"], 1)) for start, part in _parts(shards, first)]
+        words = np.concatenate([word[:, 0].astype(np.int32) for _, _, word, _ in read])
+        order = np.argsort(words, kind="stable")
+        self._start = np.concatenate([[0], np.cumsum(np.bincount(words, minlength=self._vocabulary.size))])
+        self._signature = np.concatenate([signature for *_, signature in read])[order]
+        self._place = np.concatenate([_places(part, start) for start, part, *_ in read])[order]
+
+    def search(self, keypoints: Array, video: int, middle: tuple[float, float]) -> list[Ballot]:
+        """Find the pictures of later videos that share keypoints with those of a video.
+
+        Args:
+            keypoints: those of the video, possibly as changed by `keypoints.changed`.
+            video: its number.
+            middle: x and y of the middle of its pictures.
+
+        Returns:
+            The ballots, most votes first: at most 2 for each of `PARTNERS` videos.
+        """
+        asked, found = self._similar(keypoints, video)
+        x, y = _places(keypoints, 0)[asked], self._place[found]
+        pair = (y["video"].astype(np.int64) * 256 + y["picture"] + 1) * 256 + x["picture"] + 1
+        pairs, pair, counts = np.unique(pair, return_inverse=True, return_counts=True)
+        often = counts[pair] >= _LEAST
+        asked, found, pair, x, y = asked[often], found[often], pair[often], x[often], y[often]
+        if not len(pair):
+            return []
+        turn, octaves = y["angle"].astype(np.float32) - x["angle"], y["octave"].astype(np.float32) - x["octave"]
+        from_middle = x["x"] - middle[0] + 1j * (x["y"] - middle[1])
+        to = y["x"] + 1j * y["y"] - 2.0**octaves * np.exp(1j * np.deg2rad(turn)) * from_middle
+        angle, scale, across, down = (
+            np.clip(np.floor(each), -120, 120).astype(np.int64)
+            for each in (turn % 360 / _ANGLE, octaves / _OCTAVES, to.real / _SHIFT, to.imag / _SHIFT)
+        )
+        bins = np.concatenate(  # each bin overlaps its neighbours by half
+            [
+                ((pair * _ANGLES + (angle - a) % _ANGLES) << 24) + (scale - b + 128 << 16) + (across - c + 128 << 8) + down - d + 128
+                for a, b, c, d in product((0, 1), repeat=4)
+            ]
+        )
+        names, one = _distinct(bins, np.tile(asked, 16))
+        _, other = _distinct(bins, np.tile(found, 16))
+        best = np.zeros(len(pairs), np.int64)
+        np.maximum.at(best, (names >> 24) // _ANGLES, np.minimum(one, other))
+        most = np.argsort(-best, kind="stable")
+        ballots = (
+            Ballot(int(best[i]), int(pairs[i]) >> 16, (int(pairs[i]) & 255) - 1, (int(pairs[i]) >> 8 & 255) - 1)
+            for i in most[best[most] >= _LEAST]
+        )
+        return strongest(ballots)
+
+    def _similar(self, keypoints: Array, video: int) -> tuple[Array, Array]:
+        """Return the indices of keypoints and of those of later videos that have a word and most of a signature in common."""
+        words, signatures = self._vocabulary.read(keypoints["descriptor"], _WORDS)
+        first, last = self._start[words].ravel(), self._start[words + 1].ravel()
+        counts = last - first
+        asked = np.repeat(np.repeat(np.arange(len(words)), words.shape[1]), counts)
+        found = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        later = self._place["video"][found] > video
+        asked, found = asked[later], found[later]
+        near = np.bitwise_count(self._signature[found] ^ signatures[asked]).sum(axis=1) <= _NEAR
+        return asked[near], found[near]
+
+
+def strongest(ballots: Iterable[Ballot]) -> list[Ballot]:
+    """Return the first 2 ballots for each of the first `PARTNERS` videos."""
+    seen: Counter[int] = Counter()
+    kept = []
+    for ballot in ballots:
+        if seen[ballot.video] < _PICTURES and (ballot.video in seen or len(seen) < PARTNERS):
+            seen[ballot.video] += 1
+            kept.append(ballot)
+    return kept
+
+
+def _parts(shards: Sequence[Array], first: Sequence[int]) -> Iterator[tuple[int, Array]]:
+    for shard, start in zip(shards, first, strict=True):
+        for at in range(0, len(shard), SAMPLE):
+            yield start, shard[at : at + SAMPLE]
+
+
+def _places(keypoints: Array, first: int) -> Array:
+    places = np.zeros(len(keypoints), _PLACE)
+    for name in ("picture", "x", "y", "angle"):
+        places[name] = keypoints[name]
+    places["video"], places["octave"] = keypoints["video"] + first, np.log2(keypoints["size"])
+    return places
+
+
+def _distinct(bins: Array, values: Array) -> tuple[Array, Array]:
+    """Return the bins, ascending, and the number of distinct values in each."""
+    order = np.lexsort((values, bins))
+    bins, values = bins[order], values[order]
+    new = np.append(True, (bins[1:] != bins[:-1]) | (values[1:] != values[:-1]))
+    names, counts = np.unique(bins[new], return_counts=True)
+    return names, counts

@@ -127,6 +127,12 @@ ON_CLIPS: Settings = {
         choices=("stop", "halve"),
     ),
     # The computation.
+    "device": Setting(
+        "auto",
+        "`auto`: the GPU if it can be used, else the CPU, and log, `fit.json` and report say why; `cuda`: fail without "
+        "a GPU; `cpu`: request none",
+        choices=("auto", "cuda", "cpu"),
+    ),
     "precision": Setting(
         "fp32", "`fp16` uses loss scaling and needs a GPU", choices=("fp32", "bf16", "fp16"), memory=True
     ),

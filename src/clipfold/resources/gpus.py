@@ -60,9 +60,9 @@ def visible_gpus(devices: Path = Path("/dev")) -> list[Gpu]:
 def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: float = PATIENCE) -> Iterator[list[str]]:
     """Reserve GPUs that no other clipfold job of this user uses on this machine; wait until enough are free.
 
-    A job that asks for none sees none. SLURM assigns GPUs to its jobs; within one of several GPUs, which a workflow with
-    a local profile may share among its fits, the reservations are of that SLURM job alone. A reservation is a locked
-    file, which the system unlocks when the process ends, however it ends.
+    A job that asks for none sees none. SLURM assigns GPUs to its jobs; within one of several GPUs, which a workflow
+    with a local profile may share among its fits, the reservations are of that SLURM job alone. A reservation is a
+    locked file, which the system unlocks when the process ends, however it ends.
 
     Args:
         count: GPUs to reserve; all of them if the machine has fewer.

@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import save
 
 from clipfold.clips.reader import Clips
-from clipfold.models.device import choose_device, place
+from clipfold.models.accelerator import choose_device, why_no_gpu
+from clipfold.models.device import place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
@@ -180,7 +181,8 @@ def train_here(
             **_seen(task, clips),
             parameters=sum(p.numel() for p in network.parameters()),
             **trainer.kept(),
-            device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+            device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+            **({"why_cpu": _why_cpu(settings)} if device.type == "cpu" else {}),
             processes=processes.world,
             precision=trainer.precision.name,
             batch=effective_batch(settings, len(train.ids)),
@@ -206,6 +208,10 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
     else:
         network = OnEmbeddings(architecture.temporal(settings, clips.shape[-1], classes))
     return network
+
+
+def _why_cpu(settings: Mapping[str, Any]) -> str:
+    return "device is 'cpu'" if settings["device"] == "cpu" else why_no_gpu()
 
 
 def _seen(task: Task, clips: Clips) -> dict[str, Any]:

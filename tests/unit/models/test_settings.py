@@ -37,6 +37,7 @@ BAD = {
     "on_nan": "skip",
     "precision": "fp8",
     "compile": "all",
+    "device": "gpu",
     "workers": -1,
     "checkpoint_epochs": -1,
     "checkpoint_minutes": -1.0,
@@ -66,6 +67,14 @@ def test_settings_that_contradict_each_other_are_refused():
         plan(unfreeze_at=3)
     plan(batch_size="auto", accumulate=32)
     plan(unfreeze_at=3, freeze=True)
+
+
+def test_a_model_on_the_cpu_requests_no_gpu_and_one_on_a_gpu_requests_one():
+    assert [plan(device=device)[0].needs.gpus for device in ("auto", "cuda", "cpu")] == [1, 1, 0]
+    with pytest.raises(ValueError, match="mine: gpus is 1: device is 'cpu': name only one of them"):
+        plan(device="cpu", gpus=1)
+    with pytest.raises(ValueError, match="mine: gpus is 0: device is 'cuda': name only one of them"):
+        plan(device="cuda", gpus=0)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

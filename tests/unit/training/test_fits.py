@@ -141,6 +141,19 @@ def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data,
         torch.testing.assert_close(value, whole.weights[name], rtol=0, atol=1e-5)
 
 
+def test_a_fit_that_found_no_gpu_says_so(data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ValueError, match="device is 'cuda', but CUDA_VISIBLE_DEVICES is '', which hides all GPUs"):
+        fitted(data, tmp_path / "cuda", "naive_cnn", device="cuda")
+    found = fitted(data, tmp_path / "auto", "naive_cnn", epochs=1)
+    assert found.record["device"] == "cpu"
+    assert found.record["why_cpu"].startswith("CUDA_VISIBLE_DEVICES is ''")
+    assert f"computing on the CPU: {found.record['why_cpu']}" in caplog.text
+    caplog.clear()
+    assert fitted(data, tmp_path / "cpu", "naive_cnn", epochs=1, device="cpu").record["why_cpu"] == "device is 'cpu'"
+    assert "CPU" not in caplog.text
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_others(data, tmp_path):
     one, again = (fitted(data, tmp_path / f"{i}", "naive_cnn", workers=i) for i in range(2))
     one.assert_same(again)

@@ -246,9 +246,30 @@ def test_a_trial_step_says_whether_it_fits_and_leaves_the_network_alone(data):
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
-def test_errors_of_memory_are_known():
-    assert all(map(is_out_of_memory, [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")]))
-    assert not any(map(is_out_of_memory, [RuntimeError("shape"), ValueError("out of memory")]))
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("No valid execution plans built."),
+    ],
+)
+def test_errors_of_memory_are_known(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape"), ValueError("out of memory"), RuntimeError("CUDNN_STATUS_BAD_PARAM")]
+)
+def test_other_errors_are_not_of_memory(error):
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(("architecture", "module"), [("naive_cnn", naive_cnn), ("vit_gru", vit_gru)])

@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+GRAPHED = ("reduce-overhead", "max-autotune")
+"""Modes of compilation that use CUDA graphs."""
+
+
 class Precision:
     """Mixed precision (Micikevicius et al. 2018): autocasting, and the loss scaling that fp16 needs.
 
@@ -61,6 +65,8 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
             device, memory_format=layout if parameter.ndim == 5 else torch.preserve_format
         )
     network.to(device)
+    if device.type == "cuda" and settings["compile"] == "none":
+        _count_on_host(network)
     if settings["checkpointing"]:
         stages = list(network.stages())
         if not stages:
@@ -70,6 +76,13 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
     if settings["compile"] != "none":
         torch._dynamo.config.suppress_errors = True  # code that cannot be compiled runs uncompiled, with a warning
         network.compile(mode=settings["compile"])
+
+
+def _count_on_host(network: nn.Module) -> None:
+    """Keep the counters of batch normalisations on the host: on a GPU, each would be a kernel of its own per step."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.num_batches_tracked is not None:
+            module.num_batches_tracked = module.num_batches_tracked.cpu()
 
 
 def _recomputed(stage: nn.Module) -> Callable[..., Any]:

@@ -198,6 +198,17 @@ def check_combinations(name: str, settings: Mapping[str, Any]) -> None:
             f"models: {name}: batch_size is 'auto' and accumulate 1: set accumulate to the clips per optimizer step, "
             "such as 32; auto finds how many of them fit into memory at once"
         )
+    if settings["compile"] != "none" and settings["checkpointing"]:
+        raise ValueError(
+            f"models: {name}: compile is {settings['compile']!r} and checkpointing true: PyTorch would run what is "
+            "recomputed uncompiled: use only one of them"
+        )
+    several = settings["batch_size"] != "auto" and settings["accumulate"] > 1
+    if settings["compile"] in ("reduce-overhead", "max-autotune") and several:
+        raise ValueError(
+            f"models: {name}: compile is {settings['compile']!r} and accumulate {settings['accumulate']}: the CUDA "
+            "graphs of this mode overwrite the gradients of the pass before: use compile: default, or accumulate: 1"
+        )
     if settings.get("unfreeze_at") and not settings["freeze"]:
         raise ValueError(
             f"models: {name}: unfreeze_at is {settings['unfreeze_at']} but freeze is false: set freeze: true"

@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from clipfold.clips.reader import Clips
-from clipfold.models.accelerator import choose_device, why_no_gpu
+from clipfold.models.accelerator import choose_device, forbid_randomness, why_no_gpu
 from clipfold.models.device import place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
@@ -65,7 +65,10 @@ def fit(task: Task) -> None:
 
 def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
     """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
-    processes = min(task.gpus, torch.cuda.device_count())
+    here = 0 if why_no_gpu() else torch.cuda.device_count()
+    processes = min(task.gpus, here)
+    if 1 < task.gpus > here:
+        logger.warning("gpus is %d, but this job sees %d: training on %d", task.gpus, here, processes)
     if processes > 1:
         launch(task, module, processes)
     else:
@@ -142,6 +145,7 @@ def train_here(
         torch.manual_seed(task.seed)
         network = _build(task.module, settings, clips, classes)
         place(network, settings, device)
+        forbid_randomness(device)
         micro = choose_micro_batch(network, settings, train, classes)
         peaks.note("building")
         shown = val if val.ids else train  # in TensorBoard
@@ -163,13 +167,16 @@ def train_here(
         trainer = make_trainer(plan)
         trainer.run()
         peaks.note("training")
-        if processes.rank:
-            return
         micro = trainer.train_step.micro
         if "predictions" in task.outputs:
-            probabilities = {"val": predict(network, val, trainer.precision, micro)}
-            probabilities["test"] = predict(network, source("test"), trainer.precision, micro)
+            parts = {"val": val, "test": source("test")}
+            probabilities = {
+                split: predict(network, some, trainer.precision, micro, processes) for split, some in parts.items()
+            }
             peaks.note("predicting")
+        if processes.rank:
+            return
+        if "predictions" in task.outputs:
             write_predictions(task.outputs["predictions"], fold, probabilities)
         with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))

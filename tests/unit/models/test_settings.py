@@ -65,7 +65,14 @@ def test_settings_that_contradict_each_other_are_refused():
         plan(batch_size="auto")
     with pytest.raises(ValueError, match="unfreeze_at is 3 but freeze is false"):
         plan(unfreeze_at=3)
-    plan(batch_size="auto", accumulate=32)
+    with pytest.raises(ValueError, match="compile is 'default' and checkpointing true: PyTorch would"):
+        plan(compile="default", checkpointing=True)
+    with pytest.raises(
+        ValueError, match=r"compile is 'reduce-overhead' and accumulate 2: the CUDA graphs .* use compile: d"
+    ):
+        plan(compile="reduce-overhead", accumulate=2)
+    plan(compile="default", accumulate=2)
+    plan(batch_size="auto", accumulate=32, compile="max-autotune")
     plan(unfreeze_at=3, freeze=True)
 
 

@@ -14,6 +14,7 @@ from clipfold.models.architectures import naive_cnn
 from clipfold.models.device import Precision
 from clipfold.models.embed import embed_shard
 from clipfold.training.batches import BatchSource
+from clipfold.training.distributed import Processes
 from clipfold.training.on_clips import fit_here
 from clipfold.training.predict import predict
 from clipfold.training.task import Task
@@ -40,7 +41,7 @@ def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path
     source = BatchSource(
         Clips(data["data"], 3, SIZE, SIZE), rows.id.tolist(), np.zeros(len(rows), int), torch.device("cpu"), 0, False
     )
-    probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8)
+    probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8, Processes())
     np.testing.assert_allclose(probabilities[:, 1], rows.p_c1, atol=1e-5)
 
 

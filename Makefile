@@ -5,7 +5,7 @@ FOLDER ?= demo
 # A worker takes whole files, because tests of a file share fixtures, in the order that tests/conftest.py sets.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo demo-image demo-table test test-fast test-slurm lint lock dag usage clean clean-results clean-demo
+.PHONY: help setup demo demo-image demo-table test test-fast test-slurm test-gpu lint lock dag usage clean clean-results clean-demo
 
 help:
 	@echo "make demo        make 48 demo videos, run the whole workflow on them, name the report"
@@ -14,6 +14,7 @@ help:
 	@echo "make test        run all tests and checks"
 	@echo "make test-fast   run the fast unit tests; make test adds the slow ones and whole workflows"
 	@echo "make test-slurm  start a real SLURM (as root, where it is installed), run the demo on it and break it"
+	@echo "make test-gpu    run the tests that need a GPU; test and test-fast hide GPUs"
 	@echo "make setup       only make .venv with everything in it"
 	@echo "make lint        only the checks: format, types, Snakemake's own"
 	@echo "make lock        update all versions and write requirements.lock"
@@ -63,6 +64,11 @@ test-fast: setup
 
 test-slurm: setup
 	$(BIN)/pytest -m slurm -rs tests/slurm
+
+# Also on a machine that has Python with PyTorch and no .venv. Only these files: others need libraries that it may lack.
+test-gpu:
+	PYTHONPATH=src:$$PYTHONPATH $(or $(wildcard $(BIN)/python),$(PYTHON)) -m pytest -m gpu -rs --durations=10 -p no:cacheprovider \
+		tests/unit/training/test_gpu.py tests/unit/explain/test_explain.py
 
 lint: setup
 	$(BIN)/ruff check --quiet

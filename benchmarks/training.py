@@ -32,8 +32,9 @@ from stored import LABELS, build, model, output_files, run_fit, store_clips, wri
 from torch import Tensor, nn
 
 from clipfold.clips.reader import Clips
+from clipfold.models.accelerator import choose_device
 from clipfold.models.catalog import Model
-from clipfold.models.device import choose_device, place
+from clipfold.models.device import place
 from clipfold.models.embed import embed_shard
 from clipfold.models.inputs import as_input
 from clipfold.storage.job import keep_freed_memory

@@ -1,4 +1,4 @@
-"""What all tests share: one thread per process, no deadlines, the longest files first."""
+"""What all tests share: one thread per process, no GPU, no deadlines, the longest files first."""
 
 import os
 
@@ -10,6 +10,12 @@ from hypothesis import HealthCheck, settings
 # The machines that run property tests are shared, so that time says nothing.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_configure(config):
+    """Hide GPUs from tests that do not ask for one: equal bits are promised for CPUs, and workers would share it."""
+    if config.getoption("markexpr") != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items):

@@ -1,15 +1,13 @@
 """One small finished run, with bundles, that the tests of delivery start from."""
 
 import pytest
-from helpers.finished_run import MODELS, Run, make_run
-from helpers.sharing import made_once
-
-import clipfold
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory) -> Run:
+def run(tmp_path_factory):
     """A finished run. Not to be changed. It was moved after its end: no path that it wrote leads anywhere."""
+    from helpers.finished_run import Run, make_run  # all of clipfold, which a machine for tests of GPUs may lack
+    from helpers.sharing import made_once
 
     def make(root):
         make_run(root / "where it was trained")
@@ -21,6 +19,10 @@ def run(tmp_path_factory) -> Run:
 @pytest.fixture(scope="session")
 def bundles(run):
     """The opened bundle of each model of the run, by name."""
+    from helpers.finished_run import MODELS
+
+    import clipfold
+
     opened = {model: clipfold.load(run.bundle(model)) for model in MODELS}
     yield opened
     for bundle in opened.values():

@@ -13,6 +13,7 @@ from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import add_outcome, confident_errors, some_hits
 from clipfold.explain.attribution import attribute
 from clipfold.explain.task import ExplainTask
+from clipfold.models.accelerator import usable_device
 from clipfold.models.clip_model import rebuild
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, read_table, write_table
@@ -44,7 +45,7 @@ def explain(task: ExplainTask) -> None:
         task: The model; its output is a table of `SCHEMA`, errors first.
     """
     torch.set_num_threads(task.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = usable_device()
     tested = pd.concat(
         [
             read_table(path).to_pandas().query("split == 'test'").assign(fold=i)

@@ -16,7 +16,7 @@ class Resources:
 
     Args:
         memory_mb: Host memory in MB.
-        gpus: GPUs; a job that finds none runs on the CPU.
+        gpus: GPUs; what a job does that finds none, the model's setting `device` says.
         threads: CPU cores.
         runtime: Minutes.
     """

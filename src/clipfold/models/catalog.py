@@ -301,6 +301,11 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
         given = for_images(name, known, given, [each.name for each in ARCHITECTURES.values() if not each.moving])
     settings = known.settings | given
     if known.input == "clips":
+        if settings["device"] == "cpu" and "gpus" not in fixed:
+            needs["gpus"] = 0
+        contradiction = (settings["device"], needs["gpus"] > 0) in (("cpu", True), ("cuda", False))
+        remedy = f"device is {settings['device']!r}: name only one of them"
+        require(not contradiction, f"models: {name}: gpus", needs["gpus"], remedy)
         check_combinations(name, settings)
     return Model(
         name=name, architecture=architecture, settings=settings, needs=Resources(**needs), fixed=frozenset(fixed)

@@ -16,6 +16,7 @@ from torch import Tensor
 from clipfold.checks import require
 from clipfold.clips.reader import scale_box
 from clipfold.clips.resize import resize_clip
+from clipfold.models.accelerator import usable_device
 from clipfold.models.device import Precision, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork
@@ -54,7 +55,7 @@ class ClipModel:
         for name, value in (*((n, self._settings.get(n)) for n in ("size", "frames")), ("micro_batch", self._batch)):
             good = type(value) is int and value >= 1
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = usable_device()
         self._precision = Precision(record["precision"], self._device)
         self._network, self._encoder = rebuild(record, path, encoders), None
         if record["embedded"]:

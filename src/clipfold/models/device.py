@@ -1,4 +1,4 @@
-"""Set up how a network computes: device, precision, memory layout, compilation."""
+"""Set up how a network computes: precision, memory layout, compilation; recognise that memory ran out."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import torch
-import torch.utils.deterministic
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -19,19 +18,8 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-def choose_device(settings: Mapping[str, Any], threads: int, local_rank: int = 0) -> torch.device:
-    """Choose the GPU if there is one, and configure threads, determinism and TF32 for the whole process."""
-    torch.set_num_threads(threads)
-    # Algorithms without a deterministic variant cause a warning, not an error.
-    torch.use_deterministic_algorithms(settings["deterministic"], warn_only=True)
-    # Filling fresh memory helps debugging only, and slows down every operation.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    torch.backends.cudnn.benchmark = not settings["deterministic"]
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings["tf32"]
-    torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
+GRAPHED = ("reduce-overhead", "max-autotune")
+"""Modes of compilation that use CUDA graphs."""
 
 
 class Precision:
@@ -77,6 +65,8 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
             device, memory_format=layout if parameter.ndim == 5 else torch.preserve_format
         )
     network.to(device)
+    if device.type == "cuda" and settings["compile"] == "none":
+        _count_on_host(network)
     if settings["checkpointing"]:
         stages = list(network.stages())
         if not stages:
@@ -86,6 +76,13 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
     if settings["compile"] != "none":
         torch._dynamo.config.suppress_errors = True  # code that cannot be compiled runs uncompiled, with a warning
         network.compile(mode=settings["compile"])
+
+
+def _count_on_host(network: nn.Module) -> None:
+    """Keep the counters of batch normalisations on the host: on a GPU, each would be a kernel of its own per step."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.num_batches_tracked is not None:
+            module.num_batches_tracked = module.num_batches_tracked.cpu()
 
 
 def _recomputed(stage: nn.Module) -> Callable[..., Any]:
@@ -110,12 +107,28 @@ def _statistics_kept(stage: nn.Module) -> Any:
         yield
 
 
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "_ALLOC_FAILED",  # of cuBLAS, and of cuDNN before version 9
+    "ALLOCATION_FAILED",  # of cuDNN 9
+    # No memory for a handle.
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    # PyTorch tries all algorithms of a convolution, and does not tell that their workspaces did not fit.
+    "unable to find an engine to execute this computation",
+    "No valid execution plans",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that memory ran out, on the device or the host."""
+    """Tell whether an error means that memory ran out, on the device or the host.
+
+    The messages are those in the libraries of PyTorch 2.11 and 2.15. Some have other causes, too; smaller batches then
+    end with a single clip that does not fit, and an error that repeats the message.
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    signs = ("can't allocate memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED", "out of memory")
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def halving(run: Callable[[int], Result], batch: int) -> Result:

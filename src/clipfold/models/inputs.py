@@ -16,7 +16,7 @@ def unit(clips: Tensor) -> Tensor:
 
 def normalised(network: ClipNetwork, clips: Tensor) -> Tensor:
     """Subtract the mean and divide by the standard deviation that the network was designed for."""
-    mean, std = (torch.tensor(value, device=clips.device)[:, None, None, None] for value in (network.mean, network.std))
+    mean, std = _colours(network.mean, network.std, clips.device)
     return (clips - mean) / std
 
 
@@ -29,6 +29,13 @@ def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
     factor, shift = _line(network.mean, network.std, width, clips.device)
     lines = clips.flatten(3).float().mul_(factor).add_(shift)
     return lines.view(clips.shape).permute(0, 4, 1, 2, 3)
+
+
+@lru_cache(maxsize=4)
+def _colours(mean: Colour, std: Colour, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Build the mean and standard deviation of each colour, (3, 1, 1, 1); copied to the device once."""
+    with torch.inference_mode(False):
+        return tuple(torch.tensor(value, device=device)[:, None, None, None] for value in (mean, std))  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=4)

@@ -127,6 +127,12 @@ ON_CLIPS: Settings = {
         choices=("stop", "halve"),
     ),
     # The computation.
+    "device": Setting(
+        "auto",
+        "`auto`: the GPU if it can be used, else the CPU, and log, `fit.json` and report say why; `cuda`: fail without "
+        "a GPU; `cpu`: request none",
+        choices=("auto", "cuda", "cpu"),
+    ),
     "precision": Setting(
         "fp32", "`fp16` uses loss scaling and needs a GPU", choices=("fp32", "bf16", "fp16"), memory=True
     ),
@@ -191,6 +197,17 @@ def check_combinations(name: str, settings: Mapping[str, Any]) -> None:
         raise ValueError(
             f"models: {name}: batch_size is 'auto' and accumulate 1: set accumulate to the clips per optimizer step, "
             "such as 32; auto finds how many of them fit into memory at once"
+        )
+    if settings["compile"] != "none" and settings["checkpointing"]:
+        raise ValueError(
+            f"models: {name}: compile is {settings['compile']!r} and checkpointing true: PyTorch would run what is "
+            "recomputed uncompiled: use only one of them"
+        )
+    several = settings["batch_size"] != "auto" and settings["accumulate"] > 1
+    if settings["compile"] in ("reduce-overhead", "max-autotune") and several:
+        raise ValueError(
+            f"models: {name}: compile is {settings['compile']!r} and accumulate {settings['accumulate']}: the CUDA "
+            "graphs of this mode overwrite the gradients of the pass before: use compile: default, or accumulate: 1"
         )
     if settings.get("unfreeze_at") and not settings["freeze"]:
         raise ValueError(

@@ -112,6 +112,11 @@ def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
     return sum(float(r["seconds"] * r.get("processes", 1)) for r in records if r.get("device", "cpu") != "cpu")
 
 
+def _device(record: Mapping[str, Any]) -> str:
+    """Name the device of a fit, and why it was not a GPU."""
+    return f"{record['device']}: {record['why_cpu']}" if record.get("why_cpu") else str(record["device"])
+
+
 def _digest(labels: str, probed: pd.DataFrame) -> str:
     """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
     rows = probed[["id", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
@@ -125,7 +130,7 @@ def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "features": len(first.get("features", [])) or None,
         "parameters": first.get("parameters"),
         "epochs": [r["best_epoch"] for r in records if "best_epoch" in r],
-        "devices": sorted({r["device"] for r in records if "device" in r}),
+        "devices": sorted({_device(r) for r in records if "device" in r}),
         "seconds": [r["seconds"] for r in records if "seconds" in r],
     }
     return {"settings": first["settings"], **facts}

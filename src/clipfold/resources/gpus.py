@@ -8,8 +8,9 @@ import re
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -19,21 +20,49 @@ PATIENCE = 24 * 3600.0
 """Seconds to wait for GPUs at most: jobs that still make progress end sooner."""
 
 
-def visible_gpus() -> list[str]:
-    """List the GPUs that may be used: those in `CUDA_VISIBLE_DEVICES`, or all."""
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU that jobs may use.
+
+    Args:
+        name: Its name in `CUDA_VISIBLE_DEVICES`. CUDA numbers the GPUs that a process can see from 0.
+        lock: Its name for all jobs of the machine, also where they see different GPUs, as containers do.
+    """
+
+    name: str
+    lock: str
+
+
+def visible_gpus(devices: Path = Path("/dev")) -> list[Gpu]:
+    """List the GPUs that may be used: those in `CUDA_VISIBLE_DEVICES`, or all.
+
+    Args:
+        devices: Folder of the system's device files. The number in a file's name is the GPU's on the machine: in a
+            container that was given one GPU of several, `nvidia3` may be the only file, and CUDA's number of it 0.
+    """
+    files = (re.fullmatch(r"nvidia(\d+)", path.name) for path in devices.glob("nvidia*"))
+    minors = sorted(int(match[1]) for match in files if match)
     named = os.environ.get(VISIBLE)
-    if named is not None:
-        return [name.strip() for name in named.split(",") if name.strip()]
-    folder = Path("/dev")
-    return sorted(match[1] for path in folder.glob("nvidia*") if (match := re.fullmatch(r"nvidia(\d+)", path.name)))
+    if named is None:
+        if not minors and (devices / "dxg").exists():  # Windows' subsystem for Linux has one file for all
+            return [Gpu("0", "dxg")]
+        return [Gpu(str(number), str(minor)) for number, minor in enumerate(minors)]
+    found = []
+    for name in map(str.strip, named.split(",")):
+        if not re.match(r"\d+$|GPU-|MIG-", name):  # CUDA ignores what follows, such as all after -1
+            break
+        known = name.isdigit() and int(name) < len(minors)
+        found.append(Gpu(name, str(minors[int(name)]) if known else name))
+    return found
 
 
 @contextmanager
 def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: float = PATIENCE) -> Iterator[list[str]]:
     """Reserve GPUs that no other clipfold job of this user uses on this machine; wait until enough are free.
 
-    Does nothing inside a SLURM job, where SLURM assigns the GPUs. A reservation is a locked file, which the system
-    unlocks when the process ends, however it ends.
+    A job that asks for none sees none. SLURM assigns GPUs to its jobs; within one of several GPUs, which a workflow
+    with a local profile may share among its fits, the reservations are of that SLURM job alone. A reservation is a
+    locked file, which the system unlocks when the process ends, however it ends.
 
     Args:
         count: GPUs to reserve; all of them if the machine has fewer.
@@ -50,10 +79,15 @@ def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: floa
     """
     here = visible_gpus()
     count = min(count, len(here))
-    if not count or "SLURM_JOB_ID" in os.environ:
+    if not here:
         yield []
         return
-    before, waiting, end = os.environ.get(VISIBLE), False, time.monotonic() + patience
+    if not count:
+        with _environment({VISIBLE: ""}):
+            yield []
+        return
+    names = ", ".join(gpu.name for gpu in here)
+    waiting, end = False, time.monotonic() + patience
     folder = _private(locks or Path(tempfile.gettempdir(), f"clipfold-{os.getuid()}"))
     with ExitStack() as held:
         while True:
@@ -64,20 +98,31 @@ def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: floa
             by = ", ".join(sorted(holders))
             if time.monotonic() > end:
                 raise ValueError(
-                    f"waited {patience / 3600:.3g} h for {count} of the GPUs {', '.join(here)}, held by {by}: "
+                    f"waited {patience / 3600:.3g} h for {count} of the GPUs {names}, held by {by}: "
                     "end these jobs, or run fewer at a time"
                 )
             if not waiting:
-                logger.info("waiting for %d of the GPUs %s, held by %s", count, ", ".join(here), by)
+                logger.info("waiting for %d of the GPUs %s, held by %s", count, names, by)
             waiting = True
             time.sleep(random.uniform(0.2, 1))
-        os.environ[VISIBLE] = ",".join(mine)
         logger.info("using the GPUs %s", ", ".join(mine))
-        try:
+        # By default CUDA numbers the fastest GPU first, and device files are numbered by slot.
+        order = {} if VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        with _environment({VISIBLE: ",".join(mine)} | order):
             yield mine
-        finally:
-            os.environ.pop(VISIBLE)
-            os.environ |= {} if before is None else {VISIBLE: before}
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment within the block."""
+    before = {name: os.environ[name] for name in changes if name in os.environ}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in changes:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _private(folder: Path) -> Path:
@@ -94,14 +139,15 @@ def _private(folder: Path) -> Path:
     return folder
 
 
-def _take(devices: Sequence[str], count: int, folder: Path, job: str, held: ExitStack) -> tuple[list[str], set[str]]:
-    """Lock devices that are free, at most `count`; returns them, and who holds the others that were tried."""
+def _take(gpus: Sequence[Gpu], count: int, folder: Path, job: str, held: ExitStack) -> tuple[list[str], set[str]]:
+    """Lock GPUs that are free, at most `count`; returns their names, and who holds the others that were tried."""
+    within = f"{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""  # its GPUs have numbers from 0
     mine: list[str] = []
     holders: set[str] = set()
-    for device in devices:
+    for gpu in gpus:
         if len(mine) == count:
             break
-        lock = folder / f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', device)}.lock"
+        lock = folder / f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', within + gpu.lock)}.lock"
         file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         held.callback(os.close, file)
         try:
@@ -111,5 +157,5 @@ def _take(devices: Sequence[str], count: int, folder: Path, job: str, held: Exit
         else:
             os.truncate(file, 0)
             os.write(file, f"process {os.getpid()} ({job})".encode())
-            mine.append(device)
+            mine.append(gpu.name)
     return mine, holders

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from clipfold.clips.reader import Clips
+from clipfold.models.device import is_out_of_memory
 from clipfold.storage.files import Array
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class BatchSource:
     Attributes:
         versions: Number of versions of each video.
         stored: All versions on the GPU, if they fit.
+        shows_pixels: Whether clips come as stored pixels, not as embeddings.
         kind: `device` or `files`: where batches come from.
     """
 
@@ -56,6 +58,7 @@ class BatchSource:
     ) -> None:
         self.ids, self.targets, self.device = list(ids), targets, device
         self.versions = [clips.versions(i) if augmented else 1 for i in ids]
+        self.shows_pixels = clips.dtype == np.uint8
         self._reader = _Reader(clips, self.ids, targets)
         self.stored: Tensor | None = None
         self._first = np.concatenate([[0], np.cumsum(self.versions)])
@@ -63,7 +66,8 @@ class BatchSource:
         if device.type == "cuda":
             needed = int(self._first[-1]) * int(np.prod(clips.shape)) * clips.dtype.itemsize
             if needed <= _SHARE * torch.cuda.mem_get_info(device)[0]:
-                self.stored = self._load(clips)
+                self.stored = self._load_if_it_fits(clips)
+            if self.stored is not None:
                 self._boxes = torch.from_numpy(clips.boxes(self.ids)).to(device)
                 self._targets = torch.from_numpy(targets).to(device)
             else:
@@ -81,10 +85,11 @@ class BatchSource:
     def batches(self, steps: Sequence[Step]) -> Iterator[Batch]:
         """Yield the batch of each step, in order."""
         if self.stored is not None:
-            for videos, versions in steps:
-                rows = torch.from_numpy(self._first[videos] + versions).to(self.device, non_blocking=True)
-                chosen = torch.from_numpy(videos).to(self.device, non_blocking=True)
-                yield Batch(self.stored[rows], self._boxes[chosen], self._targets[chosen])
+            of_each = [np.stack([videos, self._first[videos] + versions]) for videos, versions in steps]
+            together = torch.from_numpy(np.concatenate([*of_each, np.empty((2, 0), np.int64)], axis=1))
+            lengths = [len(videos) for videos, _ in steps]
+            for videos, rows in torch.split(together.to(self.device, non_blocking=True), lengths, dim=1):
+                yield Batch(self.stored[rows], self._boxes[videos], self._targets[videos])
         elif self._loader is not None:
             self._steps[:] = steps
             for arrays in self._loader:
@@ -92,6 +97,17 @@ class BatchSource:
         else:  # files are in the page cache: reading ahead would only take cores away from training
             for step in steps:
                 yield Batch(*(torch.from_numpy(array).to(self.device) for array in self._reader[step]))
+
+    def _load_if_it_fits(self, clips: Clips) -> Tensor | None:
+        """Load all clips; None if another process took the memory that was free before."""
+        try:
+            return self._load(clips)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        torch.cuda.empty_cache()
+        logger.warning("the clips no longer fit into GPU memory: reading them from files")
+        return None
 
     def _load(self, clips: Clips) -> Tensor:
         """Load all versions of all videos, video by video."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from clipfold.training.host import on_host
 from clipfold.training.plan import TrainingPlan
 from clipfold.training.trainer import Trainer
 
@@ -41,7 +42,6 @@ class FinalTrainer(Trainer):
         }
         p.history.append(row)
         self._recorder.epoch(p.history, epochs, np.empty((0, 1)))
-        network = self.network if self._average is None else self._average.module
-        self.best = {name: v.detach().clone() for name, v in network.state_dict().items()}
+        self.best = on_host(self._validated().state_dict())
         if p.epoch < epochs:
             p.scale *= self._factors[p.epoch] / self._factors[p.epoch - 1]

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from clipfold.models.device import Precision, is_out_of_memory
 from clipfold.models.network import ClipNetwork
+from clipfold.training import transforms
 from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
@@ -35,6 +37,8 @@ def choose_micro_batch(network: ClipNetwork, settings: Mapping[str, Any], train:
         logger.warning("batch_size auto needs a GPU: using %d clips at once", min(_ON_CPU, most))
         return min(_ON_CPU, most)
     found = largest_that_fits(lambda clips: fits(network, settings, train, classes, clips), most)
+    if found:  # 16 and 16, not 31 and 1
+        found = math.ceil(most / math.ceil(most / found))
     logger.info("batch_size auto: %d clips at once", max(1, found))
     return max(1, found)  # if a single clip does not fit, the first step raises an error with a remedy
 
@@ -48,7 +52,10 @@ def fits(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, 
         precision = Precision(settings["precision"], train.device)
         train_step = TrainStep(trial, optimizer, loss, precision, settings, Processes(), train.device, clips)
         videos = np.arange(clips)
-        enough = train_step.attempt(next(iter(train.batches([(videos, np.zeros_like(videos))]))), clips, 0, 0)
+        batch = next(iter(train.batches([(videos, np.zeros_like(videos))])))
+        augmented = transforms.wanted(settings) and train.shows_pixels
+        drawn = next(transforms.draw_ahead(settings, [clips], [0], train.device)) if augmented else None
+        enough = train_step.attempt(batch, clips, 0, 0, drawn)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import save
 
 from clipfold.clips.reader import Clips
-from clipfold.models.device import choose_device, place
+from clipfold.models.accelerator import choose_device, forbid_randomness, why_no_gpu
+from clipfold.models.device import place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
@@ -64,7 +65,10 @@ def fit(task: Task) -> None:
 
 def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
     """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
-    processes = min(task.gpus, torch.cuda.device_count())
+    here = 0 if why_no_gpu() else torch.cuda.device_count()
+    processes = min(task.gpus, here)
+    if 1 < task.gpus > here:
+        logger.warning("gpus is %d, but this job sees %d: training on %d", task.gpus, here, processes)
     if processes > 1:
         launch(task, module, processes)
     else:
@@ -141,6 +145,7 @@ def train_here(
         torch.manual_seed(task.seed)
         network = _build(task.module, settings, clips, classes)
         place(network, settings, device)
+        forbid_randomness(device)
         micro = choose_micro_batch(network, settings, train, classes)
         peaks.note("building")
         shown = val if val.ids else train  # in TensorBoard
@@ -162,15 +167,16 @@ def train_here(
         trainer = make_trainer(plan)
         trainer.run()
         peaks.note("training")
-        if processes.rank:
-            return
         micro = trainer.train_step.micro
         if "predictions" in task.outputs:
+            parts = {split: val if split == "val" else source(split) for split in fold.predicted}
             probabilities = {
-                split: predict(network, val if split == "val" else source(split), trainer.precision, micro)
-                for split in fold.predicted
+                split: predict(network, part, trainer.precision, micro, processes) for split, part in parts.items()
             }
             peaks.note("predicting")
+        if processes.rank:
+            return
+        if "predictions" in task.outputs:
             write_predictions(task.outputs["predictions"], fold, probabilities)
         with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))
@@ -182,7 +188,8 @@ def train_here(
             **_seen(task, clips),
             parameters=sum(p.numel() for p in network.parameters()),
             **trainer.kept(),
-            device=str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+            device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+            **({"why_cpu": _why_cpu(settings)} if device.type == "cpu" else {}),
             processes=processes.world,
             precision=trainer.precision.name,
             batch=effective_batch(settings, len(train.ids)),
@@ -208,6 +215,10 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
     else:
         network = OnEmbeddings(architecture.temporal(settings, clips.shape[-1], classes))
     return network
+
+
+def _why_cpu(settings: Mapping[str, Any]) -> str:
+    return "device is 'cpu'" if settings["device"] == "cpu" else why_no_gpu()
 
 
 def _seen(task: Task, clips: Clips) -> dict[str, Any]:

@@ -8,17 +8,19 @@ from clipfold.models.inputs import class_probabilities
 from clipfold.models.network import ClipNetwork
 from clipfold.storage.files import Array
 from clipfold.training.batches import BatchSource
+from clipfold.training.distributed import Processes
 
 
 @torch.inference_mode()
-def predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int) -> Array:
-    """Predict every video of a split, in order, without augmented copies.
+def predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int, processes: Processes) -> Array:
+    """Predict every video of a split, in order, without augmented copies; each process predicts its share.
 
     Args:
         network: The network with the weights to use.
         source: Videos of the split.
         precision: Precision of the forward passes.
         micro: Clips per forward pass; halved when memory runs out.
+        processes: The processes that predict together.
 
     Returns:
         float32 (videos, classes); rows sum to 1.
@@ -27,11 +29,18 @@ def predict(network: ClipNetwork, source: BatchSource, precision: Precision, mic
         torch.OutOfMemoryError: A single clip does not fit.
     """
     network.eval()
-    return halving(lambda clips: _predict(network, source, precision, clips), micro)
-
-
-def _predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int) -> Array:
     videos = np.arange(len(source.ids))
+    if processes.world == 1:
+        return halving(lambda clips: _predict(network, source, videos, precision, clips), micro)
+    share = videos[processes.share]
+    some = share if len(share) else videos[:1]  # a process without a video learns the number of classes from one
+    found = halving(lambda clips: _predict(network, source, some, precision, clips), micro)
+    whole = torch.zeros(len(videos), found.shape[1])
+    whole[share] = torch.from_numpy(found[: len(share)])
+    return processes.all_reduce_sum(whole).numpy()
+
+
+def _predict(network: ClipNetwork, source: BatchSource, videos: Array, precision: Precision, micro: int) -> Array:
     steps = [(some, np.zeros_like(some)) for some in (videos[i : i + micro] for i in range(0, len(videos), micro))]
     found = [class_probabilities(network, b.clips, b.boxes, precision) for b in source.batches(steps)]
     return torch.cat(found).cpu().numpy()

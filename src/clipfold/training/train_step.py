@@ -2,18 +2,22 @@
 
 import gc
 import logging
-from collections.abc import Iterator, Mapping
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from clipfold.models.device import Precision, is_out_of_memory
+from clipfold.models.accelerator import allow_randomness
+from clipfold.models.device import GRAPHED, Precision, is_out_of_memory
 from clipfold.models.inputs import as_input, forward, normalised, unit
 from clipfold.models.network import ClipNetwork
 from clipfold.training import transforms
 from clipfold.training.batches import Batch
-from clipfold.training.distributed import Processes
+from clipfold.training.distributed import Gradients, Processes
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import make_state
 
@@ -42,6 +46,7 @@ class TrainStep:
         bad: The first step whose loss was not finite, -1 for none, on the device.
         halved: (step, new micro-batch) for each time that the micro-batch was halved.
         retried: Steps that were repeated with the same micro-batch.
+        random: Operations that turned out to have no deterministic variant on this GPU.
     """
 
     def __init__(
@@ -55,11 +60,18 @@ class TrainStep:
         device: torch.device,
         micro: int,
     ) -> None:
-        self.micro, self.halved, self.retried = micro, [], []  # type: ignore[var-annotated]
+        self.micro = micro
+        self.halved: list[tuple[int, int]] = []
+        self.retried: list[int] = []
+        self.random: list[str] = []
         self._network, self._optimizer, self._loss, self._precision = network, optimizer, loss, precision
         self._settings, self._processes, self._device = settings, processes, device
-        self._statistics = list(network.buffers())
-        self._kept = [buffer.clone() for buffer in self._statistics]
+        self._statistics = _by_type(network.buffers())
+        self._kept = [[buffer.clone() for buffer in some] for some in self._statistics]
+        self._gradients = Gradients([p for group in optimizer.param_groups for p in group["params"]], processes)
+        self._even = settings["batch_size"] == "auto" and device.type == "cuda"
+        self._longest = 0  # clips in a forward pass so far
+        self._lack = ""  # of memory: the last error
         self.bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.reset()
 
@@ -67,27 +79,26 @@ class TrainStep:
         """Reset the running loss."""
         self.total = torch.tensor(total, dtype=torch.float64, device=self._device)
 
-    def __call__(self, batch: Batch, clips: int, step: int, seed: int) -> None:
-        """Make one step.
+    def __call__(self, batch: Batch, clips: int, step: int, seed: int, drawn: transforms.Drawn | None = None) -> None:
+        """Make the step, repeating it if memory runs out.
 
         Args:
             batch: This process's clips of the step.
-            clips: Number of clips in the step, over all processes.
-            step: Number of the step, for messages.
+            clips: Clips of all processes in the step.
+            step: Number of the step in the whole fit.
             seed: Seed for everything random in the step.
+            drawn: Parameters of the augmentation of this process's clips, on the device; None: no augmentation.
 
         Raises:
             RuntimeError: A single clip does not fit into memory.
         """
-        for kept, buffer in zip(self._kept, self._statistics, strict=True):
-            kept.copy_(buffer)
+        _copy(self._statistics, self._kept)
         retried = False
-        while not self.attempt(batch, clips, step, seed):
+        while not self.attempt(batch, clips, step, seed, drawn):
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
-            for kept, buffer in zip(self._kept, self._statistics, strict=True):
-                buffer.copy_(kept)
+            _copy(self._kept, self._statistics)
             if retried:
                 self._halve(batch, step)
             else:
@@ -95,62 +106,98 @@ class TrainStep:
                 logger.warning("out of memory at step %d: freed memory, repeating the step", step)
             retried = True
 
-    def attempt(self, batch: Batch, clips: int, step: int, seed: int) -> bool:
+    def attempt(self, batch: Batch, clips: int, step: int, seed: int, drawn: transforms.Drawn | None = None) -> bool:
         """Try one step; False if memory ran out, in which case only running statistics have changed."""
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` visits every kind of device
-        if self._device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        self._optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros_like(self.total)
-        enough = True
-        try:
-            for loss in self._losses(batch, seed):
-                self._precision.scaler.scale(loss / clips).backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-            make_state(self._optimizer)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            enough = False
-        if self._processes.any(not enough):
+        total = None
+        while total is None:
+            try:
+                total = self._backward(batch, clips, seed, drawn)
+                make_state(self._optimizer)
+            except (RuntimeError, MemoryError) as error:
+                if operation := allow_randomness(error):
+                    self.random.append(operation)
+                    _copy(self._kept, self._statistics)
+                    continue
+                if not is_out_of_memory(error):
+                    raise
+                self._lack = str(error).partition("\n")[0]
+                total = None
+                break
+        if self._processes.any(total is None):
             return False
+        assert total is not None
         self._update()
         self.bad = torch.where((self.bad < 0) & ~torch.isfinite(total), step, self.bad)
         self.total += total
         return True
 
-    def _losses(self, batch: Batch, seed: int) -> Iterator[Tensor]:
+    def _backward(self, batch: Batch, clips: int, seed: int, drawn: transforms.Drawn | None) -> Tensor:
+        """Compute the gradients; return the sum of the losses."""
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` visits every kind of device
+        if self._device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        self._optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros_like(self.total)
+        for loss in self._losses(batch, drawn):
+            self._precision.scaler.scale(loss / clips).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _losses(self, batch: Batch, drawn: transforms.Drawn | None) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch, summed over its clips."""
         targets = self._loss.soft(batch.targets)
-        augmented = transforms.wanted(self._settings) and batch.clips.dtype == torch.uint8
-        drawn = transforms.draw(self._settings, len(targets), seed) if augmented else None
-        for rows in torch.split(torch.arange(len(targets)), self.micro) if len(targets) else ():
-            if drawn is None:  # a slice copies nothing and does not synchronise with the device
-                some = slice(int(rows[0]), int(rows[-1]) + 1)
-                inputs, boxes, mixed = as_input(self._network, batch.clips[some]), batch.boxes[some], targets[some]
+        parts = self._parts(len(targets))
+        if len(parts) > 1 and self._settings["compile"] in GRAPHED:
+            self._leave_graphs()
+        for rows in parts:  # slices copy nothing, and no GPU waits for them
+            if drawn is None:
+                inputs, boxes, mixed = as_input(self._network, batch.clips[rows]), batch.boxes[rows], targets[rows]
             else:
                 inputs, boxes, mixed = self._augment(batch, targets, drawn, rows)
-            with self._precision.autocast():
+            with self._precision.autocast(), self._uncompiled_if_short(len(inputs)):
                 logits = forward(self._network, inputs, boxes)
             yield self._loss(logits, mixed)
 
+    def _parts(self, clips: int) -> list[slice]:
+        """Divide a step's clips into micro-batches: evenly, if the user did not choose their size."""
+        size = self.micro
+        if clips and (self._even or self.halved):
+            size = math.ceil(clips / math.ceil(clips / size))
+        return [slice(first, min(first + size, clips)) for first in range(0, clips, size)]
+
     def _augment(
-        self, batch: Batch, targets: Tensor, drawn: transforms.Drawn, rows: Tensor
+        self, batch: Batch, targets: Tensor, drawn: transforms.Drawn, rows: slice
     ) -> tuple[Tensor, Tensor, Tensor]:
-        raw, boxes = transforms.change(unit(batch.clips[rows]), batch.boxes[rows], drawn, rows)
+        own = drawn.of(rows)
+        raw, boxes = transforms.change(unit(batch.clips[rows]), batch.boxes[rows], own)
         mixed = targets[rows]
         if self._settings["mixup"]:  # Zhang et al. 2018
-            partners = drawn.partner[rows]
-            other, _ = transforms.change(unit(batch.clips[partners]), batch.boxes[partners], drawn, partners)
-            share = drawn.share[rows].to(raw.device)
+            partners = own.partner
+            other, _ = transforms.change(unit(batch.clips[partners]), batch.boxes[partners], drawn.of(partners))
+            share = own.share
             raw = raw * share[:, None, None, None, None] + other * (1 - share)[:, None, None, None, None]
             mixed = mixed * share[:, None] + targets[partners] * (1 - share)[:, None]
         return normalised(self._network, raw), boxes, mixed
 
+    def _uncompiled_if_short(self, clips: int) -> AbstractContextManager[Any]:
+        """Run what is shorter than other batches, such as the last of an epoch, without compiling it anew."""
+        self._longest = max(self._longest, clips)
+        if self._settings["compile"] == "none" or clips == self._longest:
+            return nullcontext()
+        eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+        return eager
+
+    def _leave_graphs(self) -> None:
+        """Compile without CUDA graphs: they would overwrite the gradients of one micro-batch with the next one's."""
+        logger.warning("compile %s cannot be used with several micro-batches: using default", self._settings["compile"])
+        self._settings = {**self._settings, "compile": "default"}
+        torch._dynamo.reset()
+        self._network.compile(mode="default")
+
     def _update(self) -> None:
         scaler = self._precision.scaler
         parameters = [p for group in self._optimizer.param_groups for p in group["params"] if p.requires_grad]
-        self._processes.sum_gradients(parameters)
+        self._gradients.sum(parameters)
         if self._settings["clip_norm"]:
             scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(parameters, self._settings["clip_norm"])
@@ -162,7 +209,8 @@ class TrainStep:
             frames, size = batch.clips.shape[1:3]
             raise RuntimeError(
                 f"a single clip of {frames} frames at {size} pixels does not fit into memory: "
-                "use a smaller size, fewer frames, checkpointing: true, or a machine with more memory"
+                "use a smaller size, fewer frames, checkpointing: true, or a machine with more memory "
+                f"(the last error: {self._lack or 'of another process'})"
             )
         self.micro //= 2
         self.halved.append((step, self.micro))
@@ -171,3 +219,16 @@ class TrainStep:
             step,
             self.micro,
         )
+
+
+def _by_type(buffers: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Group tensors by device and type: those of a group are copied by one call of the GPU."""
+    groups: dict[object, list[Tensor]] = defaultdict(list)
+    for buffer in buffers:
+        groups[buffer.device, buffer.dtype].append(buffer)
+    return list(groups.values())
+
+
+def _copy(sources: list[list[Tensor]], targets: list[list[Tensor]]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        torch._foreach_copy_(target, source)

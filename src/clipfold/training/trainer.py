@@ -4,63 +4,32 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clipfold.models.device import Precision
 from clipfold.models.network import ClipNetwork
+from clipfold.training import transforms
+from clipfold.training.average import Average
+from clipfold.training.host import on_host
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
 from clipfold.training.order import epoch_order, step_seed
 from clipfold.training.plan import TrainingPlan
 from clipfold.training.predict import predict
+from clipfold.training.progress import Progress
 from clipfold.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
 
 _CHECK_EVERY = 20  # steps between checks that the loss is finite: each synchronises with the device
 _MAX_ROLLBACKS = 5
-
-
-@dataclass
-class Progress:
-    """The progress of a fit.
-
-    Args:
-        epoch: Current epoch, from 1.
-        done: Steps done in this epoch.
-        step: Steps done in total.
-        loss: Sum of the losses in this epoch so far.
-        scale: Factor of the learning rate set by `plateau` and `on_nan`.
-        rollbacks: Number of returns to a checkpoint because the loss was not finite.
-        best_loss: Lowest validation loss.
-        best_epoch: Epoch with the lowest validation loss.
-        stale: Epochs since the validation loss last fell or the rate was last reduced.
-        micro: Clips per forward pass.
-        retried: Steps that ran out of memory and were repeated.
-        halved: Steps that were repeated with a smaller micro-batch, and its size.
-        history: A row per epoch.
-    """
-
-    epoch: int = 1
-    done: int = 0
-    step: int = 0
-    loss: float = 0.0
-    scale: float = 1.0
-    rollbacks: int = 0
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    stale: int = 0
-    micro: int = 1
-    retried: list[int] = field(default_factory=list)
-    halved: list[tuple[int, int]] = field(default_factory=list)
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 class NotFiniteError(FloatingPointError):
@@ -72,7 +41,7 @@ class Trainer:
 
     Attributes:
         network: The network; after `run` with the best weights.
-        best: Weights and buffers of the best epoch.
+        best: Weights and buffers of the best epoch, in host memory.
         progress: The progress of the fit.
     """
 
@@ -93,10 +62,7 @@ class Trainer:
         self.train_step = TrainStep(
             self.network, self.optimizer, loss, self.precision, settings, plan.processes, self._device, plan.micro
         )
-        self._average = None
-        if settings["ema"]:
-            averaging = get_ema_multi_avg_fn(settings["ema"])  # type: ignore[no-untyped-call]
-            self._average = AveragedModel(self.network, multi_avg_fn=averaging, use_buffers=True)
+        self._average = Average(self.network, settings["ema"]) if settings["ema"] else None
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(micro=plan.micro)
         self._effective = effective_batch(settings, len(train.ids))
@@ -111,9 +77,7 @@ class Trainer:
             NotFiniteError: The loss is not finite; names the step, its learning rate and its videos.
             SystemExit: A signal asked to stop; the checkpoint is written.
         """
-        state = self._checkpoint.load(self._device)
-        if state is not None:
-            self._restore(state)
+        if self._restore():
             done = self.progress
             self.train_step.micro, self.train_step.retried, self.train_step.halved = (
                 done.micro,
@@ -122,7 +86,7 @@ class Trainer:
             )
             logger.info("resuming at epoch %d, step %d of %d", self.progress.epoch, self.progress.done, self._steps)
         elif self._settings["on_nan"] == "halve":
-            self._save()  # a checkpoint to return to
+            self._save(wait=True)  # a checkpoint to return to
         p = self.progress
         while p.epoch <= self._settings["epochs"] and p.epoch - 1 - p.best_epoch < self._settings["patience"]:
             try:
@@ -154,22 +118,32 @@ class Trainer:
         )
         steps = [slice(i * self._effective, (i + 1) * self._effective) for i in range(p.done, self._steps)]
         own = [(videos[s][self._processes.share], versions[s][self._processes.share]) for s in steps]
+        seeds = [step_seed(self._seed, p.step + i, self._processes.rank) for i in range(len(steps))]
+        drawn: Iterable[transforms.Drawn | None] = repeat(None, len(steps))
+        if transforms.wanted(settings) and self._train.shows_pixels:
+            drawn = transforms.draw_ahead(settings, [len(some) for some, _ in own], seeds, self._device)
         self.network.train()
         freeze(self.network, settings, p.epoch)
         self._videos = videos
         batches = self._recorder.timed(self._train.batches(own), self._steps, p.done)
-        for rows, batch in zip(steps, batches, strict=True):
+        # The batches come first: recording ends after the last one.
+        for batch, rows, seed, parameters in zip(batches, steps, seeds, drawn, strict=True):
             set_rate(self.optimizer, p.scale * rate_factor(settings, p.step, self._steps * settings["epochs"]))
             clips = len(videos[rows])
-            self.train_step(batch, clips, p.step, step_seed(self._seed, p.step, self._processes.rank))
+            self.train_step(batch, clips, p.step, seed, parameters)
             if self._average is not None:
-                self._average.update_parameters(self.network)
+                self._average.update()
             p.done, p.step, p.micro = p.done + 1, p.step + 1, self.train_step.micro
             if p.done % _CHECK_EVERY == 0:
                 self._check_finite()
             self._save_if_due()
         self._check_finite(weights=True)
-        self._processes.broadcast_buffers(self.network)
+        for network in (self.network, self._validated()):
+            self._processes.broadcast_buffers(network)
+
+    def _validated(self) -> ClipNetwork:
+        """Return the network that is validated and kept."""
+        return self.network if self._average is None else self._average.network
 
     def _check_finite(self, weights: bool = False) -> None:
         """Check the losses and, before weights are kept, the weights, which an infinite gradient may have spoilt."""
@@ -191,10 +165,8 @@ class Trainer:
 
     def _roll_back(self, error: NotFiniteError) -> None:
         before = self.progress
-        state = self._checkpoint.load(self._device) if self._settings["on_nan"] == "halve" else None
-        if state is None or before.rollbacks == _MAX_ROLLBACKS:
+        if self._settings["on_nan"] != "halve" or before.rollbacks == _MAX_ROLLBACKS or not self._restore():
             raise error
-        self._restore(state)
         self.progress.rollbacks, self.progress.scale = before.rollbacks + 1, before.scale / 2
         self.train_step.bad.fill_(-1)
         self._recorder.warn(
@@ -203,9 +175,9 @@ class Trainer:
 
     def _validate(self) -> None:
         p, settings = self.progress, self._settings
-        network = self.network if self._average is None else cast(ClipNetwork, self._average.module)
+        network = self._validated()
         trained = self._recorder.seconds()
-        probabilities = predict(network, self._val, self.precision, self.train_step.micro)
+        probabilities = predict(network, self._val, self.precision, self.train_step.micro, self._processes)
         targets = self._val.targets
         if self._processes.any(not np.isfinite(probabilities).all()):
             raise NotFiniteError(f"predictions after epoch {p.epoch} are not finite: use a lower learning_rate")
@@ -223,7 +195,7 @@ class Trainer:
         self._recorder.epoch(p.history, settings["epochs"], probabilities)
         if val_loss < p.best_loss:
             p.best_loss, p.best_epoch, p.stale = val_loss, p.epoch, 0
-            self.best = {name: v.detach().clone() for name, v in network.state_dict().items()}
+            self.best = on_host(network.state_dict())
             return
         p.stale += 1
         if settings["schedule"] == "plateau" and p.stale >= settings["plateau_patience"]:
@@ -240,39 +212,48 @@ class Trainer:
         request = self._processes.all_reduce_max(2 if self._stop.signal is not None else int(due))
         if request:
             self._check_finite(weights=True)
-            self._save()
+            self._save(wait=request == 2)
         if request == 2:
             number = self._stop.signal or 15
             logger.warning("asked to stop by signal %d at step %d: run again to resume", number, self.progress.step)
             raise SystemExit(128 + number)
 
-    def _save(self) -> None:
+    def _save(self, wait: bool = False) -> None:
+        """Write a checkpoint: on a GPU while training goes on, unless told to wait or the last one is still written."""
         p, train_step = self.progress, self.train_step
         p.loss = float(self._processes.all_reduce_sum(train_step.total))
         p.retried, p.halved = train_step.retried, train_step.halved
         self._saved = time.monotonic()
-        if self._processes.rank:
+        beside = self._device.type == "cuda" and not wait
+        if self._processes.rank or (beside and self._checkpoint.writing()):
             return
-        self._checkpoint.save(
-            {
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "scaler": self.precision.scaler.state_dict(),
-                "average": None if self._average is None else self._average.state_dict(),
-                "best": self.best,
-                "progress": asdict(self.progress),
-            },
-        )
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.precision.scaler.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
+            "best": self.best,
+            "progress": copy.deepcopy(asdict(p)),
+        }
+        if beside:
+            self._checkpoint.save_beside(on_host(state))
+        else:
+            self._checkpoint.save(state)
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
+    def _restore(self) -> bool:
+        """Restore the state of the checkpoint, if there is one."""
+        state = self._checkpoint.load()
+        if state is None:
+            return False
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.precision.scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
-        self.best = state["best"]
-        self.progress = Progress(**copy.deepcopy(state["progress"]))
+        self.best = on_host(state["best"])
+        self.progress = Progress(**state["progress"])
         self.train_step.reset(0.0 if self._processes.rank else self.progress.loss)
+        return True
 
 
 def _finite(network: ClipNetwork) -> bool:

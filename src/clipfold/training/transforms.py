@@ -1,6 +1,6 @@
 """Augmentation on the device, drawn anew in each step, in addition to the stored augmented copies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ class Drawn:
         gain: Factor of each colour channel, float (batch, 3).
         partner: Index of the clip in the step to mix with, int64 (batch,).
         share: The clip's own share of the mixture, float (batch,).
+        crops: Whether any clip is cropped; known without asking the device.
     """
 
     flip: Tensor
@@ -28,6 +29,18 @@ class Drawn:
     gain: Tensor
     partner: Tensor
     share: Tensor
+    crops: bool = True
+
+    def of(self, rows: slice | Tensor) -> "Drawn":
+        """Select the parameters of some clips of the step."""
+        flip, scale, centre, gain, partner, share = (values[rows] for values in self._tensors())
+        return Drawn(flip, scale, centre, gain, partner, share, self.crops)
+
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.flip, self.scale, self.centre, self.gain, self.partner, self.share
+
+
+_AHEAD = 500  # steps: a few hundred kB
 
 
 def draw(settings: Mapping[str, Any], clips: int, seed: int) -> Drawn:
@@ -42,7 +55,33 @@ def draw(settings: Mapping[str, Any], clips: int, seed: int) -> Drawn:
     if settings["mixup"]:
         beta = np.random.default_rng(seed).beta(settings["mixup"], settings["mixup"], clips)
         share = torch.from_numpy(beta).float()
-    return Drawn(flip, scale, centre, gain, partner, share)
+    return Drawn(flip, scale, centre, gain, partner, share, settings["crop"] < 1)
+
+
+def draw_ahead(
+    settings: Mapping[str, Any], sizes: Sequence[int], seeds: Sequence[int], device: torch.device
+) -> Iterator[Drawn]:
+    """Draw the parameters of many steps as `draw` does, and copy them to the device hundreds of steps at a time.
+
+    Args:
+        settings: As for `draw`.
+        sizes: Number of clips of each step.
+        seeds: Seed of each step.
+        device: Device of the clips.
+
+    Yields:
+        The parameters of each step, on the device.
+    """
+    for first in range(0, len(sizes), _AHEAD):
+        some = slice(first, first + _AHEAD)
+        steps = [draw(settings, clips, seed) for clips, seed in zip(sizes[some], seeds[some], strict=True)]
+        flip, scale, centre, gain, partner, share = (
+            torch.cat(values).to(device, non_blocking=True)
+            for values in zip(*(step._tensors() for step in steps), strict=True)
+        )
+        together = Drawn(flip, scale, centre, gain, partner, share, settings["crop"] < 1)
+        ends = np.cumsum(sizes[some]).tolist()
+        yield from (together.of(slice(end - clips, end)) for clips, end in zip(sizes[some], ends, strict=True))
 
 
 def wanted(settings: Mapping[str, Any]) -> bool:
@@ -50,26 +89,25 @@ def wanted(settings: Mapping[str, Any]) -> bool:
     return bool(settings["flip"] or settings["crop"] < 1 or settings["jitter"] or settings["mixup"])
 
 
-def change(clips: Tensor, boxes: Tensor, drawn: Drawn, rows: Tensor) -> tuple[Tensor, Tensor]:
+def change(clips: Tensor, boxes: Tensor, drawn: Drawn) -> tuple[Tensor, Tensor]:
     """Flip, crop and recolour clips.
 
     Args:
         clips: float (batch, 3, frames, size, size) in [0, 1].
         boxes: Their content boxes, int64 (batch, 4).
-        drawn: Parameters of the whole step.
-        rows: Indices of these clips in the step, int64 (batch,).
+        drawn: Their parameters, on their device.
 
     Returns:
         The changed clips and their boxes. A crop of the content fills its box; the padding stays black.
     """
     size = clips.shape[-1]
-    flip = drawn.flip[rows].to(clips.device)
+    flip = drawn.flip
     clips = torch.where(flip[:, None, None, None, None], clips.flip(-1), clips)
     mirrored = torch.stack([boxes[:, 0], size - boxes[:, 1] - boxes[:, 3], boxes[:, 2], boxes[:, 3]], dim=1)
     boxes = torch.where(flip[:, None], mirrored, boxes)
-    if (drawn.scale[rows] < 1).any():
-        clips = _crop(clips, boxes, drawn.scale[rows].to(clips.device), drawn.centre[rows].to(clips.device))
-    return clips * drawn.gain[rows].to(clips.device)[:, :, None, None, None], boxes
+    if drawn.crops:
+        clips = _crop(clips, boxes, drawn.scale, drawn.centre)
+    return clips * drawn.gain[:, :, None, None, None], boxes
 
 
 def _crop(clips: Tensor, boxes: Tensor, scale: Tensor, centre: Tensor) -> Tensor:

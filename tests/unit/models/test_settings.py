@@ -37,6 +37,7 @@ BAD = {
     "on_nan": "skip",
     "precision": "fp8",
     "compile": "all",
+    "device": "gpu",
     "workers": -1,
     "checkpoint_epochs": -1,
     "checkpoint_minutes": -1.0,
@@ -64,8 +65,23 @@ def test_settings_that_contradict_each_other_are_refused():
         plan(batch_size="auto")
     with pytest.raises(ValueError, match="unfreeze_at is 3 but freeze is false"):
         plan(unfreeze_at=3)
-    plan(batch_size="auto", accumulate=32)
+    with pytest.raises(ValueError, match="compile is 'default' and checkpointing true: PyTorch would"):
+        plan(compile="default", checkpointing=True)
+    with pytest.raises(
+        ValueError, match=r"compile is 'reduce-overhead' and accumulate 2: the CUDA graphs .* use compile: d"
+    ):
+        plan(compile="reduce-overhead", accumulate=2)
+    plan(compile="default", accumulate=2)
+    plan(batch_size="auto", accumulate=32, compile="max-autotune")
     plan(unfreeze_at=3, freeze=True)
+
+
+def test_a_model_on_the_cpu_requests_no_gpu_and_one_on_a_gpu_requests_one():
+    assert [plan(device=device)[0].needs.gpus for device in ("auto", "cuda", "cpu")] == [1, 1, 0]
+    with pytest.raises(ValueError, match="mine: gpus is 1: device is 'cpu': name only one of them"):
+        plan(device="cpu", gpus=1)
+    with pytest.raises(ValueError, match="mine: gpus is 0: device is 'cuda': name only one of them"):
+        plan(device="cuda", gpus=0)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

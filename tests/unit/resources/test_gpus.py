@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipfold.resources.gpus import reserve_gpus, visible_gpus
+from clipfold.resources.gpus import Gpu, reserve_gpus, visible_gpus
 
 JOB = """
 import os, sys, time
@@ -62,19 +62,60 @@ def test_the_environment_is_as_before(tmp_path, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
 
 
-@pytest.mark.parametrize("environment", [{"SLURM_JOB_ID": "7"}, {"CUDA_VISIBLE_DEVICES": ""}])
-def test_a_cluster_hands_out_its_own_and_a_machine_without_has_none(tmp_path, monkeypatch, environment):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.parametrize("hidden", ["", "-1", "NoDevFiles"])
+def test_a_machine_whose_devices_are_hidden_has_none_to_wait_for(hidden, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     with reserve_gpus(1, "logs/fit.log", tmp_path) as mine:
+        assert mine == visible_gpus() == []
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == hidden
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_asks_for_no_device_sees_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with reserve_gpus(0, "logs/fit.log", tmp_path) as mine:
         assert mine == []
-    assert list(Path(tmp_path).iterdir()) == []
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_choice_all_devices_of_the_machine_count(monkeypatch):
+def test_fits_within_one_slurm_job_share_its_devices_and_no_others(tmp_path, monkeypatch):
+    """As with profiles/local on a node of `salloc`; each SLURM job numbers its own devices from 0."""
+    holder = job(1, tmp_path, seconds=600, SLURM_JOB_ID="7", CUDA_VISIBLE_DEVICES="0,1")
+    assert holder.stdout.readline() == "0\n"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    for number, expected in (("7", ["1"]), ("8", ["0"])):
+        monkeypatch.setenv("SLURM_JOB_ID", number)
+        with reserve_gpus(1, "logs/fit.log", tmp_path) as mine:
+            assert mine == expected
+    holder.kill()
+    holder.communicate()
+
+
+def machine(folder, *names):
+    for name in ("null", "nvidiactl", "nvidia-uvm", *names):
+        (folder / name).touch()
+    return folder
+
+
+def test_without_a_choice_all_devices_count_and_are_named_by_their_place(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert visible_gpus() == sorted(p.name[6:] for p in Path("/dev").glob("nvidia[0-9]*"))
+    several = machine(tmp_path, *(f"nvidia{number}" for number in (10, 2, 0)))
+    assert visible_gpus(several) == [Gpu("0", "0"), Gpu("1", "2"), Gpu("2", "10")]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 0,GPU-4f,-1,1")
+    assert visible_gpus(several) == [Gpu("2", "10"), Gpu("0", "0"), Gpu("GPU-4f", "GPU-4f")]
+
+
+@pytest.mark.parametrize(("file", "lock"), [("nvidia3", "3"), ("dxg", "dxg")])
+def test_a_container_that_was_given_one_device_of_several_calls_it_0(file, lock, tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus(machine(tmp_path, file)) == [Gpu("0", lock)]
+
+
+def test_a_container_without_a_device_has_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert visible_gpus(machine(tmp_path)) == []
 
 
 def test_who_waits_learns_who_holds_the_device_and_does_not_wait_for_ever(tmp_path, monkeypatch, caplog):

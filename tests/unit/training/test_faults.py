@@ -1,5 +1,7 @@
 """Memory that runs out, and losses that are not finite."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -102,7 +104,10 @@ def test_memory_for_few_clips_halves_the_micro_batch_and_keeps_the_effective_one
 @pytest.mark.slow
 def test_a_clip_that_does_not_fit_is_an_error_that_names_frames_and_size(data, tmp_path, monkeypatch):
     with_network(monkeypatch, "naive_cnn", lambda net: room_for(net, 0))
-    with pytest.raises(RuntimeError, match="a single clip of 3 frames at 32 pixels does not fit into memory: use"):
+    expected = (
+        r"a single clip of 3 frames at 32 pixels does not fit into memory: use .* \(the last error: CUDA out of memory"
+    )
+    with pytest.raises(RuntimeError, match=expected):
         fitted(data, tmp_path, "naive_cnn")
 
 
@@ -153,6 +158,73 @@ def test_statistics_that_a_failed_attempt_moved_are_put_back():
     assert made.retried == [0]
     torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
     assert networks[0].norm.num_batches_tracked == 1
+
+
+class Random(nn.Module):
+    """Has an operation without a deterministic variant, as few are on a CPU."""
+
+    takes_boxes = False
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 1)
+
+    def backbone(self):
+        return None
+
+    def forward(self, values):
+        values = self.norm(values.flatten(1))
+        values.detach().clone().put_(torch.tensor([0]), torch.ones(1))
+        return self.head(values)
+
+
+def test_an_operation_without_a_deterministic_variant_is_named_and_the_step_made_all_the_same():
+    batch = Batch(torch.randn(4, 1, 4), torch.zeros(4, 4, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    networks = [Random(), Random()]
+    networks[1].load_state_dict(networks[0].state_dict())
+    try:
+        for network, warn_only in zip(networks, (False, True), strict=True):
+            torch.use_deterministic_algorithms(True, warn_only=warn_only)
+            made = train_step(network)
+            made(batch, 4, 0, 5)
+            assert made.random == ([] if warn_only else ["put_"])
+            assert made.retried == made.halved == []
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(networks[1].state_dict(), networks[0].state_dict(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("micro", "expected"), [(8, [8]), (4, [4, 4]), (7, [4, 4]), (3, [3, 3, 2])])
+def test_micro_batches_that_nobody_chose_are_even(micro, expected):
+    """31 and 1 would be twice the launches, and statistics of a single clip."""
+    made = train_step(Normalised(), micro)
+    made.halved.append((0, micro))
+    assert [len(range(8)[part]) for part in made._parts(8)] == expected
+    made.halved.clear()
+    assert [len(range(8)[part]) for part in made._parts(8)] == [len(some) for some in torch.arange(8).split(micro)]
+    assert made._parts(0) == []
+
+
+def test_several_micro_batches_leave_the_cuda_graphs_of_compilation(monkeypatch, caplog):
+    modes = []
+    network = Normalised()
+    monkeypatch.setattr(network, "compile", lambda mode: modes.append(mode), raising=False)
+    batch = Batch(torch.randn(4, 1, 4), torch.zeros(4, 4, dtype=torch.int64), torch.tensor([0, 1, 0, 1]))
+    made = train_step(network, micro=2, compile="reduce-overhead")
+    for step in range(2):
+        made(batch, 4, step, 5)
+    assert modes == ["default"]
+    assert "compile reduce-overhead cannot be used with several micro-batches: using default" in caplog.text
+
+
+def test_short_batches_run_uncompiled(monkeypatch):
+    stances = []
+    monkeypatch.setattr(torch.compiler, "set_stance", lambda stance: stances.append(stance) or nullcontext())
+    made = train_step(Normalised(), compile="default")
+    for clips in (4, 4, 2, 4):
+        rows = Batch(torch.randn(clips, 1, 4), torch.zeros(clips, 4, dtype=torch.int64), torch.arange(clips) % 2)
+        made(rows, clips, 0, 5)
+    assert stances == ["force_eager"]
 
 
 def test_a_process_without_a_clip_in_a_step_has_nothing_to_add():

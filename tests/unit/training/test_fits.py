@@ -14,6 +14,7 @@ from clipfold.models.architectures import naive_cnn
 from clipfold.models.device import Precision
 from clipfold.models.embed import embed_shard
 from clipfold.training.batches import BatchSource
+from clipfold.training.distributed import Processes
 from clipfold.training.on_clips import fit_here
 from clipfold.training.predict import predict
 from clipfold.training.task import Task
@@ -40,7 +41,7 @@ def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path
     source = BatchSource(
         Clips(data["data"], 3, SIZE, SIZE), rows.id.tolist(), np.zeros(len(rows), int), torch.device("cpu"), 0, False
     )
-    probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8)
+    probabilities = predict(network, source, Precision("fp32", torch.device("cpu")), 8, Processes())
     np.testing.assert_allclose(probabilities[:, 1], rows.p_c1, atol=1e-5)
 
 
@@ -139,6 +140,19 @@ def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data,
     assert set(part.weights) == {name for name in whole.weights if name.startswith("temporal.")}
     for name, value in part.weights.items():
         torch.testing.assert_close(value, whole.weights[name], rtol=0, atol=1e-5)
+
+
+def test_a_fit_that_found_no_gpu_says_so(data, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ValueError, match="device is 'cuda', but CUDA_VISIBLE_DEVICES is '', which hides all GPUs"):
+        fitted(data, tmp_path / "cuda", "naive_cnn", device="cuda")
+    found = fitted(data, tmp_path / "auto", "naive_cnn", epochs=1)
+    assert found.record["device"] == "cpu"
+    assert found.record["why_cpu"].startswith("CUDA_VISIBLE_DEVICES is ''")
+    assert f"computing on the CPU: {found.record['why_cpu']}" in caplog.text
+    caplog.clear()
+    assert fitted(data, tmp_path / "cpu", "naive_cnn", epochs=1, device="cpu").record["why_cpu"] == "device is 'cpu'"
+    assert "CPU" not in caplog.text
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_others(data, tmp_path):

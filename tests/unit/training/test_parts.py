@@ -1,5 +1,6 @@
 """The parts of the engine, each by itself."""
 
+import copy
 import math
 
 import numpy as np
@@ -9,14 +10,18 @@ from helpers.fits import FRAMES, SIZE, settings_of, write_data
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.ops import sigmoid_focal_loss
 
 from clipfold.clips.reader import Clips, scale_box
 from clipfold.models.architectures import naive_cnn, vit_gru
-from clipfold.models.device import Precision, is_out_of_memory, place
+from clipfold.models.device import Precision, _count_on_host, is_out_of_memory, place
 from clipfold.models.inputs import as_input, normalised, unit
 from clipfold.training import transforms
+from clipfold.training.average import Average
 from clipfold.training.batches import BatchSource
+from clipfold.training.checkpoint import Checkpoint
+from clipfold.training.host import on_host
 from clipfold.training.losses import Loss
 from clipfold.training.memory import largest_that_fits
 from clipfold.training.micro_batch import choose_micro_batch, fits
@@ -123,15 +128,27 @@ def letterboxed(clips=6, size=32, frames=2):
 def test_augmentation_on_the_device_is_the_same_for_any_micro_batch():
     clips, boxes = letterboxed()
     drawn = drawn_of(6, **ALL)
-    whole = transforms.change(unit(clips), boxes, drawn, torch.arange(6))
-    parts = [transforms.change(unit(clips[r]), boxes[r], drawn, r) for r in torch.arange(6).split(4)]
+    whole = transforms.change(unit(clips), boxes, drawn)
+    parts = [transforms.change(unit(clips[r]), boxes[r], drawn.of(r)) for r in (slice(4), torch.arange(4, 6))]
     torch.testing.assert_close(torch.cat([p[0] for p in parts]), whole[0], rtol=0, atol=1e-6)
     assert torch.equal(torch.cat([p[1] for p in parts]), whole[1])
 
 
+@pytest.mark.parametrize("ahead", [2, 500])
+def test_what_is_drawn_ahead_is_what_each_step_draws(ahead, monkeypatch):
+    monkeypatch.setattr(transforms, "_AHEAD", ahead)
+    settings, sizes = settings_of("naive_cnn", **ALL, mixup=0.2), [4, 4, 4, 1, 0]
+    steps = transforms.draw_ahead(settings, sizes, range(5), CPU)
+    for step, clips, seed in zip(steps, sizes, range(5), strict=True):
+        alone = transforms.draw(settings, clips, seed)
+        assert all(map(torch.equal, step._tensors(), alone._tensors()))
+        assert step.crops
+        assert alone.crops
+
+
 def test_padding_stays_black_and_content_fills_its_box():
     clips, boxes = letterboxed()
-    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, **ALL), torch.arange(6))
+    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, **ALL))
     assert not torch.equal(moved, boxes)
     for clip, (top, left, height, width) in zip(changed, moved.tolist(), strict=True):
         inside = torch.zeros(32, 32, dtype=torch.bool)
@@ -142,7 +159,7 @@ def test_padding_stays_black_and_content_fills_its_box():
 
 def test_a_flip_mirrors_clip_and_box():
     clips, boxes = letterboxed()
-    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, flip=1.0), torch.arange(6))
+    changed, moved = transforms.change(unit(clips), boxes, drawn_of(6, flip=1.0))
     assert torch.equal(changed, unit(clips).flip(-1))
     assert moved[0].tolist() == [8, 0, 16, 28]
 
@@ -153,7 +170,7 @@ def test_a_crop_shows_a_part_of_the_content_larger():
     drawn = transforms.Drawn(
         torch.tensor([False]), torch.tensor([0.5]), torch.tensor([[0.5, 0.0]]), torch.ones(1, 3), *[torch.zeros(1)] * 2
     )
-    changed, _ = transforms.change(unit(ramp), boxes, drawn, torch.tensor([0]))
+    changed, _ = transforms.change(unit(ramp), boxes, drawn)
     row = changed[0, 0, 0, 16] * 255
     expected = torch.zeros(32)
     expected[8:24] = 16 + (torch.arange(16) + 0.5) / 2 - 0.5  # columns 16 to 24: the right half of the content
@@ -163,7 +180,7 @@ def test_a_crop_shows_a_part_of_the_content_larger():
 def test_jitter_multiplies_colours_and_mixup_shares_sum_to_one():
     clips, boxes = letterboxed()
     drawn = drawn_of(6, jitter=0.3, mixup=0.4)
-    changed, _ = transforms.change(unit(clips), boxes, drawn, torch.arange(6))
+    changed, _ = transforms.change(unit(clips), boxes, drawn)
     torch.testing.assert_close(changed, unit(clips) * drawn.gain[:, :, None, None, None])
     assert drawn.gain.min() >= 0.7
     assert drawn.gain.max() <= 1.3
@@ -246,9 +263,30 @@ def test_a_trial_step_says_whether_it_fits_and_leaves_the_network_alone(data):
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
 
 
-def test_errors_of_memory_are_known():
-    assert all(map(is_out_of_memory, [MemoryError(), torch.OutOfMemoryError(), RuntimeError("can't allocate memory")]))
-    assert not any(map(is_out_of_memory, [RuntimeError("shape"), ValueError("out of memory")]))
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("No valid execution plans built."),
+    ],
+)
+def test_errors_of_memory_are_known(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape"), ValueError("out of memory"), RuntimeError("CUDNN_STATUS_BAD_PARAM")]
+)
+def test_other_errors_are_not_of_memory(error):
+    assert not is_out_of_memory(error)
 
 
 @pytest.mark.parametrize(("architecture", "module"), [("naive_cnn", naive_cnn), ("vit_gru", vit_gru)])
@@ -350,3 +388,91 @@ def test_what_bounds_a_step_is_said():
     assert verdict(0.0, None, "cpu") == "bound by computing"
     assert verdict(0.2, None, "cpu").startswith("bound by reading: 20 %")
     assert verdict(0.0, 40.0, "cuda").startswith("bound by launching kernels")
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.999])
+def test_the_average_is_pytorchs(decay):
+    torch.manual_seed(1)
+    network = naive_cnn.build(settings_of("naive_cnn"), 2)
+    average = Average(network, decay)
+    theirs = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    for step in range(4):
+        for tensor in (*network.parameters(), *network.buffers()):
+            tensor.data.add_(1 if tensor.dtype == torch.int64 else torch.randn_like(tensor))
+        average.update()
+        theirs.update_parameters(network)
+        if step == 1:  # a restored average goes on in the same way
+            state = copy.deepcopy(average.state_dict())
+            average = Average(network, decay)
+            average.load_state_dict(state)
+    for name, value in average.network.state_dict().items():
+        expected = theirs.module if value.is_floating_point() else network
+        torch.testing.assert_close(value, expected.state_dict()[name], rtol=0, atol=0)
+
+
+def test_a_copy_on_the_host_is_not_changed_by_what_follows():
+    state = {"weights": torch.zeros(3), "nested": [{"step": torch.ones(())}, 4], "pair": (1, torch.zeros(2))}
+    kept = on_host(state)
+    for tensor in (state["weights"], state["nested"][0]["step"], state["pair"][1]):
+        tensor.add_(7)
+    assert kept["weights"].tolist() == [0, 0, 0]
+    assert kept["nested"] == [{"step": 1}, 4]
+    assert kept["pair"][1].tolist() == [0, 0]
+
+
+def test_a_checkpoint_is_written_beside_training_and_complete_when_it_is_read(tmp_path):
+    place = tmp_path / "checkpoint.pt"
+    checkpoint = Checkpoint(place, "key")
+    for number in range(3):
+        checkpoint.save_beside({"weights": torch.full((1000,), float(number))})
+    assert checkpoint.load()["weights"].unique().tolist() == [2]
+    assert not checkpoint.writing()
+    checkpoint.save_beside({"weights": torch.zeros(1)})
+    checkpoint.remove()
+    assert not place.exists()
+
+
+def test_an_error_of_writing_beside_is_raised_later(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "file" / "checkpoint.pt", "key")
+    (tmp_path / "file").touch()
+    checkpoint.save_beside({})
+    with pytest.raises(OSError, match="file"):
+        checkpoint.save({})
+
+
+class Busy:
+    """In place of the device of a GPU, whose memory a neighbour takes after it was free."""
+
+    type = "cuda"
+
+
+def test_clips_that_no_longer_fit_on_the_gpu_are_read_from_files(data, monkeypatch, caplog):
+    def full(self, clips):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**40, 2**40))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(BatchSource, "_load", full)
+    source = BatchSource(Clips(data, 3, SIZE, SIZE), ["train0"], np.zeros(1, int), Busy(), 0, augmented=True)
+    assert (source.kind, source.stored) == ("files", None)
+    assert "reading them from files" in caplog.text
+
+
+def test_counters_of_batch_normalisation_stay_on_the_host():
+    network = naive_cnn.build(settings_of("naive_cnn"), 2)
+    names = list(network.state_dict())
+    network.to("meta")  # in place of a GPU
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm3d)):
+        norm.num_batches_tracked = Far()
+    _count_on_host(network)
+    network.train()(torch.empty(2, 3, 3, 32, 32, device="meta"))
+    assert list(network.state_dict()) == names
+    counts = [value for name, value in network.state_dict().items() if "num_batches" in name]
+    assert [(count.device.type, int(count)) for count in counts] == [("cpu", 1)] * 4
+
+
+class Far(torch.Tensor):
+    """A counter on a GPU."""
+
+    def cpu(self):
+        return torch.zeros((), dtype=torch.int64)

@@ -134,6 +134,43 @@ def test_confusion_has_true_classes_as_rows_and_all_classes():
     assert metrics.confusion(np.array([0, 0, 1]), p).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
 
-@pytest.mark.parametrize(("classes", "name"), [(2, "roc_auc"), (3, "balanced_accuracy")])
-def test_headline(classes, name):
-    assert metrics.headline(classes) == name
+@pytest.mark.parametrize(
+    ("targets", "folds", "classes", "name"),
+    [
+        ([0, 1, 0, 1], [0, 0, 1, 1], 2, "roc_auc_within"),
+        ([0, 1, 0, 2], [0, 0, 1, 1], 3, "balanced_accuracy"),
+        ([0, 0, 1, 1], [0, 0, 1, 1], 2, "balanced_accuracy"),  # leave one group out, groups of one class
+        ([0, 1, 0, 0], [0, 0, 1, 1], 2, "balanced_accuracy"),  # only a third of the negatives can be ranked
+        ([0, 1, 0, 0, 0], [0, 0, 0, 1, 1], 2, "roc_auc_within"),
+    ],
+)
+def test_headline(targets, folds, classes, name):
+    assert metrics.headline(np.array(targets), np.array(folds), classes) == name
+
+
+def test_auc_within_folds_counts_pairs_of_one_fold():
+    random = np.random.default_rng(0)
+    positive, scores, folds = random.random(60) < 0.4, np.round(random.random(60), 1), random.integers(0, 5, 60)
+    above, pairs = 0.0, 0
+    for p in np.flatnonzero(positive):
+        for n in np.flatnonzero(~positive & (folds == folds[p])):
+            above, pairs = above + (scores[p] > scores[n]) + (scores[p] == scores[n]) / 2, pairs + 1
+    found = metrics.within_folds(positive, scores, folds)
+    assert found == pytest.approx(above / pairs)
+    # Each fold may have a scale of its own.
+    assert metrics.within_folds(positive, scores * (1 + folds) - 10 * folds, folds) == pytest.approx(found)
+    assert metrics.within_folds(positive, scores, 0 * folds) == pytest.approx(metrics.ranking(positive, scores)[0])
+    assert np.isnan(metrics.within_folds(positive, scores, positive.astype(int)))
+
+
+def test_a_model_that_knows_nothing_is_at_chance_within_folds_and_below_it_pooled():
+    # 12 groups of one class each in 4 folds; the model predicts the share of positives in training.
+    random, found = np.random.default_rng(0), []
+    for _ in range(300):
+        positive = random.permutation(12) < 6
+        folds = random.permutation(12) % 4
+        scores = np.array([positive[folds != fold].mean() for fold in folds])
+        found.append([metrics.within_folds(positive, scores, folds), metrics.ranking(positive, scores)[0]])
+    within, pooled = np.nanmean(found, axis=0)
+    assert within == 0.5
+    assert pooled < 0.4

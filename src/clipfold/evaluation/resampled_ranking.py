@@ -65,7 +65,7 @@ def within_folds(positive: Array, scores: Array, groups: Array, folds: Array, co
         )
         above += np.nan_to_num(ranking(side, scores[rows], own, drawn)[0]) * weights
         pairs += weights
-    return np.divide(above, pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+    return np.asarray(np.divide(above, pairs, out=np.full(len(counts), np.nan), where=pairs > 0))
 
 
 def _equal_error(hits: Array, misses: Array) -> Array:

@@ -21,9 +21,13 @@ def fit(task: FinalTask) -> None:
     columns = task.chosen[0]["features"]
     table = read_table(task.data["features"]).to_pandas().set_index("id")
     x, targets = table.loc[fold.ids("train"), columns].to_numpy(), fold.targets("train")
-    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    module = importlib.import_module(task.module)
+    model = module.build(task.settings, task.seed)
     with threadpool_limits(task.threads):
-        model.fit(x, targets)
+        if hasattr(module, "fit"):
+            module.fit(model, x, targets, fold.groups("train"))
+        else:
+            model.fit(x, targets)
     classes = len(fold.classes)
     loss = log_loss(targets, class_probabilities(model, x, classes), labels=range(classes))
     write_fitted(task.outputs["model"], model)

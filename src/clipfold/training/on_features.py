@@ -21,7 +21,8 @@ def fit(task: Task) -> None:
     """Fit one model on one fold.
 
     Args:
-        task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`; its data are
+        task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`;
+            `fit(model, x, targets, groups)` fits it, where the module has one that uses groups. Its data are
             `features`, tables, and its setting `features` names the groups of columns to learn from. Only
             `gradient_boosting` uses several threads.
     """
@@ -31,9 +32,13 @@ def fit(task: Task) -> None:
     table = read_table(task.data["features"]).to_pandas().set_index("id")
     columns = [c for c in table.columns if c.split(".")[0] in task.settings["features"]]
     x = {split: table.loc[fold.ids(split), columns].to_numpy() for split in ("train", "val", "test")}
-    model = importlib.import_module(task.module).build(task.settings, task.seed)
+    module = importlib.import_module(task.module)
+    model = module.build(task.settings, task.seed)
     with threadpool_limits(task.threads):
-        model.fit(x["train"], fold.targets("train"))
+        if hasattr(module, "fit"):
+            module.fit(model, x["train"], fold.targets("train"), fold.groups("train"))
+        else:
+            model.fit(x["train"], fold.targets("train"))
     probabilities = {split: class_probabilities(model, x[split], classes) for split in x}
     losses = {s: log_loss(fold.targets(s), probabilities[s], labels=range(classes)) for s in ("train", "val")}
     write_fitted(task.outputs["model"], model)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clipfold.evaluation import metrics
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval_of, standard_error
 from clipfold.evaluation.measure import Key, Measured
 from clipfold.evaluation.pooling import Pooled
@@ -21,12 +20,13 @@ from clipfold.evaluation.significance import (
     placements,
     sign_flip,
 )
+from clipfold.evaluation.within_folds import headline
 from clipfold.storage.files import Array
 
 COMPARISON = pa.schema(
     {
         "model": pa.string(),
-        "metric": pa.string(),  # `roc_auc_within` for two classes, else `balanced_accuracy`; see `metrics.headline`
+        "metric": pa.string(),  # `roc_auc_within` or `balanced_accuracy`, see `within_folds.headline`
         "value": pa.float64(),
         "low": pa.float64(),
         "high": pa.float64(),
@@ -84,7 +84,7 @@ def compare(
         without baselines. Neither has `leakage`.
     """
     first = next(iter(measured.values())).pooled
-    metric = metrics.headline(first.targets, first.folds, first.probabilities.shape[1])
+    metric = headline(first.targets, first.groups, first.folds, first.probabilities.shape[1])
     groups, ranked = int(first.groups.max()) + 1, metric == "roc_auc_within"
     key = ("", "" if ranked else "argmax", metric)
     value = {model: own.values[key] for model, own in measured.items()}
@@ -152,7 +152,7 @@ def _pairs(measured: Mapping[str, Measured], key: Key, degrees: float, ratio: fl
 
 
 def _delong(pooled: Sequence[Pooled]) -> tuple[Array, Array]:
-    """Compute ROC-AUCs within folds and their covariance for two classes; NaN for more.
+    """Compute ROC-AUCs within folds and their covariance for two classes; NaN for more. Knows no groups.
 
     Folds test different videos, so their covariances add, weighted by their pairs. Repeats test the same videos: as if
     they always agreed, their covariances are averaged.

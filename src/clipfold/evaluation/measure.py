@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from clipfold.evaluation import intervals, metrics, resampled_ranking
+from clipfold.evaluation import intervals, metrics, within_folds
 from clipfold.evaluation.pooling import Pooled
 from clipfold.storage.files import Array
 
@@ -97,7 +97,8 @@ def _row(model: str, scope: str, key: Key, value: float, low: float, high: float
 def _values(pooled: Pooled, rows: Array, classes: Sequence[str]) -> dict[Key, float]:
     targets, probabilities = pooled.targets[rows], pooled.probabilities[rows]
     found = _keyed(*metrics.compute(targets, probabilities), classes)
-    each = [metrics.within_folds(targets == c, probabilities[:, c], pooled.folds[rows]) for c in range(len(classes))]
+    own = pooled.groups[rows], pooled.folds[rows]
+    each = [within_folds.auc(targets == c, probabilities[:, c], *own) for c in metrics.positives(len(classes))]
     found |= _keyed(*_within(each), classes)
     if pooled.decided is not None:
         found |= _keyed(*metrics.decisions(targets, pooled.decided[rows], len(classes)), classes, "val")
@@ -108,8 +109,8 @@ def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Arra
     targets, probabilities, groups = pooled.targets[rows], pooled.probabilities[rows], pooled.groups[rows]
     found = _keyed(*intervals.resampled(targets, probabilities, groups, counts), classes)
     each = [
-        resampled_ranking.within_folds(targets == c, probabilities[:, c], groups, pooled.folds[rows], counts)
-        for c in range(len(classes))
+        within_folds.resampled(targets == c, probabilities[:, c], groups, pooled.folds[rows], counts)
+        for c in metrics.positives(len(classes))
     ]
     found |= _keyed(*_within(each), classes)
     if pooled.decided is not None:
@@ -120,10 +121,8 @@ def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Arra
 
 def _within(each: Sequence[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Name ROC-AUC within folds: over all classes, as `metrics.compute` averages it, and of each class."""
-    over_all = metrics.mean_of_defined([each[c] for c in metrics.positives(len(each))])[
-        ()
-    ]  # a number, not an array of one
-    return {"roc_auc_within": over_all}, [{"roc_auc_within": value} for value in each]
+    over_all = metrics.mean_of_defined(each)[()]  # a number, not an array of one
+    return {"roc_auc_within": over_all}, [{"roc_auc_within": value} for value in (each * 2 if len(each) == 1 else each)]
 
 
 def _keyed(

@@ -27,25 +27,6 @@ MANY = 10
 """With more classes than this, `top_5_accuracy` is computed."""
 
 
-def headline(targets: Array, folds: Array, classes: int) -> str:
-    """Name the metric that ranks models: `roc_auc_within` for two classes, balanced accuracy for more.
-
-    Scores of different folds come from different models and are not on one scale, so only pairs of one fold are ranked.
-    Where less than half of either class is in folds that test both classes, as with `leave_one_group_out` and one
-    class in each group, such pairs are few or none: balanced accuracy ranks there too.
-
-    Args:
-        targets: Class indices, int of (videos,).
-        folds: The fold that tested each video, int of (videos,).
-        classes: Number of classes.
-    """
-    if classes != 2:
-        return "balanced_accuracy"
-    both = [fold for fold in np.unique(folds) if len(np.unique(targets[folds == fold])) == 2]
-    ranked = np.isin(folds, both)
-    return "roc_auc_within" if min(ranked[targets == c].mean() for c in range(2)) >= 0.5 else "balanced_accuracy"
-
-
 def positives(classes: int) -> range:
     """List the classes to score against the rest: the positive one of two, or all if there are more."""
     return range(1, 2) if classes == 2 else range(classes)
@@ -180,29 +161,6 @@ def ranking(positive: Array, scores: Array) -> tuple[float, float, float]:
     average_precision = np.diff(true) @ (hits[1:] / (hits + alarms)[1:])
     eer = np.interp(0, false - (1 - true), false)  # false positives minus misses never decreases
     return float(np.trapezoid(true, false)), float(average_precision), float(eer)
-
-
-def within_folds(positive: Array, scores: Array, folds: Array) -> float:
-    """Compute ROC-AUC over the pairs of a positive and a negative video that the same fold tested.
-
-    It is the mean of the folds' ROC-AUCs, weighted by their pairs. ROC-AUC of all scores together also compares videos
-    of different folds, scored by different models; of a model that knows nothing it is below 0.5, because a fold with
-    many positives leaves few for training (Parker, Guenter & Bedo 2007; Airola et al. 2011).
-
-    Args:
-        positive: True for positive videos, bool of (videos,).
-        scores: Float of (videos,); higher means more likely positive.
-        folds: The fold that tested each video, int of (videos,).
-
-    Returns:
-        In [0, 1]; NaN if no fold has both.
-    """
-    areas, pairs = [], []
-    for fold in np.unique(folds):
-        rows = folds == fold
-        areas.append(ranking(positive[rows], scores[rows])[0])
-        pairs.append(int(positive[rows].sum() * (~positive[rows]).sum()))
-    return float(np.average(np.nan_to_num(areas), weights=pairs)) if any(pairs) else np.nan
 
 
 def corners(positive: Array, scores: Array) -> tuple[Array, Array]:

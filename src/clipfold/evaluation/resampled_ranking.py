@@ -1,4 +1,4 @@
-"""Rank videos on every draw of groups: ROC-AUC, pooled and within folds, average precision, equal error rate."""
+"""Rank videos on every draw of groups: ROC-AUC, average precision and equal error rate."""
 
 import numpy as np
 
@@ -44,28 +44,6 @@ def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tup
         np.divide(np.einsum("sr,sr->r", gained, share), total, out=precision[part], where=pairs > 0)
         eer[part] = np.where(pairs > 0, _equal_error(hits, misses), np.nan)
     return auc, precision, eer
-
-
-def within_folds(positive: Array, scores: Array, groups: Array, folds: Array, counts: Array) -> Array:
-    """Compute `metrics.within_folds` on every resample; arguments as for `ranking`.
-
-    Returns:
-        Float of (resamples,); NaN if no fold has both positive and negative videos.
-    """
-    above, pairs = np.zeros(len(counts)), np.zeros(len(counts))
-    for fold in np.unique(folds):
-        rows = folds == fold
-        side = positive[rows]
-        if side.all() or not side.any():
-            continue
-        names, own = np.unique(groups[rows], return_inverse=True)
-        drawn = counts[:, names].astype(float)
-        weights = (drawn @ np.bincount(own[side], minlength=len(names))) * (
-            drawn @ np.bincount(own[~side], minlength=len(names))
-        )
-        above += np.nan_to_num(ranking(side, scores[rows], own, drawn)[0]) * weights
-        pairs += weights
-    return np.asarray(np.divide(above, pairs, out=np.full(len(counts), np.nan), where=pairs > 0))
 
 
 def _equal_error(hits: Array, misses: Array) -> Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers.evaluated import FIGURES, OUTPUTS, write_facts
 
-from clipfold.evaluation import figures, metrics
+from clipfold.evaluation import figures, metrics, within_folds
 from clipfold.evaluation.comparison import COMPARISON, PAIRS
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.measure import SCHEMA as METRICS
@@ -99,7 +99,8 @@ def test_tables(tmp_path, no_figures):
         metrics.decisions(np.array([0, 1]), np.array([0, 1]), 2)[0]
     )
     pooled = pooled[pooled.decision != "val"]
-    within = metrics.within_folds((mine.label == "real").to_numpy(), mine.p_real.to_numpy(), mine["fold"].to_numpy())
+    group = np.unique(mine.group, return_inverse=True)[1]
+    within = within_folds.auc((mine.label == "real").to_numpy(), mine.p_real.to_numpy(), group, mine["fold"].to_numpy())
     expected |= {"roc_auc_within": within}
     assert dict(zip(pooled.metric, pooled.value, strict=True)) == pytest.approx(expected)
     assert (pooled.low <= pooled.value).all()

@@ -31,19 +31,6 @@ def test_resampled_metrics_are_those_of_the_repeated_videos(seed, classes, group
             assert {name: values[r] for name, values in found.items()} == pytest.approx(wanted, nan_ok=True)
 
 
-def test_auc_within_folds_of_every_draw_is_that_of_the_repeated_videos():
-    random = np.random.default_rng(1)
-    group = random.integers(0, 9, 50)
-    positive, scores, folds = random.random(50) < 0.5, np.round(random.random(50), 1), group % 3
-    counts = intervals.draw(9, 0, resamples=20)
-    found = resampled_ranking.within_folds(positive, scores, group, folds, counts)
-    for row, value in zip(counts, found, strict=True):
-        videos = np.repeat(np.arange(50), row[group])
-        expected = metrics.within_folds(positive[videos], scores[videos], folds[videos])
-        assert value == pytest.approx(expected, nan_ok=True)
-    assert np.isnan(resampled_ranking.within_folds(positive, scores, group, positive.astype(int), counts)).all()
-
-
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=40))
 def test_ranking_with_ties_agrees_with_scikit_learn(videos):

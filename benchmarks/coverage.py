@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from clipfold.evaluation import intervals, metrics, significance
+from clipfold.evaluation import intervals, metrics, resampled_ranking, significance
 
 GROUPS = (15, 23, 50, 200)
 SKILLS = {"poor": 1.0, "good": 2.2, "near perfect": 3.6}
@@ -93,7 +93,7 @@ def false_positives(trials: int, groups: int, kind: str) -> dict[str, float]:
         degrees = intervals.degrees_of_freedom(y, group)
         placed = significance.placements(positive, logits)
         aucs = placed[:, positive].mean(axis=1)
-        draws = np.stack([intervals.ranking(positive, scores, group, counts)[0] for scores in logits])
+        draws = np.stack([resampled_ranking.ranking(positive, scores, group, counts)[0] for scores in logits])
         pairs = [(a, b) for a in range(MODELS) for b in range(a)]
         errors = [intervals.standard_error(draws[a] - draws[b], groups) for a, b in pairs]
         p = np.array(

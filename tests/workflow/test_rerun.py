@@ -101,7 +101,7 @@ def test_a_variant_added_runs_the_variant(workflow):
             "_EPSILON = 2e-3",
             {"features": 2, "collect_features": 1, **SVM},
         ),
-        ("models/architectures/svm.py", "probability=True", "probability=1", SVM),
+        ("models/architectures/svm.py", "_FOLDS = 5", "_FOLDS = 4", SVM),
         (
             "training/train_step.py",
             "total = torch.zeros_like",

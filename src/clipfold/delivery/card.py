@@ -5,7 +5,17 @@ from typing import Any
 
 from clipfold.evaluation.tables import NAMES
 
-_SHOWN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "macro_f1", "mcc", "log_loss", "ece")
+_SHOWN = (
+    "roc_auc_within",
+    "roc_auc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "mcc",
+    "log_loss",
+    "ece",
+)
 
 
 def model_card(facts: Mapping[str, Any], *, embedded: bool = False) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clipfold.evaluation import metrics
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval_of, standard_error
 from clipfold.evaluation.measure import Key, Measured
 from clipfold.evaluation.pooling import Pooled
@@ -21,15 +20,17 @@ from clipfold.evaluation.significance import (
     placements,
     sign_flip,
 )
+from clipfold.evaluation.within_folds import headline
 from clipfold.storage.files import Array
 
 COMPARISON = pa.schema(
     {
         "model": pa.string(),
-        "metric": pa.string(),  # `roc_auc` for two classes, `balanced_accuracy` for more
+        "metric": pa.string(),  # `roc_auc_within` or `balanced_accuracy`, see `within_folds.headline`
         "value": pa.float64(),
         "low": pa.float64(),
         "high": pa.float64(),
+        "pooled": pa.float64(),  # ROC-AUC of the scores of all folds together, beside `roc_auc_within`; else NaN
         "difference": pa.float64(),  # from the best model; positive only for baselines
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
@@ -83,8 +84,9 @@ def compare(
         without baselines. Neither has `leakage`.
     """
     first = next(iter(measured.values())).pooled
-    metric, groups = metrics.headline(first.probabilities.shape[1]), int(first.groups.max()) + 1
-    key = ("", "" if metric == "roc_auc" else "argmax", metric)
+    metric = headline(first.targets, first.groups, first.folds, first.probabilities.shape[1])
+    groups, ranked = int(first.groups.max()) + 1, metric == "roc_auc_within"
+    key = ("", "" if ranked else "argmax", metric)
     value = {model: own.values[key] for model, own in measured.items()}
     order = sorted(measured, key=lambda model: (model in shortcuts, -np.nan_to_num(value[model], nan=-np.inf), model))
     baselines = [model for model in order if model in shortcuts]
@@ -111,6 +113,7 @@ def compare(
         over = apart(model, baselines[0]) if baselines and model not in baselines else (np.nan,) * 3
         rows.append(
             {"model": model, "metric": metric, "value": value[model], "low": low, "high": high}
+            | {"pooled": measured[model].values["", "", "roc_auc"] if ranked else np.nan}
             | dict(zip(("difference", "difference_low", "difference_high"), to_best, strict=True))
             | {"p_holm": p_holm, "tied": tied, "shortcut": model in baselines}
             | {"better_shortcut": baselines[0] if baselines and model not in baselines else ""}
@@ -149,21 +152,26 @@ def _pairs(measured: Mapping[str, Measured], key: Key, degrees: float, ratio: fl
 
 
 def _delong(pooled: Sequence[Pooled]) -> tuple[Array, Array]:
-    """Compute ROC-AUCs and their covariance for two classes; NaN for more.
+    """Compute ROC-AUCs within folds and their covariance for two classes; NaN for more. Knows no groups.
 
-    A video tested in several repeats counts once, with its mean placement.
+    Folds test different videos, so their covariances add, weighted by their pairs. Repeats test the same videos: as if
+    they always agreed, their covariances are averaged.
     """
-    first = pooled[0]
-    both = all(len(np.unique(first.targets[rows])) == 2 for rows in first.repeats)
-    if first.probabilities.shape[1] != 2 or not both:
-        return np.full(len(pooled), np.nan), np.full((len(pooled), len(pooled)), np.nan)
-    placed = np.full((len(pooled), len(first.targets)), np.nan)
-    for rows in first.repeats:
-        scores = np.stack([each.probabilities[rows, 1] for each in pooled])
-        placed[:, rows] = placements(first.targets[rows] == 1, scores)
-    placed = _by_video(first, placed)
-    positive = _first_of_each(first, first.targets) == 1
-    return placed[:, positive].mean(axis=1), delong(positive, placed)
+    first, number = pooled[0], len(pooled)
+    aucs, covariance, total = np.zeros(number), np.zeros((number, number)), 0.0
+    if first.probabilities.shape[1] != 2:
+        return np.full(number, np.nan), np.full((number, number), np.nan)
+    for repeat in first.repeats:
+        parts = [repeat[first.folds[repeat] == fold] for fold in np.unique(first.folds[repeat])]
+        positives = [first.targets[rows] == 1 for rows in parts]
+        pairs = np.array([side.sum() * (~side).sum() for side in positives], float)
+        for rows, side, share in zip(parts, positives, pairs / max(1, pairs.sum()), strict=True):
+            if share:
+                placed = placements(side, np.stack([each.probabilities[rows, 1] for each in pooled]))
+                aucs += share * placed[:, side].mean(axis=1)
+                covariance += share**2 * delong(side, placed)
+        total += bool(pairs.any())
+    return (aucs / total, covariance / total) if total else (aucs * np.nan, covariance * np.nan)
 
 
 def _by_video(pooled: Pooled, values: Array) -> Array:

@@ -92,7 +92,7 @@ def _roc(lines: Sequence[Curve], labels: Sequence[str], classes: Sequence[str]) 
     _plot_curves(axes, lines, labels)
     axes.set_xlabel("false positive rate")
     axes.set_ylabel(f"true positive rate ({_positive(classes)})")
-    figure.legend(loc="outside lower center", title="ROC-AUC", alignment="left", handlelength=3)
+    figure.legend(loc="outside lower center", title="ROC-AUC, pooled over folds", alignment="left", handlelength=3)
     return figure
 
 

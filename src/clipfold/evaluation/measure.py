@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from clipfold.evaluation import intervals, metrics
+from clipfold.evaluation import intervals, metrics, within_folds
 from clipfold.evaluation.pooling import Pooled
 from clipfold.storage.files import Array
 
@@ -62,7 +62,7 @@ def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
     repeats = pooled.repeats
     values = _mean([_values(pooled, rows, classes) for rows in repeats])
     resamples = _mean([_resampled(pooled, rows, classes, counts) for rows in repeats])
-    numbers = pooled.table["fold"].to_numpy()
+    numbers = pooled.folds
     folds = {int(fold): _values(pooled, np.flatnonzero(numbers == fold), classes) for fold in np.unique(numbers)}
     return Measured(pooled, {key: float(value) for key, value in values.items()}, resamples, folds)
 
@@ -97,18 +97,32 @@ def _row(model: str, scope: str, key: Key, value: float, low: float, high: float
 def _values(pooled: Pooled, rows: Array, classes: Sequence[str]) -> dict[Key, float]:
     targets, probabilities = pooled.targets[rows], pooled.probabilities[rows]
     found = _keyed(*metrics.compute(targets, probabilities), classes)
+    own = pooled.groups[rows], pooled.folds[rows]
+    each = [within_folds.auc(targets == c, probabilities[:, c], *own) for c in metrics.positives(len(classes))]
+    found |= _keyed(*_within(each), classes)
     if pooled.decided is not None:
         found |= _keyed(*metrics.decisions(targets, pooled.decided[rows], len(classes)), classes, "val")
     return found
 
 
 def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Array) -> dict[Key, Array]:
-    targets, groups = pooled.targets[rows], pooled.groups[rows]
-    found = _keyed(*intervals.resampled(targets, pooled.probabilities[rows], groups, counts), classes)
+    targets, probabilities, groups = pooled.targets[rows], pooled.probabilities[rows], pooled.groups[rows]
+    found = _keyed(*intervals.resampled(targets, probabilities, groups, counts), classes)
+    each = [
+        within_folds.resampled(targets == c, probabilities[:, c], groups, pooled.folds[rows], counts)
+        for c in metrics.positives(len(classes))
+    ]
+    found |= _keyed(*_within(each), classes)
     if pooled.decided is not None:
         decided = intervals.decisions(targets, pooled.decided[rows], groups, counts, len(classes))
         found |= _keyed(*decided, classes, "val")
     return found
+
+
+def _within(each: Sequence[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Name ROC-AUC within folds: over all classes, as `metrics.compute` averages it, and of each class."""
+    over_all = metrics.mean_of_defined(each)[()]  # a number, not an array of one
+    return {"roc_auc_within": over_all}, [{"roc_auc_within": value} for value in (each * 2 if len(each) == 1 else each)]
 
 
 def _keyed(

@@ -27,11 +27,6 @@ MANY = 10
 """With more classes than this, `top_5_accuracy` is computed."""
 
 
-def headline(classes: int) -> str:
-    """Name the metric that ranks models: a threshold-free one for two classes, balanced accuracy for more."""
-    return "roc_auc" if classes == 2 else "balanced_accuracy"
-
-
 def positives(classes: int) -> range:
     """List the classes to score against the rest: the positive one of two, or all if there are more."""
     return range(1, 2) if classes == 2 else range(classes)

@@ -45,6 +45,11 @@ class Pooled:
         return [np.flatnonzero(self.table["repeat"] == each) for each in sorted(self.table["repeat"].unique())]
 
     @property
+    def folds(self) -> Array:
+        """The fold that tested each row, int of (rows,); numbers continue over repeats."""
+        return self.table["fold"].to_numpy()
+
+    @property
     def predicted(self) -> Array:
         """The most probable class of each row."""
         return np.asarray(self.probabilities.argmax(axis=1))

@@ -11,6 +11,7 @@ NAMES = {
     "macro_recall": "Macro recall",
     "macro_f1": "Macro F1",
     "mcc": "MCC",
+    "roc_auc_within": "ROC-AUC within folds",
     "roc_auc": "ROC-AUC",
     "average_precision": "Average precision",
     "eer": "Equal error rate",
@@ -39,7 +40,7 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
     metric = compared["metric"][0]
     pooled = scores[(scores.scope == "pooled") & (scores["class"] == "") & (scores.decision != "val")]
     table = pd.DataFrame({"Model": compared.model, NAMES[metric]: _with_interval(compared)})
-    for other in _BESIDE:
+    for other in (*(["roc_auc"] if metric == "roc_auc_within" else []), *_BESIDE):
         if other != metric and (pooled.metric == other).any():
             values = pooled[pooled.metric == other].set_index("model").loc[compared.model]
             table[NAMES[other]] = _with_interval(values).to_numpy()
@@ -58,7 +59,7 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> str:
 
 
 def per_class(scores: pd.DataFrame) -> str:
-    """Format precision, recall, F1 and ROC-AUC of each class and model, with intervals.
+    """Format precision, recall, F1 and ROC-AUC within folds of each class and model, with intervals.
 
     Args:
         scores: Table with schema `measure.SCHEMA`.
@@ -70,7 +71,7 @@ def per_class(scores: pd.DataFrame) -> str:
     own = own.assign(text=_with_interval(own))
     wide = own.pivot_table(index=["model", "class"], columns="metric", values="text", aggfunc="first", sort=False)
     support = own[own.metric == "support"].set_index(["model", "class"])["value"]
-    table = wide[["precision", "recall", "f1", "roc_auc"]].rename(columns=NAMES)
+    table = wide[["precision", "recall", "f1", "roc_auc_within"]].rename(columns=NAMES)
     table.insert(0, "Videos", support.map("{:.0f}".format))
     return _latex(table.reset_index().rename(columns={"model": "Model", "class": "Class"}), scores["leakage"].iloc[0])
 

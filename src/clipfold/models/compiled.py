@@ -58,14 +58,15 @@ def _check_tree(tree: Any, columns: int) -> None:
 def _check_support_vectors(model: Any) -> None:
     classes, vectors = len(model.classes_), len(model.support_vectors_)
     pairs = classes * (classes - 1) // 2
+    platt = pairs if model.probability is True else 0  # of bundles made before `svm` calibrated by itself
     shapes = {
         "support_": (vectors,),
         "support_vectors_": (vectors, model.n_features_in_),
         "_n_support": (classes,),
         "_dual_coef_": (classes - 1, vectors),
         "_intercept_": (pairs,),
-        "_probA": (pairs if model.probability else 0,),
-        "_probB": (pairs if model.probability else 0,),
+        "_probA": (platt,),
+        "_probB": (platt,),
     }
     wrong = [name for name, shape in shapes.items() if np.shape(getattr(model, name)) != shape]
     _require(not wrong, f"{', '.join(wrong)} of the support vectors has another shape than the model")

@@ -20,6 +20,7 @@ from clipfold.storage.replace import replacing
 TRUSTED = (
     "clipfold.models.architectures.feature_mlp.BalancedMLP",
     "clipfold.models.architectures.gradient_boosting.columns_with_values",
+    "clipfold.models.architectures.svm.CalibratedSVC",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

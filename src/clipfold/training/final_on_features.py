@@ -21,9 +21,13 @@ def fit(task: FinalTask) -> None:
     columns = set(task.chosen[0]["features"])
     table = read_features(task.data["features"], columns.__contains__)
     x, targets = table.rows(fold.ids("train")), fold.targets("train")
-    model = table.fitting(importlib.import_module(task.module).build(task.settings, task.seed))
+    module = importlib.import_module(task.module)
+    model = table.fitting(module.build(task.settings, task.seed))
     with threadpool_limits(task.threads):
-        model.fit(x, targets)
+        if hasattr(module, "fit"):
+            module.fit(model, x, targets, fold.groups("train"))
+        else:
+            model.fit(x, targets)
     classes = len(fold.classes)
     loss = log_loss(targets, class_probabilities(model, x, classes), labels=range(classes))
     write_fitted(task.outputs["model"], model)

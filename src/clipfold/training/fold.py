@@ -22,7 +22,7 @@ class Fold:
     Args:
         number: Number of the fold; None: all videos, to train on.
         classes: All class names, sorted; the order of the probabilities.
-        table: `id`, `label`, `split` and `target` (the class index; -1 without a label), sorted by id.
+        table: `id`, `label`, `group`, `split` and `target` (the class index; -1 without a label), sorted by id.
     """
 
     number: int | None
@@ -42,13 +42,17 @@ class Fold:
         """Class indices of the videos in a split, int64, in the order of `ids`."""
         return self.table.loc[self.table.split == split, "target"].to_numpy(np.int64)
 
+    def groups(self, split: str) -> Array:
+        """Groups of the videos in a split, in the order of `ids`."""
+        return self.table.loc[self.table.split == split, "group"].to_numpy(str)
+
 
 def read_fold(splits: PathLike, number: int | None) -> Fold:
     """Read one fold from the table of all folds; None: the videos of all folds, each once, to train on."""
     table, labelled = read_table(splits).to_pandas(), read_assigned(splits)
     classes = sorted(labelled.label.unique())
     rows = labelled.drop_duplicates("id").assign(split="train") if number is None else table[table.fold == number]
-    table = rows[["id", "label", "split"]].sort_values("id", ignore_index=True)
+    table = rows[["id", "label", "group", "split"]].sort_values("id", ignore_index=True)
     targets = table.label.map({name: i for i, name in enumerate(classes)}).fillna(-1).astype(np.int64)
     return Fold(number, classes, table.assign(target=targets))
 

@@ -21,7 +21,8 @@ def fit(task: Task) -> None:
     """Fit one model on one fold.
 
     Args:
-        task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`; its data are
+        task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`;
+            `fit(model, x, targets, groups)` fits it, where the module has one that uses groups. Its data are
             `features`, tables, and its setting `features` names the groups of columns to learn from. Only
             `gradient_boosting` uses several threads.
     """
@@ -30,9 +31,13 @@ def fit(task: Task) -> None:
     classes = len(fold.classes)
     table = read_features(task.data["features"], lambda column: column.split(".")[0] in task.settings["features"])
     x = {split: table.rows(fold.ids(split)) for split in ("train", *fold.predicted)}
-    model = table.fitting(importlib.import_module(task.module).build(task.settings, task.seed))
+    module = importlib.import_module(task.module)
+    model = table.fitting(module.build(task.settings, task.seed))
     with threadpool_limits(task.threads):
-        model.fit(x["train"], fold.targets("train"))
+        if hasattr(module, "fit"):
+            module.fit(model, x["train"], fold.targets("train"), fold.groups("train"))
+        else:
+            model.fit(x["train"], fold.targets("train"))
     probabilities = {split: class_probabilities(model, x[split], classes) for split in x}
     losses = {s: log_loss(fold.targets(s), probabilities[s], labels=range(classes)) for s in ("train", "val")}
     write_fitted(task.outputs["model"], model)

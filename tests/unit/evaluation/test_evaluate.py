@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers.evaluated import FIGURES, OUTPUTS, write_facts
 
-from clipfold.evaluation import figures, metrics
+from clipfold.evaluation import figures, metrics, within_folds
 from clipfold.evaluation.comparison import COMPARISON, PAIRS
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.measure import SCHEMA as METRICS
@@ -99,6 +99,9 @@ def test_tables(tmp_path, no_figures):
         metrics.decisions(np.array([0, 1]), np.array([0, 1]), 2)[0]
     )
     pooled = pooled[pooled.decision != "val"]
+    group = np.unique(mine.group, return_inverse=True)[1]
+    within = within_folds.auc((mine.label == "real").to_numpy(), mine.p_real.to_numpy(), group, mine["fold"].to_numpy())
+    expected |= {"roc_auc_within": within}
     assert dict(zip(pooled.metric, pooled.value, strict=True)) == pytest.approx(expected)
     assert (pooled.low <= pooled.value).all()
     assert (pooled.value <= pooled.high).all()
@@ -111,6 +114,8 @@ def test_tables(tmp_path, no_figures):
     rows = comparison.to_pylist()
     assert [row["model"] for row in rows] == ["good", "good_too", "weak"]
     assert [row["tied"] for row in rows] == [True, True, False]
+    assert rows[2]["value"] == pytest.approx(within)
+    assert rows[2]["pooled"] == pytest.approx(expected["roc_auc"])
     assert rows[1]["difference"] == rows[1]["difference_low"] == rows[1]["difference_high"] == 0
     assert rows[2]["difference_low"] <= rows[2]["difference"] <= rows[2]["difference_high"] < 0
 
@@ -123,6 +128,21 @@ def test_tables(tmp_path, no_figures):
     assert [same[name] for name in tests] == [1] * 6
     assert all(0 <= apart[name] < 0.05 for name in tests)
     assert apart["p_holm"] == pytest.approx(min(3 * apart["p_bootstrap"], 1), rel=0.5)
+
+
+def test_another_scale_in_each_fold_changes_the_pooled_value_alone(tmp_path, no_figures):
+    def shrunk(_model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
+        real = table.p_real / 4**fold
+        return table.assign(p_real=real, p_fake=1 - real)
+
+    before, after = (
+        read_table(run(tmp_path / name, {"a": 0.3, "b": 0.4}, edit=edit)["comparison"]).to_pylist()
+        for name, edit in (("same", lambda _m, _f, t: t), ("other", shrunk))
+    )
+    for first, second in zip(before, after, strict=True):
+        assert first["metric"] == "roc_auc_within"
+        assert {first[key] for key in ("value", "low")} == {second[key] for key in ("value", "low")}
+        assert second["pooled"] < first["pooled"] - 0.03
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from scipy.special import logit
 from scipy.stats import beta, t
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from clipfold.evaluation import intervals, metrics
+from clipfold.evaluation import intervals, metrics, resampled_ranking
 
 
 @settings(deadline=None, max_examples=12)
@@ -36,7 +36,7 @@ def test_resampled_metrics_are_those_of_the_repeated_videos(seed, classes, group
 def test_ranking_with_ties_agrees_with_scikit_learn(videos):
     positive, scores = (np.array(column) for column in zip(*videos, strict=True))
     each = np.arange(len(videos))
-    auc, precision, eer = intervals.ranking(positive, scores / 4, each, np.ones((1, len(videos)), int))
+    auc, precision, eer = resampled_ranking.ranking(positive, scores / 4, each, np.ones((1, len(videos)), int))
     if 0 < positive.sum() < len(videos):
         assert auc[0] == pytest.approx(roc_auc_score(positive, scores))
         assert precision[0] == pytest.approx(average_precision_score(positive, scores))
@@ -48,9 +48,9 @@ def test_ranking_with_ties_agrees_with_scikit_learn(videos):
 def test_working_in_blocks_changes_nothing(monkeypatch):
     random = np.random.default_rng(0)
     case = random.random(50) < 0.4, random.random(50), np.arange(50), intervals.draw(50, 1, 30)
-    whole = intervals.ranking(*case)
-    monkeypatch.setattr(intervals, "_AT_ONCE", 130)
-    np.testing.assert_array_equal(whole, intervals.ranking(*case))
+    whole = resampled_ranking.ranking(*case)
+    monkeypatch.setattr(resampled_ranking, "_AT_ONCE", 130)
+    np.testing.assert_array_equal(whole, resampled_ranking.ranking(*case))
 
 
 def test_adding_negatives_of_a_step_first_changes_nothing(monkeypatch):
@@ -58,8 +58,8 @@ def test_adding_negatives_of_a_step_first_changes_nothing(monkeypatch):
     case = random.random(300) < 0.1, random.random(300).round(2), np.arange(300) // 5, intervals.draw(60, 1, 30)
     found = []
     for ratio in (0, np.inf):
-        monkeypatch.setattr(intervals, "_PRODUCT", ratio)
-        found.append(intervals.ranking(*case))
+        monkeypatch.setattr(resampled_ranking, "_PRODUCT", ratio)
+        found.append(resampled_ranking.ranking(*case))
     np.testing.assert_array_equal(*found)
 
 

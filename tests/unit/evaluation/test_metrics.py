@@ -132,8 +132,3 @@ def test_perfect_and_all_wrong_predictions_reach_the_bounds():
 def test_confusion_has_true_classes_as_rows_and_all_classes():
     p = np.eye(3)[[0, 1, 1]]
     assert metrics.confusion(np.array([0, 0, 1]), p).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
-
-
-@pytest.mark.parametrize(("classes", "name"), [(2, "roc_auc"), (3, "balanced_accuracy")])
-def test_headline(classes, name):
-    assert metrics.headline(classes) == name

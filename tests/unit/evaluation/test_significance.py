@@ -10,7 +10,7 @@ from scipy.stats import binomtest, false_discovery_control, ttest_1samp
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from clipfold.evaluation import intervals, significance
+from clipfold.evaluation import intervals, resampled_ranking, significance
 
 
 def test_holm_as_published():
@@ -118,7 +118,7 @@ def test_group_aware_tests_keep_their_false_positive_rate():
         noise = np.sqrt(0.5) * (random.normal(size=(2, 30))[:, groups] + random.normal(size=(2, len(groups))))
         scores = 1.5 * (positive - 0.5) + noise
         counts = intervals.draw(30, each, 200)
-        draws = [intervals.ranking(positive, s, groups, counts)[0] for s in scores]
+        draws = [resampled_ranking.ranking(positive, s, groups, counts)[0] for s in scores]
         placed = significance.placements(positive, scores)
         aucs = placed[:, positive].mean(axis=1)
         error, degrees = (

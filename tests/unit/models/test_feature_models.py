@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import skops.io
+from sklearn.metrics import log_loss, roc_auc_score
 
+from clipfold.models.architectures import svm
 from clipfold.models.catalog import ARCHITECTURES, plan_models
 from clipfold.models.fitted import TRUSTED, read_fitted, write_fitted
 
@@ -26,7 +28,6 @@ def rows(classes, seed=0):
     return x, y
 
 
-@pytest.mark.filterwarnings("ignore:.*probability:FutureWarning")
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("name", ON_FEATURES)
 def test_learns_any_number_of_classes_and_loads_back_with_few_trusted_types(name, classes, tmp_path):
@@ -62,3 +63,45 @@ def test_boosting_takes_missing_values_as_they_are():
     x, y = np.full((60, 1), np.nan), np.arange(60) % 2
     x[y == 1] = 1.0  # only whether the value is there tells the class
     assert (build("gradient_boosting").fit(x, y).predict(x) == y).all()
+
+
+def in_groups(random, groups, signal):
+    """Features of five videos per group, which share most of their noise and, in half of the groups, the label."""
+    group = np.repeat(np.arange(groups), 5)
+    y = np.where(group % 2, group // 2 % 2, random.integers(0, 2, len(group)))
+    noise = 1.5 * random.normal(size=(groups, 8))[group] + 0.5 * random.normal(size=(len(group), 8))
+    return noise + signal * (y[:, None] - 0.5), y, group
+
+
+def test_calibration_of_the_svm_never_turns_its_ranking_over():
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        x, y, group = in_groups(random, 8, signal=0.1)
+        model = build("svm")
+        svm.fit(model, x, y, group)
+        decision = model[:-1].transform(x)
+        values = model[-1].svc.decision_function(decision)
+        assert roc_auc_score(y, model.predict_proba(x)[:, 1]) == pytest.approx(roc_auc_score(y, values))
+
+
+def test_the_svm_is_calibrated_for_groups_that_it_has_not_seen():
+    random, losses = np.random.default_rng(1), []
+    for _ in range(10):
+        x, y, group = in_groups(random, 40, signal=0.4)
+        seen = group < 20
+        by_group, by_video = build("svm"), build("svm")
+        svm.fit(by_group, x[seen], y[seen], group[seen])
+        svm.fit(by_video, x[seen], y[seen], np.arange(seen.sum()))
+        losses.append([log_loss(y[~seen], model.predict_proba(x[~seen])) for model in (by_group, by_video)])
+    by_group, by_video = np.mean(losses, axis=0)
+    assert by_group < min(by_video, np.log(2) + 0.02)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_an_svm_of_one_group_per_class_is_not_calibrated(classes):
+    x, y = rows(classes)
+    model = build("svm")
+    svm.fit(model, x, y, y)
+    assert model[-1].slope_ == 1
+    assert not model[-1].intercept_.any()
+    assert (model.predict(x) == y).mean() > 0.75

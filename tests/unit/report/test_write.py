@@ -111,7 +111,7 @@ def test_no_folder_of_this_machine_is_shown(run, tmp_path, monkeypatch):
 def test_first_screen(page, run):
     best = read_table(run.evaluation["comparison"]).to_pylist()[0]
     text = text_of(page)
-    assert f"{best['model']} leads a tie: ROC-AUC {best['value']:.3f}" in text
+    assert f"{best['model']} leads a tie: ROC-AUC within folds {best['value']:.3f}" in text
     assert "Tied with it: svm, logistic_regression." in text
     assert f"interval {best['low']:.3f} to {best['high']:.3f}" in text
     assert "120 rows in the manifest = 118 predicted by every model + 2 quarantined. No video is missing." in text

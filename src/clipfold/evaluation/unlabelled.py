@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from clipfold.evaluation.calibration import scale
+from clipfold.evaluation.temperature import scale
 from clipfold.storage.assigned import UNLABELLED
 from clipfold.storage.files import PathLike, read_table
 

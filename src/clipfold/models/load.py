@@ -122,21 +122,21 @@ class FeatureModel:
         """Predict the class probabilities of videos, see `FittedModel`; columns of a table are taken by name."""
         if features is None:
             raise ValueError("features is None: this model predicts from features: pass a table of them")
+        read: Any = features
         if isinstance(features, pd.DataFrame):
             missing = [name for name in self.columns if name not in features]
             if missing:
                 raise ValueError(f"features has no {', '.join(missing)}: pass a table with all columns of the model")
-            read: Any = features[self.columns]
-            features = read if self.categories else read.to_numpy()
+            read = features[self.columns] if self.categories else features[self.columns].to_numpy()
         elif self.categories:
             raise ValueError(f"features is an array: {', '.join(self.categories)} are categories: pass a table")
-        if features.ndim != 2 or features.shape[1] != len(self.columns):
-            raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
-        if not len(features):
+        if read.ndim != 2 or read.shape[1] != len(self.columns):
+            raise ValueError(f"features has shape {list(read.shape)}: use (videos, {len(self.columns)} columns)")
+        if not len(read):
             return np.empty((0, len(self.classes)))
         from clipfold.models.fitted import class_probabilities
 
-        return class_probabilities(self._model, features, len(self.classes))
+        return class_probabilities(self._model, read, len(self.classes))
 
     def embed(self, clips: Array) -> None:
         """Return None: there is no encoder."""

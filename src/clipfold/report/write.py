@@ -29,7 +29,7 @@ def write_report(task: ReportTask) -> None:
     assigned = read_table(task.splits).to_pandas()
     rejected = read_table(task.quarantine).to_pandas()
     labels = pd.concat([assigned.drop_duplicates("id"), rejected]).set_index("id")["label"]
-    probed = read_table(task.metadata, (*dataset.COLUMNS, "digest")).to_pandas()
+    probed = read_table(task.metadata, (*dataset.COLUMNS, "content")).to_pandas()
     probed["label"] = probed.id.map(labels).fillna("")
     classes = sorted(assigned.label.unique())
     metrics = read_table(task.evaluation["metrics"]).to_pandas()
@@ -101,7 +101,7 @@ def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
 
 def _digest(labels: str, probed: pd.DataFrame) -> str:
     """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
-    rows = probed[["id", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
+    rows = probed[["id", "content"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
     return hashlib.blake2b(json.dumps([labels, rows]).encode(), digest_size=8).hexdigest()
 
 

@@ -109,7 +109,7 @@ def described(model):
 
 def work():
     """Summarise the data and models that decide how long this run takes."""
-    paths = [] if PLAN.table else [str(FOLDER / v.path) for v in PLAN.videos]
+    paths = [] if PLAN.table else [str(FOLDER / path) for path in dict.fromkeys(v.path for v in PLAN.videos)]
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(

@@ -30,7 +30,7 @@ def write_report(task: ReportTask) -> None:
     assigned, unlabelled = read_assigned(task.splits), read_table(task.evaluation["unlabelled"]).to_pandas()
     rejected = read_table(task.quarantine).to_pandas()
     labels = pd.concat([assigned.drop_duplicates("id"), rejected]).set_index("id")["label"]
-    probed = read_table(task.metadata, None if task.features else (*dataset.COLUMNS, "digest")).to_pandas()
+    probed = read_table(task.metadata, None if task.features else (*dataset.COLUMNS, "content")).to_pandas()
     probed["label"] = probed.id.map(labels).fillna("")
     classes = in_order(assigned.label.unique(), task.positive)
     metrics = read_table(task.evaluation["metrics"]).to_pandas()
@@ -119,7 +119,7 @@ def _device(record: Mapping[str, Any]) -> str:
 
 def _digest(labels: str, probed: pd.DataFrame) -> str:
     """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
-    rows = probed[["id", "digest"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
+    rows = probed[["id", "content"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
     return hashlib.blake2b(json.dumps([labels, rows]).encode(), digest_size=8).hexdigest()
 
 

@@ -29,8 +29,8 @@ def facts(features: Sequence[PathLike], rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "columns": _columns(table.iloc[:, :SHOWN]),
         "count": table.shape[1],
-        "equal": int(usable.content.duplicated(keep=False).sum()),
-        "copied": bool(usable.digest.duplicated().any()),
+        "equal": int(usable.digest.duplicated(keep=False).sum()),
+        "copied": bool(usable.content.duplicated().any()),
     }
 
 

@@ -32,8 +32,8 @@ ROWS = pa.schema(
         "status": pa.string(),  # `ok`, or `empty` if no cell has a value
         "reason": pa.string(),
         "size_bytes": pa.int64(),  # 1: a row is a part of a file
-        "digest": pa.string(),  # the same for copies
-        "content": pa.string(),  # the same for equal rows, see `rows.content`
+        "digest": pa.string(),  # the same for equal rows, see `rows.content`
+        "content": pa.string(),  # the same for copies
         "row": pa.int64(),  # None if the row cannot be used
     }
 )
@@ -93,9 +93,9 @@ def match_rows(features: Sequence[PathLike], rows: PathLike, matches: PathLike) 
         logger.info("%d pairs of equal rows, %.1f by chance: %s", equal.pairs, equal.expected, what)
     ids = table.id.tolist()
     found = [
-        {"id": name, "status": "ok", "reason": "", "size_bytes": 1, "content": same, "row": number}
-        | {"digest": same if equal.copied else content({"id": name, "content": same})}
-        | ({"status": "empty", "reason": "no cell has a value", "row": None, "digest": ""} if gone else {})
+        {"id": name, "status": "ok", "reason": "", "size_bytes": 1, "digest": same, "row": number}
+        | {"content": same if equal.copied else content({"id": name, "digest": same})}
+        | ({"status": "empty", "reason": "no cell has a value", "row": None, "content": ""} if gone else {})
         for number, (name, same, gone) in enumerate(zip(ids, contents, empty, strict=True))
     ]
     write_table(rows, found, ROWS)

@@ -69,18 +69,18 @@ def written(folder, table, kinds):
     return read_table(folder / "rows.parquet").to_pandas().set_index("id")
 
 
-def test_copies_share_a_digest_and_rows_without_a_value_are_typed(tmp_path):
+def test_copies_share_a_content_and_rows_without_a_value_are_typed(tmp_path):
     values = [float(i) + 0.123 * i**0.5 for i in range(30)]
     table = pd.DataFrame({"id": [f"r{i:02}" for i in range(33)], "table.x": [*values, *values[:2], np.nan]})
     table["table.y"] = [*list("abc" * 10), "a", "b", ""]
     rows = written(tmp_path, table, {"x": "number", "y": "category"})
-    assert rows.digest["r00"] == rows.digest["r30"] != rows.digest["r01"] == rows.digest["r31"]
+    assert rows.content["r00"] == rows.content["r30"] != rows.content["r01"] == rows.content["r31"]
     assert (rows.status["r32"], rows.reason["r32"]) == ("empty", "no cell has a value")
     assert pd.isna(rows.row["r32"])
 
 
-def test_rows_that_are_equal_by_chance_have_digests_of_their_own(tmp_path):
+def test_rows_that_are_equal_by_chance_have_contents_of_their_own(tmp_path):
     table = pd.DataFrame({"id": [f"r{i:02}" for i in range(40)], "table.x": list("abab" * 10)})
     rows = written(tmp_path, table, {"x": "category"})
-    assert rows.content.nunique() == 2
-    assert rows.digest.nunique() == 40
+    assert rows.digest.nunique() == 2
+    assert rows.content.nunique() == 40

@@ -34,6 +34,7 @@ PARSE_TIME = [
     "storage.records",
     "storage.replace",
     "status",
+    "table.columns",
     "video.views",
 ]
 

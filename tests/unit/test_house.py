@@ -39,6 +39,7 @@ PARSE_TIME = [
     "storage.records",
     "storage.replace",
     "status",
+    "table.columns",
     "video.views",
 ]
 

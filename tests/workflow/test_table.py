@@ -30,8 +30,8 @@ def people(rows=80):
     table["born"] = [f"{1950 + i % 50}-01-31" for i in range(rows)]
     table["note"] = [f"free text {i}" for i in range(rows)]
     table["class"] = np.where((table[EYE] == EVIL) ^ (rng.random(rows) < 0.1), "tall & <b>", "short")
-    table.loc[3, "height {cm}"] = np.nan
-    table.loc[4, ["height {cm}", EYE, "born"]] = ""
+    table.loc[3:4, "height {cm}"] = np.nan
+    table.loc[4, [EYE, "born"]] = ""
     return table
 
 

@@ -88,13 +88,14 @@ def match_rows(features: Sequence[PathLike], rows: PathLike, matches: PathLike) 
     empty = np.array([is_empty(row.values()) for row in values.to_dict("records")])
     used = values[~empty]
     equal = count_equal(used)
+    by_chance = equal.pairs > 0 and not equal.copied
     if equal.pairs:
         what = "copies: they are kept in one group" if equal.copied else "chance: they are kept as they are"
         logger.info("%d pairs of equal rows, %.1f by chance: %s", equal.pairs, equal.expected, what)
     ids = table.id.tolist()
     found = [
         {"id": name, "status": "ok", "reason": "", "size_bytes": 1, "digest": same, "row": number}
-        | {"content": same if equal.copied else content({"id": name, "digest": same})}
+        | {"content": content({"id": name, "digest": same}) if by_chance else same}
         | ({"status": "empty", "reason": "no cell has a value", "row": None, "content": ""} if gone else {})
         for number, (name, same, gone) in enumerate(zip(ids, contents, empty, strict=True))
     ]

@@ -70,10 +70,12 @@ def written(folder, table, kinds):
 
 
 def test_copies_share_a_content_and_rows_without_a_value_are_typed(tmp_path):
-    values = [float(i) + 0.123 * i**0.5 for i in range(30)]
-    table = pd.DataFrame({"id": [f"r{i:02}" for i in range(33)], "table.x": [*values, *values[:2], np.nan]})
-    table["table.y"] = [*list("abc" * 10), "a", "b", ""]
-    rows = written(tmp_path, table, {"x": "number", "y": "category"})
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"table.x": rng.normal(size=30), "table.z": rng.normal(size=30), "table.y": list("abc" * 10)})
+    gone = pd.DataFrame({"table.x": [np.nan], "table.z": [np.nan], "table.y": [""]})
+    table = pd.concat([table, table[:2], gone], ignore_index=True)
+    table.insert(0, "id", [f"r{i:02}" for i in range(33)])
+    rows = written(tmp_path, table, {"x": "number", "z": "number", "y": "category"})
     assert rows.content["r00"] == rows.content["r30"] != rows.content["r01"] == rows.content["r31"]
     assert (rows.status["r32"], rows.reason["r32"]) == ("empty", "no cell has a value")
     assert pd.isna(rows.row["r32"])

@@ -215,7 +215,7 @@ def _item(column: str, move: stability.Move, old: pd.DataFrame, new: pd.DataFram
     return Item(
         name=name,
         kind="input" if is_input else "score",
-        unit={**INPUTS, COLUMN: UNIT}[name] if is_input else "probability",
+        unit={**INPUTS, COLUMN: UNIT}.get(name, "") if is_input else "probability",
         training=_median(first),
         new=_median(second),
         psi=move.psi,

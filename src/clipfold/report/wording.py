@@ -4,7 +4,7 @@ import re
 
 # Words, but no parts of ids, attributes, paths or names of files.
 _ARTICLE = re.compile(r"\b([Aa]) video\b")
-_WORD = re.compile(r"(?<![\w#.\"'/=-])([Vv])ideo(s?)(?![\w\"'=-])")
+_WORD = re.compile(r"(?<![\w#.\"'/=-])([Vv])ideo(s?)(?![\w\"=-]|\.\w|'(?!s\b))")
 _LABEL = re.compile(r"((?:aria-label|placeholder|alt|title)=\"[^\"]*)")
 _IN_LABEL = re.compile(r"\b([Vv])ideo(s?)\b")
 

@@ -14,6 +14,7 @@ from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import Model, plan_models, plan_shortcuts
+from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
 from clipfold.video.views import View, build_views
 
@@ -68,11 +69,29 @@ class Plan:
         )
         models = plan_models(config.models, largest_size=config.decode.size, most_frames=views["clips"].shape[0])
         config.bundle.check_models([model.name for model in models])
+        new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
+        new_videos = read_manifest(new, config.columns, labelled=False) if new else []
+        if new and not config.manifest:
+            bundle, ours = config.predict.bundle, [BEST, *(model.name for model in models)]
+            remedy = "name the path of a .clipfold file, or a manifest to train on"
+            require(bundle not in ours, "predict.bundle, without a manifest,", bundle, remedy)
+            return cls(
+                config=config,
+                manifest=new,
+                videos=[],
+                shards={},
+                views=views,
+                models=[],
+                shortcuts=[],
+                folds=range(0),
+                given_splits={},
+                new_manifest=new,
+                new_videos=new_videos,
+            )
         shortcuts = plan_shortcuts() if config.shortcuts else []
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, config.columns)
         splits = config.splits
-        new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(
             config=config,
             manifest=manifest,
@@ -84,13 +103,18 @@ class Plan:
             folds=range(count_folds(videos, splits.scheme, splits.folds, splits.repeats)),
             given_splits=read_splits(manifest, config.columns) if splits.scheme == "column" else {},
             new_manifest=new,
-            new_videos=read_manifest(new, config.columns, labelled=False) if new else (),
+            new_videos=new_videos,
         )
 
     @property
     def size(self) -> int:
         """Edge in pixels of the stored clips."""
         return self.config.decode.size
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are videos to train on; if not, new videos are predicted by a bundle of another run."""
+        return bool(self.videos)
 
     @property
     def settings(self) -> dict[str, Any]:

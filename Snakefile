@@ -42,11 +42,11 @@ include: "rules/hooks.smk"
 rule all:
     default_target: True
     input:
-        rules.report.output,
-        rules.evaluate.output,
-        rules.splits.output,
-        rules.audit.output,
-        rules.check_leakage.output,
+        if_training(rules.report.output),
+        if_training(rules.evaluate.output),
+        if_training(rules.splits.output),
+        if_training(rules.audit.output),
+        if_training(rules.check_leakage.output),
         *[of_each_fold(file) for file in ("fit.json", "history.csv", "predictions.parquet")],
         model_files(),
         explanations(),

@@ -59,7 +59,7 @@ RESOURCES = {
 
 # Processes of a data job. On one machine with more shards than cores, parallel jobs waste less than parallel processes.
 LOCAL_CORES = workflow.resource_settings.cores if workflow.is_main_process else None
-DATA_THREADS = max(1, min(4, LOCAL_CORES // len(SHARDS))) if LOCAL_CORES else 4
+DATA_THREADS = max(1, min(4, LOCAL_CORES // max(1, len(SHARDS)))) if LOCAL_CORES else 4
 
 
 wildcard_constraints:

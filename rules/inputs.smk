@@ -232,10 +232,17 @@ def bundled_fits(wildcards):
     return fits
 
 
+def if_training(files):
+    """List files that only a run with a manifest has."""
+    return files if PLAN.trains else []
+
+
 def bundles():
     """List the bundles that the config asks for."""
-    return expand(
-        "results/bundles/{bundle}/{file}", bundle=PLAN.config.bundle.models, file=["bundle.clipfold", "README.md"]
+    return if_training(
+        expand(
+            "results/bundles/{bundle}/{file}", bundle=PLAN.config.bundle.models, file=["bundle.clipfold", "README.md"]
+        )
     )
 
 
@@ -268,7 +275,8 @@ def new_keys(wildcards):
 
 def external():
     """Name what the report says of new videos, if labels of some are given."""
-    return {"external": "results/predictions/external.json"} if any(v.label for v in PLAN.new_videos) else {}
+    labelled = PLAN.trains and any(v.label for v in PLAN.new_videos)
+    return {"external": "results/predictions/external.json"} if labelled else {}
 
 
 def predictions():

@@ -16,6 +16,7 @@ from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
+from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
 from clipfold.table.columns import Table, plan_table, table_columns
 from clipfold.video.views import View, build_views
@@ -76,9 +77,28 @@ class Plan:
         size, frames = config.decode.size, views["clips"].shape[0]
         models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
         config.bundle.check_models([model.name for model in models])
+        columns = table_columns(config.columns) if tabular else config.columns
+        new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
+        new_videos = read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else []
+        if new and not config.manifest:
+            bundle, ours = config.predict.bundle, [BEST, *(model.name for model in models)]
+            remedy = "name the path of a .clipfold file, or a manifest to train on"
+            require(bundle not in ours, "predict.bundle, without a manifest,", bundle, remedy)
+            return cls(
+                config=config,
+                manifest=new,
+                videos=[],
+                shards={},
+                views=views,
+                models=[],
+                shortcuts=[],
+                folds=range(0),
+                given_splits={},
+                new_manifest=new,
+                new_videos=new_videos,
+            )
         shortcuts = plan_shortcuts() if config.shortcuts and not tabular else []
         manifest = find_manifest(config.manifest, folders)
-        columns = table_columns(config.columns) if tabular else config.columns
         videos = read_manifest(manifest, columns, separator=config.group_separator)
         rates_of(videos)
         cut = [video.id for video in videos if video.file] if config.modality == "image" else []
@@ -86,7 +106,6 @@ class Plan:
         labelled = [video for video in videos if video.label]
         _check_positive(config.positive, sorted({video.label for video in labelled}))
         splits = config.splits
-        new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         return cls(
             config=config,
             manifest=manifest,
@@ -99,7 +118,7 @@ class Plan:
             given_splits=read_splits(manifest, columns) if splits.scheme == "column" else {},
             table=plan_table(manifest, config.columns, config.table, videos) if tabular else None,
             new_manifest=new,
-            new_videos=read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else (),
+            new_videos=new_videos,
         )
 
     @property
@@ -111,6 +130,11 @@ class Plan:
     def size(self) -> int:
         """Edge in pixels of the stored clips."""
         return self.config.decode.size
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are videos to train on; if not, new videos are predicted by a bundle of another run."""
+        return bool(self.videos)
 
     @property
     def settings(self) -> dict[str, Any]:

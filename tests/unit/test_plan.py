@@ -61,6 +61,11 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
     [
         ({"modles": []}, "modles is not a key"),
         ({"manifest": "other.csv"}, "manifest is 'other.csv': no such file"),
+        ({"manifest": ""}, "manifest is '': name a CSV"),
+        (
+            {"manifest": "", "predict": {"manifest": "videos.csv"}},
+            "predict.bundle, without a manifest, is 'best': name the path of a .clipfold file",
+        ),
         ({"models": ["svn"]}, "did you mean 'svm'"),
         ({"bundle": {"models": ["svn"]}}, "bundle.models is 'svn': did you mean 'svm'"),
         ({"bundle": {"models": [3]}}, "bundle.models is 3: use one of best, logistic_regression, svm, naive_cnn"),
@@ -73,6 +78,14 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
 def test_mistakes_end_the_plan(folder, values, message):
     with pytest.raises(ValueError, match=message):
         plan(folder, **values)
+
+
+def test_without_a_manifest_new_videos_are_predicted_and_nothing_is_trained(folder):
+    made = plan(folder, manifest="", predict={"manifest": "videos.csv", "bundle": "fights.clipfold"})
+    assert not made.trains
+    assert (made.models, made.shards, [*made.folds], made.configured) == ([], {}, [], [])
+    assert len(made.new_videos) == 12
+    assert plan(folder).trains
 
 
 def test_any_configured_model_and_the_best_can_be_bundled(folder):

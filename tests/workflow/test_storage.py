@@ -3,9 +3,13 @@
 import csv
 
 import boto3
+import numpy as np
 import pytest
 from helpers.harness import PROJECT, Workflow
 from moto.server import ThreadedMotoServer
+
+import clipfold
+from clipfold.storage.files import read_frame
 
 pytestmark = pytest.mark.workflow
 
@@ -53,3 +57,24 @@ def test_videos_and_results_in_an_object_store(finished, store, tmp_path):
     assert not list(here.directory.rglob("*.parquet")), "results are in the store alone"
     assert not list(here.directory.rglob("*.mp4")), "copies of videos are gone with the jobs that needed them"
     assert "Nothing to be done" in here.run(*options)
+
+
+def test_new_videos_in_an_object_store_are_predicted(finished, store, tmp_path):
+    """By a bundle of another run, without a manifest to train on; results are in the working directory."""
+    client, url = store
+    here = Workflow(PROJECT, tmp_path / "work here")
+    here.directory.mkdir()
+    bundle = finished.directory / "results/bundles/best/bundle.clipfold"
+    here.configure(manifest="", predict={"manifest": "new.csv", "bundle": str(bundle)})
+    videos = [path for path, *_ in finished.rows()[1:] if (finished.directory / path).exists()][:3]
+    with open(here.directory / "new.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "path"], *([name, f"s3://clips/new/{name}"] for name in videos)])
+    for name in videos:
+        client.upload_file(str(finished.directory / name), "clips", f"new/{name}")
+    here.run("--storage-s3-endpoint-url", url)
+    found = read_frame(here.directory / "results/predictions/predictions.parquet").set_index("id")
+    with clipfold.load(bundle) as opened:
+        expected = opened.predict([finished.directory / name for name in videos], workers=1)
+        columns = [f"p_{name}" for name in opened.classes]
+    np.testing.assert_allclose(found.loc[videos, columns], expected[columns], rtol=0, atol=1e-6)
+    assert not list(here.directory.rglob("*.mp4")), "copies of videos are gone with the job that needed them"

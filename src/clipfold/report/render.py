@@ -59,7 +59,7 @@ def _for_images(text: str) -> str:
     '<p id="videos">An image of two images, <b>Images</b>'
     """
     text = re.sub(r"\b([Aa]) video\b", r"\1n image", text)
-    found = re.compile(r"""(?<![\w#"'/.-])([Vv])ideo(s?)(?![\w"'-])""")
+    found = re.compile(r"""(?<![\w#"'/.-])([Vv])ideo(s?)(?![\w"-])""")
     return found.sub(lambda word: f"{'I' if word[1] == 'V' else 'i'}mage{word[2]}", text)
 
 

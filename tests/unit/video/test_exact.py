@@ -47,6 +47,9 @@ class Chosen:
     def content(self, picture):
         return Box(0, 0, 128, 128)
 
+    def joined(self, box, other):
+        return box.around(other)
+
 
 def x264(params: str, **changes) -> dict:
     return {"codec": "libx264", "options": {"preset": "medium", "x264-params": params}} | changes

@@ -14,7 +14,7 @@ from clipfold.video.container import Unusable
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe import probe_video
 from clipfold.video.probe_shard import probe_shard
-from clipfold.video.workers import map_videos
+from clipfold.video.workers import map_videos, reported
 
 SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
 
@@ -129,3 +129,16 @@ def test_the_frames_before_the_cut_of_a_truncated_video_are_kept(tmp_path):
     assert "last good one is" in row["reason"] or "after" in row["reason"]
     assert 0 < max(row["clips_frames"]) < 47
     assert open_array(tmp_path / "shard/clips.npy")[0].reshape(4, -1).any(axis=1).all()
+
+
+def test_the_log_shows_the_first_failures_of_each_kind_and_counts_the_others(caplog):
+    rows = [
+        {"id": str(i), "status": "corrupt" if i % 2 else "ok", "reason": "why", "warning": "odd"} for i in range(40)
+    ]
+    with caplog.at_level("INFO"):
+        assert list(reported("decoded", rows)) == rows
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "0: odd"
+    assert len([line for line in lines if "corrupt (why)" in line]) == 5
+    assert {"15 more: corrupt", "15 more: usable, with a warning"} < {*lines}
+    assert lines[-1] == "decoded 40 videos: 20 ok, 20 corrupt"

@@ -96,3 +96,43 @@ def test_any_configured_model_and_the_best_can_be_bundled(folder):
 
 def test_advice_on_folds_leads_out(folder):
     assert plan(folder, splits={"folds": 6}).folds == range(6)
+
+
+def test_rows_without_a_label_are_planned_but_in_no_fold(folder):
+    rows = [f"{i}.mp4,{'ab'[i % 2]},g{i // 2},{'test' if i < 4 else 'train'}\n" for i in range(12)]
+    (folder / "known.csv").write_text("path,label,group,split\n" + "".join(rows))
+    (folder / "all.csv").write_text("path,label,group,split\n" + "".join(rows) + "new,\u200b,g0,\nnewer,,g1;g2,\n")
+    column = {"splits": {"scheme": "column"}}
+    before, made = (plan(folder, manifest=f"{name}.csv", **column) for name in ("known", "all"))
+    assert len(made.videos) == len(before.videos) + 2
+    assert made.given_splits == before.given_splits
+    assert {v.group for v in made.videos if v.label} == {v.group for v in before.videos}
+    scheme = {"splits": {"scheme": "leave_one_group_out"}}
+    assert plan(folder, manifest="all.csv", **scheme).folds == plan(folder, manifest="known.csv", **scheme).folds
+
+
+def test_most_rows_need_a_label(folder):
+    with open(folder / "videos.csv", "a", newline="") as file:
+        csv.writer(file).writerows([(f"new{i}.mp4", "", f"g{i}", 1, "") for i in range(13)])
+    with pytest.raises(ValueError, match=r"rows without label is 13: that is most of 25: .* predict\.manifest"):
+        plan(folder)
+
+
+def test_the_positive_class_is_one_of_two(folder):
+    assert plan(folder).positive == ""
+    assert plan(folder, positive=" fake ").positive == "fake"
+    with pytest.raises(ValueError, match="positive is 'Fake': use one of the classes fake, real"):
+        plan(folder, positive="Fake")
+    with open(folder / "videos.csv", "a", newline="") as file:
+        csv.writer(file).writerows([(f"odd{i}.mp4", "odd", f"h{i}", 1, "train") for i in range(4)])
+    with pytest.raises(ValueError, match="positive is 'fake': leave it out: with 3 classes"):
+        plan(folder, positive="fake")
+
+
+def test_several_groups_of_a_row_are_one_group_of_the_plan(folder):
+    (folder / "pairs.csv").write_text(
+        "path,label,group\n" + "".join(f"{i}.mp4,{'ab'[i % 2]},{i // 2}|{i // 2 + 100}\n" for i in range(12))
+    )
+    made = plan(folder, manifest="pairs.csv", group_separator="|")
+    assert len({video.group for video in made.videos}) == 6
+    assert {len(video.values) for video in made.videos} == {2}

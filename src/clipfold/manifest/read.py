@@ -230,7 +230,7 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     for number, row in read_rows(manifest, names):
         if not splits:
             _check_header(manifest, row, names, REQUIRED, asked={"split": ""}, why=" (splits.scheme is column)")
-        if not row[names["label"]]:
+        if not plain(row[names["label"]]):
             continue  # it is only predicted
         split = row[names["split"]]
         require(

@@ -9,12 +9,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from helpers.evaluated import FIGURES, OUTPUTS, write_facts
+from sklearn.metrics import average_precision_score
 
 from clipfold.evaluation import figures, metrics, within_folds
 from clipfold.evaluation.comparison import COMPARISON, PAIRS
 from clipfold.evaluation.evaluate import evaluate
 from clipfold.evaluation.measure import SCHEMA as METRICS
 from clipfold.evaluation.task import EvaluationTask
+from clipfold.evaluation.temperature import scale
 from clipfold.splits.split import QUARANTINE, SCHEMA
 from clipfold.storage.files import read_table, write_table
 
@@ -28,6 +30,8 @@ def run(
     edit: Edit = lambda _m, _f, t: t,
     repeats: int = 1,
     extras: dict[str, list[str]] | None = None,
+    positive: str = "",
+    unlabelled: int = 0,
 ) -> dict[str, Any]:
     """Evaluate models of given skill in [0, 1] on 90 videos in 30 groups and 3 folds; returns the outputs."""
     random = np.random.default_rng(0)
@@ -42,6 +46,12 @@ def run(
         for fold in range(3 * repeats)
         for i in range(90)
     ]
+    others = [f"u{i}" for i in range(unlabelled)]
+    splits += [
+        {"id": name, "label": "", "group": "g0", "fold": fold, "split": "unlabelled", "repeat": fold // 3}
+        for fold in range(3 * repeats)
+        for name in others
+    ]
     write_table(folder / "splits.parquet", splits, SCHEMA)
     write_table(folder / "quarantine.parquet", [dict.fromkeys(QUARANTINE.names, "bad")], QUARANTINE)
     order = sorted(names)
@@ -53,6 +63,9 @@ def run(
         for fold in range(3 * repeats):
             split = {row["id"]: row["split"] for row in splits if row["fold"] == fold}
             rows = table.assign(split=table.id.map(split)).query("split != 'train'")
+            said = [(0.2 + 0.2 * fold, 0.8 - 0.2 * fold, 0.0)[:classes] for _ in others]
+            asked = pd.DataFrame(said, columns=[f"p_{name}" for name in order]).assign(id=others, label="")
+            rows = pd.concat([rows, asked.assign(split="unlabelled")], ignore_index=True) if others else rows
             path = folder / model / f"fold-{fold}" / "predictions.parquet"
             write_table(path, pa.Table.from_pandas(edit(model, fold, rows), preserve_index=False))
             paths.setdefault(model, []).append(path)
@@ -71,6 +84,7 @@ def run(
             extras=extras or {},
             outputs=outputs,
             seed=1,
+            positive=positive,
         )
     )
     return outputs
@@ -298,3 +312,46 @@ def test_a_quarantined_video_cannot_be_used(tmp_path, no_figures):
     task = EvaluationTask(predictions=paths, **files, metadata=[], features=[], extras={}, outputs=outputs, seed=1)
     with pytest.raises(ValueError, match="1 videos are both used and quarantined, such as 'v07'"):
         evaluate(task)
+
+
+TABLES = [name for name in OUTPUTS if "_" not in name and name not in (*FIGURES, "unlabelled")]
+
+
+def test_videos_without_a_label_are_answered_by_all_folds_and_change_nothing_else(tmp_path, no_figures):
+    without = run(tmp_path / "without", {"a": 0.3, "b": 0.4})
+    outputs = run(tmp_path / "with", {"a": 0.3, "b": 0.4}, unlabelled=2)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(pd.read_parquet(outputs[name]), pd.read_parquet(without[name]), check_exact=True)
+    assert len(pd.read_parquet(without["unlabelled"])) == 0
+    found = pd.read_parquet(outputs["unlabelled"])
+    assert sorted(zip(found.model, found.id, strict=True)) == [(m, i) for m in "ab" for i in ("u0", "u1")]
+    choices = pd.read_parquet(outputs["choices"]).query("model == 'a'").set_index("fold").temperature
+    each = np.array([scale(np.array([[0.2 + 0.2 * f, 0.8 - 0.2 * f]]), choices[f])[0] for f in range(3)])
+    row = found[(found.model == "a") & (found.id == "u0")].iloc[0]
+    np.testing.assert_allclose([row.p_fake, row.p_real], each.mean(axis=0))
+    assert row.predicted == ("fake", "real")[each.mean(axis=0).argmax()]
+    assert row.spread == pytest.approx(each[:, each.mean(axis=0).argmax()].std())
+    assert row.folds == 3
+
+
+def test_the_positive_class_can_be_named(tmp_path, no_figures):
+    usual = run(tmp_path / "usual", {"a": 0.1})
+    last = run(tmp_path / "last", {"a": 0.1}, positive="real")
+    for name in TABLES:
+        assert Path(last[name]).read_bytes() == Path(usual[name]).read_bytes()
+    outputs = run(tmp_path / "first", {"a": 0.1}, positive="fake")
+
+    def values(tables):
+        table = pd.read_parquet(tables["metrics"]).query("scope == 'pooled'")
+        return table.set_index(["class", "decision", "metric"])["value"]
+
+    first, before = values(outputs), values(usual)
+    predictions = pd.read_parquet(outputs["predictions"])
+    wanted = average_precision_score(predictions.label == "fake", predictions.p_fake)
+    assert first["", "", "average_precision"] == pytest.approx(wanted)
+    assert first["", "", "average_precision"] != pytest.approx(before["", "", "average_precision"])
+    for name in ("accuracy", "log_loss"):
+        decision = "argmax" if name == "accuracy" else ""
+        assert first["", decision, name] == pytest.approx(before["", decision, name])
+    thresholds = [pd.read_parquet(tables["choices"]).threshold for tables in (outputs, usual)]
+    np.testing.assert_allclose(thresholds[0], 1 - thresholds[1])

@@ -245,6 +245,27 @@ def test_accounting_requires_every_model_and_rejects_unknown_ids():
     assert found["surplus"] == ["x"]
 
 
+def test_videos_without_a_label_are_accounted_for_by_their_answers():
+    predictions = pd.DataFrame({"id": ["a", "a"], "model": ["m", "n"]})
+    answers = pd.DataFrame({"id": ["u", "u", "v"], "model": ["m", "n", "m"]})
+    rows = pd.Series(["a", "u", "v"])
+    found = dataset.account(rows, predictions, pd.Series(dtype=str), pd.Series(dtype=str), answers)
+    assert (found["unlabelled"], found["lost"], found["adds_up"]) == (1, ["v"], False)
+    found = dataset.account(rows[:2], predictions, pd.Series(dtype=str), pd.Series(dtype=str), answers[:2])
+    assert (found["unlabelled"], found["lost"], found["surplus"], found["adds_up"]) == (1, [], [], True)
+
+
+def test_answers_are_summarised_least_agreed_first():
+    answers = pd.DataFrame(
+        {"id": [*"uvw"] * 2, "model": [*"mmmnnn"], "predicted": [*"xxyyyy"], "spread": [0.1, 0.3, 0.2] * 2}
+    )
+    answers = answers.assign(p_x=0.4, p_y=0.6, folds=3)
+    found = scores.unlabelled(answers, ["n", "m"], most=2)
+    assert found["counts"] == [{"model": "n", "classes": {"y": 3}}, {"model": "m", "classes": {"x": 2, "y": 1}}]
+    assert [(row["id"], row["probability"]) for row in found["rows"]] == [("v", 0.6), ("w", 0.6)]
+    assert scores.unlabelled(answers.head(0), ["n"]) == {"videos": 0, "counts": [], "rows": []}
+
+
 def test_the_most_frequent_confusions_come_first():
     rows = [("a", "b")] * 2 + [("a", "c")] + [("c", "b")] * 3 + [("b", "b")] * 4
     table = pd.DataFrame(rows, columns=["label", "predicted"]).assign(model="m")

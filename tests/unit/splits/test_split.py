@@ -120,3 +120,32 @@ def test_rows_in_are_rows_used_and_rejected(facts):
     assert sorted(ids(used) + ids(rejected)) == ids(videos)
     assert all(v["status"] != "ok" and v["reason"] for v in rejected)
     assert len({v["digest"] for v in used}) == len(used)
+
+
+def test_of_identical_files_the_one_with_a_label_is_used():
+    videos = [video("a", digest="same", label=""), video("b", digest="same", label="x"), video("c", label="")]
+    used, rejected = apply_policy([*videos, video("d", digest="c", label="")], PolicySettings())
+    assert ids(used) == ["b", "c"]
+    assert [(v["id"], v["reason"]) for v in rejected] == [
+        ("a", "the same content as 'b'"),
+        ("d", "the same content as 'c'"),
+    ]
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_videos_without_a_label_are_in_no_split_and_change_none(tmp_path, column):
+    videos = [video(f"{label}{i}", label=label) for label in "ab" for i in range(6)]
+    given = {v["id"]: "test" if v["id"][1] in "01" else "train" for v in videos} if column else None
+    folds = []
+    for name, others in (("without", []), ("with", [video("u1", label=""), video("0", label="")])):
+        (tmp_path / name).mkdir()
+        assign(tmp_path / name, others + videos, given)
+        folds.append(pd.read_parquet(tmp_path / name / "folds.parquet"))
+    without, found = folds
+    mine = found[found.label == ""]
+    assert {*mine.split} == {"unlabelled"}
+    assert sorted(zip(mine.fold, mine.id, strict=True)) == [
+        (f, i) for f in sorted({*without.fold}) for i in ("0", "u1")
+    ]
+    assert list(found.id) == list(found.sort_values(["fold", "id"]).id)
+    pd.testing.assert_frame_equal(found[found.label != ""].reset_index(drop=True), without)

@@ -3,17 +3,20 @@
 The method needs only gradients, no particular layers, so it works for every architecture.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork, class_logits
 
-STEPS = 32
+STEPS, BATCH = 32, 8
 
 
 def attribute(
-    network: ClipNetwork, clip: Tensor, box: Tensor, target: int, steps: int = STEPS, batch: int = 8
+    network: ClipNetwork, clip: Tensor, box: Tensor, target: int, steps: int = STEPS, batch: int = BATCH
 ) -> tuple[Tensor, float]:
     """Attribute a network's evidence for a class to the pixels of a clip.
 
@@ -36,8 +39,7 @@ def attribute(
     end = as_input(network, stored).float()
     start = as_input(network, _blank(clip, box)[None]).float()
     total = torch.zeros_like(end)
-    # cuDNN has no gradients of recurrent layers in evaluation mode.
-    with torch.backends.cudnn.flags(enabled=False):
+    with _gradients_of_recurrent_layers(network):
         middles = (torch.arange(steps, device=clip.device) + 0.5) / steps
         for points in (middles[i : i + batch] for i in range(0, steps, batch)):
             inputs = (start + points[:, None, None, None, None] * (end - start)).requires_grad_()
@@ -47,6 +49,22 @@ def attribute(
     with torch.no_grad():
         rise = evidence(network, torch.cat([start, end]), boxes.expand(2, 4), target).diff().item()
     return (total * (end - start))[0].sum(dim=0), rise
+
+
+@contextmanager
+def _gradients_of_recurrent_layers(network: nn.Module) -> Iterator[None]:
+    """Put recurrent layers into training mode, without dropout: cuDNN has no gradients of them in evaluation mode."""
+    layers = [module for module in network.modules() if isinstance(module, nn.RNNBase)]
+    dropouts = [layer.dropout for layer in layers]
+    for layer in layers:
+        layer.train()
+        layer.dropout = 0.0
+    try:
+        yield
+    finally:
+        for layer, dropout in zip(layers, dropouts, strict=True):
+            layer.eval()
+            layer.dropout = dropout
 
 
 def evidence(network: ClipNetwork, inputs: Tensor, boxes: Tensor, target: int) -> Tensor:

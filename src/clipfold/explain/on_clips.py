@@ -1,6 +1,7 @@
 """Show what a network looked at in its most confident errors and in some correct predictions."""
 
 import logging
+from functools import partial
 
 import cv2
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from clipfold.clips.filmstrip import FRAMES, content, encode_filmstrip
 from clipfold.clips.reader import Clips
 from clipfold.evaluation.errors import add_outcome, confident_errors, some_hits
-from clipfold.explain.attribution import attribute
+from clipfold.explain.attribution import BATCH, STEPS, attribute
 from clipfold.explain.task import ExplainTask
 from clipfold.models.accelerator import usable_device
 from clipfold.models.clip_model import rebuild
+from clipfold.models.device import halving
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, read_table, write_table
 from clipfold.video.sampling import uniform
@@ -64,12 +66,9 @@ def explain(task: ExplainTask) -> None:
             network, built = rebuild(read_record(task.records[fold]), task.models[fold]).to(device), fold
             network.requires_grad_(False)
         clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
-        places, rise = attribute(
-            network,
-            torch.from_numpy(clip).to(device),
-            torch.from_numpy(box).to(device),
-            classes.index(row["predicted"]),
-        )
+        shown = (torch.from_numpy(clip).to(device), torch.from_numpy(box).to(device))
+        target = classes.index(row["predicted"])
+        places, rise = halving(partial(attribute, network, *shown, target, STEPS), BATCH)
         share = places.sum().item() / rise if rise else float("nan")
         picture = _picture(content(clip, box), content(places.cpu().numpy(), box))
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}

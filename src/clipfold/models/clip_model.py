@@ -68,6 +68,9 @@ class ClipModel:
         backbone = self._network.backbone()
         if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
             backbone.requires_grad_(False)
+        if self._device.type == "cuda":  # as in training, and as in the embedding of clips
+            tf32 = bool(self._settings.get("tf32", True))
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         place(self._network, self._settings | {"checkpointing": False, "compile": "none"}, self._device)
 
     @torch.inference_mode()
@@ -129,9 +132,9 @@ class ClipModel:
         for first in range(0, len(clips), batch):
             inputs = self._inputs(clips[first : first + batch])
             if self._encoder is not None:
-                from clipfold.models.embed import BATCH
+                from clipfold.models.embed import at_once
 
-                inputs = embed(self._encoder, inputs, min(batch, BATCH))
+                inputs = embed(self._encoder, inputs, min(batch, at_once(self._device)))
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
             found.append(class_probabilities(self._network, inputs, where, self._precision))
         return torch.cat(found).cpu().numpy()

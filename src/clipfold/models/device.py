@@ -59,11 +59,13 @@ class Precision:
 def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.device) -> None:
     """Move a network to its device and apply the settings for layout, checkpointing and compilation, in place."""
     # Clips are stored with channels last; with weights in another layout, each convolution would reorder them.
-    layout = torch.channels_last_3d if settings["channels_last"] else torch.contiguous_format
+    network.channels_last = settings["channels_last"]
+    layouts = {5: torch.channels_last_3d if settings["channels_last"] else torch.contiguous_format}
+    if settings["channels_last"] and device.type == "cuda":  # 2-D convolutions; a CPU takes either
+        layouts[4] = torch.channels_last
     for parameter in network.parameters():
-        parameter.data = parameter.data.to(
-            device, memory_format=layout if parameter.ndim == 5 else torch.preserve_format
-        )
+        layout = layouts.get(parameter.ndim, torch.preserve_format)
+        parameter.data = parameter.data.to(device, memory_format=layout)
     network.to(device)
     if device.type == "cuda" and settings["compile"] == "none":
         _count_on_host(network)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipfold.models.device import is_out_of_memory
+from clipfold.models.accelerator import choose_device
+from clipfold.models.device import is_out_of_memory, place
 from clipfold.models.encoders import ENCODERS, encoder
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
@@ -17,12 +18,16 @@ from clipfold.storage.files import ArrayWriter, PathLike, open_array
 
 logger = logging.getLogger(__name__)
 
-BATCH = 4
-"""Clips per forward pass of an encoder."""
+_ON_CPU, _ON_GPU = 4, 32
+
+
+def at_once(device: torch.device) -> int:
+    """Return the clips per forward pass of an encoder. On a GPU, few clips would take as long as many."""
+    return _ON_CPU if device.type == "cpu" else _ON_GPU
 
 
 def embed_shard(
-    clips: PathLike, output: PathLike, settings: Mapping[str, Any], seed: int, threads: int, batch: int = BATCH
+    clips: PathLike, output: PathLike, settings: Mapping[str, Any], seed: int, threads: int, batch: int | None = None
 ) -> None:
     """Embed the frames of every clip of a shard.
 
@@ -32,29 +37,46 @@ def embed_shard(
         settings: `encoder`, `size`, `weights`, `download`.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
-        batch: Clips per forward pass; halved when memory runs out.
+        batch: Clips per forward pass; halved when memory runs out. By default `at_once`.
     """
-    torch.set_num_threads(threads)
+    device = choose_device(_AS_IN_TRAINING, threads)
     torch.manual_seed(seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batch = batch or at_once(device)
     frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
-    network = FrameNetwork(frames, torch.nn.Identity()).to(device).eval()
+    network = FrameNetwork(frames, torch.nn.Identity()).eval()
+    place(network, _AS_IN_TRAINING, device)
     source = open_array(clips)
-    done = 0
+    done, last = 0, torch.empty(0)
     with ArrayWriter(output, (source.shape[1], frames.width), np.float32) as writer, torch.inference_mode():
         while done < len(source):
             some = torch.from_numpy(np.array(source[done : done + batch])).to(device)
             try:
-                embeddings = network.embed(as_input(network, some)).float().cpu().numpy()
+                embeddings = network.embed(as_input(network, some)).float()
             except (RuntimeError, MemoryError) as error:
                 if batch == 1 or not is_out_of_memory(error):
                     raise
                 batch //= 2
                 continue
-            for row in embeddings:
-                writer.append(row)
+            _append(writer, last)  # written while a GPU computes the next ones
+            last = embeddings
             done += len(embeddings)
+        _append(writer, last)
     logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], frames.width)
+
+
+def _append(writer: ArrayWriter, embeddings: torch.Tensor) -> None:
+    for row in embeddings.cpu().numpy():
+        writer.append(row)
+
+
+_AS_IN_TRAINING = {
+    "device": "auto",
+    "deterministic": True,
+    "tf32": True,
+    "channels_last": True,
+    "checkpointing": False,
+    "compile": "none",
+}
 
 
 def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def unit(clips: Tensor) -> Tensor:
 def normalised(network: ClipNetwork, clips: Tensor) -> Tensor:
     """Subtract the mean and divide by the standard deviation that the network was designed for."""
     mean, std = _colours(network.mean, network.std, clips.device)
-    return (clips - mean) / std
+    return _laid_out(network, (clips - mean) / std)
 
 
 def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
@@ -28,7 +28,12 @@ def as_input(network: ClipNetwork, clips: Tensor) -> Tensor:
     width = clips.shape[3]
     factor, shift = _line(network.mean, network.std, width, clips.device)
     lines = clips.flatten(3).float().mul_(factor).add_(shift)
-    return lines.view(clips.shape).permute(0, 4, 1, 2, 3)
+    return _laid_out(network, lines.view(clips.shape).permute(0, 4, 1, 2, 3))
+
+
+def _laid_out(network: ClipNetwork, clips: Tensor) -> Tensor:
+    """Convolutions compute in the layout of their input, whatever that of their weights."""
+    return clips if network.channels_last else clips.contiguous()
 
 
 @lru_cache(maxsize=4)

@@ -22,11 +22,13 @@ class ClipNetwork(nn.Module):
         std: Standard deviation of each colour channel, by which the difference is divided.
         takes_boxes: True if `forward` takes a second argument, int64 (batch, 4): top, left, height and width in pixels
             of each clip's content; the rest is black padding.
+        channels_last: Whether clips come in the layout in which they are stored, each pixel's colours side by side.
     """
 
     mean: ClassVar[Colour] = (0.45, 0.45, 0.45)
     std: ClassVar[Colour] = (0.225, 0.225, 0.225)
     takes_boxes: ClassVar[bool] = False
+    channels_last: bool = True
 
     def backbone(self) -> nn.Module | None:
         """Return the module that pretrained weights fill and that `freeze` and `backbone_rate` affect, if any."""

@@ -85,3 +85,30 @@ def published_name(key: str, parts: Sequence[tuple[str, str]]) -> str:
     for theirs, ours in [*shared, *parts]:
         key = key.replace(theirs, ours)
     return key
+
+
+class FramePool(nn.MaxPool3d):
+    """The maximum over neighbouring pixels of each frame.
+
+    On a GPU frames are pooled as pictures: the gradient of a maximum over frames and pixels is not deterministic there.
+
+    Args:
+        size: Edge of the square of pixels.
+        stride: Step from one square to the next.
+        padding: Pixels added at each edge, which no maximum is taken from.
+    """
+
+    def __init__(self, size: int, stride: int, padding: int) -> None:
+        super().__init__((1, size, size), (1, stride, stride), (0, padding, padding))
+        self._pooled = size, stride, padding
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Pool clips, float (batch, channels, frames, height, width)."""
+        pooled: Tensor = self.as_pictures(clips) if clips.is_cuda else super().forward(clips)
+        return pooled
+
+    def as_pictures(self, clips: Tensor) -> Tensor:
+        """Pool the frames one by one."""
+        frames = clips.transpose(1, 2)
+        pooled = nn.functional.max_pool2d(frames.flatten(0, 1), *self._pooled)
+        return pooled.view(*frames.shape[:2], *pooled.shape[1:]).transpose(1, 2)

@@ -39,6 +39,13 @@ class Peaks:
             self.stages[stage]["device_mb"] = round(torch.cuda.max_memory_allocated(self._device) / 1024**2, 1)
             torch.cuda.reset_peak_memory_stats(self._device)
 
+    def share(self, stage: str) -> float | None:
+        """Return the largest share of the GPU's memory that a stage used; None on a CPU."""
+        if self._device.type != "cuda":
+            return None
+        total = torch.cuda.get_device_properties(self._device).total_memory / 1024**2
+        return float(round(self.stages[stage]["device_mb"] / total, 3))
+
 
 def owners(
     network: nn.Module, optimizer: torch.optim.Optimizer, others: dict[str, Iterable[Tensor]]

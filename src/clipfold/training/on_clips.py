@@ -197,7 +197,9 @@ def train_here(
             out_of_memory={"repeated": trainer.train_step.retried, "halved": trainer.train_step.halved},
             rollbacks=trainer.progress.rollbacks,
             data_in=train.kind,
-            speed=recorder.close(),
+            speed=recorder.close(peaks.share("training")),
+            determinism=_determinism(settings, trainer.train_step.random),
+            **({"compiled": _compiled()} if settings["compile"] != "none" else {}),
             memory=peaks.stages | (_detail(trainer, train) if settings["memory_detail"] else {}),
             seconds=time.monotonic() - started,
         )
@@ -219,6 +221,19 @@ def _build(module: str, settings: Mapping[str, Any], clips: Clips, classes: int)
 
 def _why_cpu(settings: Mapping[str, Any]) -> str:
     return "device is 'cpu'" if settings["device"] == "cpu" else why_no_gpu()
+
+
+def _determinism(settings: Mapping[str, Any], random: Sequence[str]) -> str:
+    """Say in `fit.json` what `deterministic: true` came to."""
+    if not settings["deterministic"]:
+        return "none"
+    return f"all but {', '.join(random)}" if random else "full"
+
+
+def _compiled() -> dict[str, int]:
+    """Count what compilation came to: what broke a graph runs uncompiled."""
+    counters = torch._dynamo.utils.counters
+    return {"graphs": counters["stats"]["unique_graphs"], "breaks": sum(counters["graph_break"].values())}
 
 
 def _seen(task: Task, clips: Clips) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Record a fit while it runs: history, log, TensorBoard curves, and the bottleneck of its speed."""
 
 import logging
+import math
 import secrets
 import sys
 import time
@@ -17,17 +18,19 @@ from tqdm import tqdm
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
 from clipfold.training.batches import Batch, BatchSource
+from clipfold.training.verdict import verdict
 
 logger = logging.getLogger(__name__)
 
 _EVERY = 30.0  # seconds between log lines within a long epoch
+_SAMPLE_EVERY = 1.0  # seconds between looks at how busy the GPU is: the driver's figure is of about the last one
 
 
 class Recorder:
     """The records of one fit; of several processes, only the first writes them.
 
     Args:
-        settings: `tensorboard` and `profile` of the model.
+        settings: Settings of the model.
         history: CSV file with a row per epoch, rewritten after each.
         folder: Folder for TensorBoard's files and the profiler's trace.
         val: Validation videos.
@@ -48,7 +51,9 @@ class Recorder:
         self._started, self._cpu = time.monotonic(), time.process_time()
         self._waited = self._worked = 0.0
         self._clips = 0
-        self._use: list[int] = []
+        self._busy: list[int] = []
+        self._sampled = 0.0
+        self._settings = settings
         self._profile = settings["profile"] and first
         self._writer: Any = None
         if settings["tensorboard"] and first:
@@ -89,8 +94,9 @@ class Recorder:
                 if now - logged > _EVERY:
                     logged = now
                     logger.info("step %d of %d in this epoch, %.2f clips/s", done, steps, self._rate())
-                    if self._device.type == "cuda":
-                        self._sample_utilisation()
+                if self._device.type == "cuda" and now - self._sampled > _SAMPLE_EVERY:
+                    self._sampled = now
+                    self._sample_utilisation()
 
     def epoch(self, history: Sequence[Mapping[str, float]], epochs: int, probabilities: Array) -> None:
         """Record the end of an epoch."""
@@ -113,8 +119,15 @@ class Recorder:
         with replacing(self._history) as file:
             pd.DataFrame(history).to_csv(file, index=False)
 
-    def close(self) -> dict[str, Any]:
-        """Finish the records; returns the throughput and its bottleneck."""
+    def close(self, memory: float | None) -> dict[str, Any]:
+        """Finish the records.
+
+        Args:
+            memory: Largest share of the GPU's memory that training used; None on a CPU.
+
+        Returns:
+            The throughput, what it is bound by, and the setting that would help most.
+        """
         if self._writer is not None:
             self._writer.close()
         total = self._waited + self._worked
@@ -122,9 +135,13 @@ class Recorder:
         cores = (time.process_time() - self._cpu) / max(self.seconds(), 1e-9)
         facts: dict[str, Any] = {"clips_per_second": round(self._rate(), 3), "waiting_share": round(waited, 4)}
         facts["cpu_cores_used"] = round(cores, 2)
-        facts["device_utilisation"] = float(np.mean(self._use)) if self._use else None
-        facts["verdict"] = verdict(waited, facts["device_utilisation"], self._device.type)
-        logger.info("%s clips/s; %s", facts["clips_per_second"], facts["verdict"])
+        facts["device_utilisation"] = round(float(np.mean(self._busy)), 1) if self._busy else None
+        facts["device_memory_share"] = memory
+        facts["verdict"], facts["remedy"] = verdict(
+            waited, facts["device_utilisation"], memory, self._device.type, self._settings
+        )
+        advice = f"; what would help most: {facts['remedy']}" if facts["remedy"] else ""
+        logger.info("%s clips/s; %s%s", facts["clips_per_second"], facts["verdict"], advice)
         return facts
 
     def _rate(self) -> float:
@@ -146,9 +163,10 @@ class Recorder:
 
     def _sample_utilisation(self) -> None:
         try:
-            self._use.append(torch.cuda.utilization(self._device))
+            self._busy.append(torch.cuda.utilization(self._device))
         except Exception as error:  # optional: the driver's library or its Python package is missing
-            logger.debug("GPU utilisation is unavailable: %s", error)
+            self._sampled = math.inf
+            logger.info("how busy the GPU is cannot be told: %s", error)
 
     def _show_clips(self) -> None:
         """Show a few validation clips as filmstrips."""
@@ -157,22 +175,3 @@ class Recorder:
         if batch.clips.dtype == torch.uint8:
             filmstrips = batch.clips.permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
             self._writer.add_image("clips", filmstrips.cpu().numpy(), 0, dataformats="HWC")
-
-
-def verdict(waiting: float, utilisation: float | None, device: str) -> str:
-    """Name the bottleneck of training, in one line.
-
-    Args:
-        waiting: Share of time spent waiting for batches, in [0, 1].
-        utilisation: GPU utilisation in percent, if known.
-        device: Type of the device, `cuda` or `cpu`.
-
-    >>> verdict(0.4, 60.0, "cuda")
-    'bound by reading: 40 % of the time is spent waiting for clips; raise workers, or use smaller clips'
-    """
-    if waiting > 0.1:
-        remedy = "raise workers, or use smaller clips" if device == "cuda" else "put the results on a faster disk"
-        return f"bound by reading: {100 * waiting:.0f} % of the time is spent waiting for clips; {remedy}"
-    if utilisation is not None and utilisation < 80:
-        return f"bound by launching kernels: the GPU is busy {utilisation:.0f} % of the time; try compile"
-    return "bound by computing"

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from clipfold.models.architectures import slowfast, x3d
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.network import class_logits
+from clipfold.models.residual import FramePool
 
 MODULES = {"slowfast": slowfast, "x3d": x3d}
 VARIANTS = [(name, variant) for name in MODULES for variant in ARCHITECTURES[name].declared["variant"].choices]
@@ -169,3 +170,17 @@ def test_eight_random_clips_are_learned_by_heart(name, variant):
     with torch.inference_mode():
         network(clips)
         assert torch.equal(class_logits(network.eval()(clips)).argmax(dim=1), targets)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last_3d, torch.contiguous_format])
+def test_frames_pooled_as_pictures_give_the_same_bits_and_gradients(layout):
+    pool = FramePool(3, stride=2, padding=1)
+    clips = torch.randint(0, 4, (2, 3, 5, 16, 13)).float().to(memory_format=layout)  # with many ties
+    weight = torch.randn(2, 3, 5, 8, 7)
+    found = []
+    for way in (pool, pool.as_pictures):
+        shown = clips.clone().requires_grad_()
+        pooled = way(shown)
+        (pooled * weight).sum().backward()
+        found.append((pooled, shown.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)

@@ -105,6 +105,9 @@ def test_records_are_written_and_can_be_read(data, tmp_path):
     assert list(activations.values()) == sorted(activations.values(), reverse=True)
     assert found.record["speed"]["clips_per_second"] > 0
     assert found.record["speed"]["verdict"].startswith("bound by")
+    assert found.record["speed"]["remedy"] == ""
+    assert found.record["speed"]["device_memory_share"] is None
+    assert found.record["determinism"] == "full"
     assert found.record["train_videos"] == 9
     assert not (tmp_path / "scratch/checkpoint.pt").exists()
 

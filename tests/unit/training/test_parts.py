@@ -27,7 +27,6 @@ from clipfold.training.memory import largest_that_fits
 from clipfold.training.micro_batch import choose_micro_batch, fits
 from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
 from clipfold.training.order import epoch_order, step_seed
-from clipfold.training.recorder import verdict
 
 CPU = torch.device("cpu")
 
@@ -382,12 +381,6 @@ def test_fp16_falls_back_on_a_cpu_with_a_warning(caplog):
     assert "precision fp16 needs a GPU" in caplog.text
     with Precision("bf16", CPU).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
-
-
-def test_what_bounds_a_step_is_said():
-    assert verdict(0.0, None, "cpu") == "bound by computing"
-    assert verdict(0.2, None, "cpu").startswith("bound by reading: 20 %")
-    assert verdict(0.0, 40.0, "cuda").startswith("bound by launching kernels")
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.999])

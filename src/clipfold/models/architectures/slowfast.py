@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from clipfold.models.network import ClipNetwork
-from clipfold.models.residual import Residual, classifier, convolution, projection, published_name, sequence
+from clipfold.models.residual import FramePool, Residual, classifier, convolution, projection, published_name, sequence
 from clipfold.models.weights import find_weights, load_weights
 
 _ALPHA = 4  # frames of the fast pathway per frame of the slow one
@@ -107,7 +107,7 @@ def _stem(channels: int, frames: int) -> nn.Sequential:
         conv=convolution(3, channels, (frames, 7, 7), stride=2),
         norm=nn.BatchNorm3d(channels),
         act=nn.ReLU(inplace=True),
-        pool=nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+        pool=FramePool(3, stride=2, padding=1),
     )
 
 

@@ -1,11 +1,10 @@
 """Predict windows of long videos: each video is decoded once, in memory that does not depend on its length."""
 
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -20,12 +19,13 @@ from clipfold.image.decode import CONTAINERS
 from clipfold.models.record import read_record
 from clipfold.settings import ProbeSettings
 from clipfold.status import Status
-from clipfold.storage.files import Array, read_table
+from clipfold.storage.files import Array
 from clipfold.video.container import Unusable
-from clipfold.video.probe_shard import probe_shard
+from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.stream import Stream
 from clipfold.video.views import Uniform
 from clipfold.video.windows import Window, check_lengths, windows_in_worker
+from clipfold.video.workers import iterate_video
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -108,17 +108,21 @@ def watch(
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
     see = partial(_see, probed, "clips" in bundle.reads, groups, policy.action(Status.CORRUPT) == "use")
     seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
-    rows: list[tuple[float, float, str, str, Array]] = []
+    start, end, scores = array("d"), array("d"), array("d")  # of a day there are 86,400
+    status, reason = list[str](), list[str]()
     stills: dict[int, tuple[float, float, bytes]] = {}
     nothing = np.full(len(bundle.classes), np.nan)
     while batch := list(islice(seen, BATCH)):
         found = _predict(bundle, [each for each in batch if each.status == Status.OK])
         for each in batch:
             probabilities = next(found) if each.status == Status.OK else nothing
-            rows.append((each.start, each.end, each.status, each.reason, probabilities))
+            start.append(each.start)
+            end.append(each.end)
+            scores.extend(probabilities)
+            status.append(each.status)
+            reason.append(each.reason)
             score = probabilities.max() if label is None else probabilities[bundle.classes.index(label)]
             _keep_still(stills, each, float(score), probed["duration"])
-    start, end, status, reason, scores = zip(*rows, strict=True)
     timeline = Timeline(
         video=name or path,
         duration=max(probed["duration"], end[-1]),
@@ -126,7 +130,7 @@ def watch(
         positive=label,
         start=np.array(start),
         end=np.array(end),
-        probabilities=np.array(scores),
+        probabilities=np.reshape(scores, (-1, len(bundle.classes))),
         status=status,
         reason=reason,
         threshold=bundle.threshold_of(label),
@@ -135,11 +139,21 @@ def watch(
 
 
 def _probe(path: str, settings: ProbeSettings) -> dict[str, Any]:
-    with TemporaryDirectory(prefix="clipfold-") as folder:
-        table = Path(folder, "metadata.parquet")
-        probe_shard({path: path}, table, settings, workers=1)
-        (row,) = read_table(table).to_pylist()
-        return dict(row)
+    """Probe a video in a process of its own, as `probe_shard` does; returns a row of its table."""
+    video = {"id": path, "path": path}
+    found = iterate_video(partial(_probed, settings), video, timeout_s=settings.timeout_s, stage="probe")
+    try:
+        (facts,) = found
+    except Unusable as unusable:
+        facts = {"status": unusable.status, "reason": unusable.reason}
+    return dict.fromkeys(SCHEMA.names) | facts
+
+
+def _probed(settings: ProbeSettings, video: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    facts = probe_video(video["path"], settings)
+    pts = facts.get("pts")
+    # Two hours of timestamps are 1.4 MB; as Python's integers, on their way from here, they would take fifty.
+    yield facts if not pts or None in pts else facts | {"pts": array("q", pts)}
 
 
 def _groups(bundle: "OpenBundle") -> list[str]:

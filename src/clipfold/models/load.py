@@ -116,17 +116,18 @@ class FeatureModel:
             missing = [name for name in self.columns if name not in features]
             if missing:
                 raise ValueError(f"features has no {', '.join(missing)}: pass a table with all columns of the model")
-            read: Any = features[self.columns]
-            features = read if self.categories else read.to_numpy()
+            x: Any = features[self.columns] if self.categories else features[self.columns].to_numpy()
         elif self.categories:
             raise ValueError(f"features is an array: {', '.join(self.categories)} are categories: pass a table")
-        if features.ndim != 2 or features.shape[1] != len(self.columns):
-            raise ValueError(f"features has shape {list(features.shape)}: use (videos, {len(self.columns)} columns)")
-        if not len(features):
+        else:
+            x = features
+        if x.ndim != 2 or x.shape[1] != len(self.columns):
+            raise ValueError(f"features has shape {list(x.shape)}: use (videos, {len(self.columns)} columns)")
+        if not len(x):
             return np.empty((0, len(self.classes)))
         from clipfold.models.fitted import class_probabilities
 
-        return class_probabilities(self._model, features, len(self.classes))
+        return class_probabilities(self._model, x, len(self.classes))
 
 
 class Ensemble:

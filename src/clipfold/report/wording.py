@@ -5,7 +5,7 @@ import re
 _TAG = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<(?:style|script)\b.*?</(?:style|script)>)", re.DOTALL)
 # Within a tag of Jinja only texts in quotes are words; elsewhere names of anchors and attributes are none.
 _QUOTED = re.compile(r"'[^'{}]*'")
-_WORD = re.compile(r"(?<![\w#.\"'=-])([Vv])ideo(s?)(?![\w\"'=-])")
+_WORD = re.compile(r"(?<![\w#.\"'=-])([Vv])ideo(s?)(?![\w\"=-]|'(?!s\b))")
 _LABEL = re.compile(r"((?:aria-label|placeholder|alt)=\"[^\"]*)")
 _IN_LABEL = re.compile(r"\b([Vv])ideo(s?)\b")
 

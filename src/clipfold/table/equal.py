@@ -116,7 +116,7 @@ def count_equal(values: pd.DataFrame) -> Equal:
     rng = np.random.default_rng(0)
     # The hash of a row is the sum of those of its cells: without a column, it is a difference.
     hashes = [rng.integers(0, 2**64, code.max(initial=-1) + 1, np.uint64)[code] for code in codes]
-    total: Array = np.sum(hashes, axis=0, dtype=np.uint64)
+    total = np.asarray(np.sum(hashes, axis=0, dtype=np.uint64))
     pairs = _pairs(total)
     estimates = [0.0]
     for own in hashes:
@@ -160,7 +160,7 @@ def find_pairs(values: pd.DataFrame) -> list[tuple[int, int, float]]:
     axes = np.linalg.qr(np.random.default_rng(0).normal(size=(width, _PROJECTED)))[0] if width > _PROJECTED else None
     near = points if axes is None else points @ axes
     tree = cKDTree(near)
-    partners: Array = tree.query(near, k=min(_PARTNERS + 1, len(near)), distance_upper_bound=limit)[1]
+    partners = np.asarray(tree.query(near, k=min(_PARTNERS + 1, len(near)), distance_upper_bound=limit)[1])
     pairs = {(min(x, y), max(x, y)) for x, row in enumerate(partners) for y in row if x != y < len(near)}
     found = []
     for x, y in sorted(pairs):

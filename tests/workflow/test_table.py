@@ -106,17 +106,9 @@ def test_python_predicts_the_same_and_the_golden_test_passes(finished):
         with pytest.raises(ValueError, match="add born"):
             bundle.predict(new.drop(columns="born"))
     pd.testing.assert_frame_equal(found.drop(columns=["id", "path"]), rows.drop(columns=["id", "path"]))
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "clipfold.cli",
-            "drift",
-            "results/bundles/best",
-            "results/predictions/predictions.parquet",
-        ],
-        **{"cwd": finished.directory, "env": finished.environment, "capture_output": True, "text": True},
-    )
+    call = [sys.executable, "-m", "clipfold.cli", "drift", "results/bundles/best"]
+    predictions = "results/predictions/predictions.parquet"
+    done = subprocess.run([*call, predictions], cwd=finished.directory, env=finished.environment, capture_output=True)
     assert done.returncode == 0, done.stderr
     page = (finished.directory / "drift.html").read_text()
     assert "<script>alert" not in page

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from helpers.harness import PROJECT, Workflow
 
+import clipfold
+
 EYE, EVIL = 'eye <script>alert("eye")</script>', "<img src=x onerror=alert(1)>"
 CONFIG = {
     "modality": "table",
@@ -91,6 +93,26 @@ def test_new_rows_are_predicted_or_typed_by_rule_and_command(finished):
     with open(finished.directory / "other.csv", "w", newline="") as file:
         csv.writer(file).writerows([["born"], ["1950-01-31"]])
     assert "other.csv has no column 'height {cm}'" in command("other.csv").stderr
+
+
+def test_python_predicts_the_same_and_the_golden_test_passes(finished):
+    rows = pd.read_parquet(finished.directory / "results/predictions/predictions.parquet")
+    new = pd.read_csv(finished.directory / "new.csv", keep_default_na=False)
+    with clipfold.load(finished.directory / "results/bundles/best") as bundle:
+        assert bundle.golden_problems() == []
+        found = bundle.predict(new)
+        with pytest.raises(ValueError, match="it predicts the rows of a table"):
+            bundle.timeline("long.mp4")
+        with pytest.raises(ValueError, match="add born"):
+            bundle.predict(new.drop(columns="born"))
+    pd.testing.assert_frame_equal(found.drop(columns=["id", "path"]), rows.drop(columns=["id", "path"]))
+    call = [sys.executable, "-m", "clipfold.cli", "drift", "results/bundles/best"]
+    predictions = "results/predictions/predictions.parquet"
+    done = subprocess.run([*call, predictions], cwd=finished.directory, env=finished.environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    page = (finished.directory / "drift.html").read_text()
+    assert "<script>alert" not in page
+    assert "new rows" in page
 
 
 def test_an_added_row_reads_its_shard_alone(finished):

@@ -133,7 +133,7 @@ class OpenBundle:
             require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
         return model
 
-    @property
+    @cached_property
     def inputs(self) -> Mapping[str, str]:
         """What is said of each video or row, to compare it with the training data: name -> unit."""
         return inputs_of(self.table["columns"], self.table["categories"]) if self.table else INPUTS

@@ -42,6 +42,8 @@ def inputs_of(kinds: Mapping[str, str], categories: Mapping[str, Sequence[str]])
     """
     found: dict[str, str] = {}
     for name, kind in kinds.items():
+        if len(found) >= MOST:
+            break
         if kind == CATEGORY:
             found |= {_input(name, each): "0 or 1" for each in categories[name][:CATEGORIES]}
         else:
@@ -59,15 +61,18 @@ def describe_rows(
         kinds: Column -> its kind.
         categories: Column of categories -> those of the training data.
     """
+    wanted = inputs_of(kinds, categories)
     columns: dict[str, Any] = {}
     for name, kind in kinds.items():
+        if len(columns) >= MOST:
+            break
         cells = table[feature(name)]
         if kind == CATEGORY:
             for each in categories[name][:CATEGORIES]:
                 columns[_input(name, each)] = (cells == each).astype(np.float64)
         else:
             columns[feature(name)] = cells.astype(np.float64)
-    return pd.DataFrame(columns, index=table.index)[list(inputs_of(kinds, categories))]
+    return pd.DataFrame(columns, index=table.index)[list(wanted)]
 
 
 def _input(column: str, category: str) -> str:

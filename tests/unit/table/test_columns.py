@@ -139,5 +139,10 @@ def test_thousands_of_columns_are_planned(tmp_path):
     assert len(made.table.columns) + len(made.table.left_out) == 3000
 
 
+def test_a_cell_of_a_megabyte_ends_the_plan(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read \(field larger than"):
+        plan(tmp_path, NUMBERS | {"y": ["a", "b" * 2**20, "a"] * (ROWS // 3)})
+
+
 def test_the_config_needs_no_table_for_videos():
     assert read_config({}).table.duplicates == "use"

@@ -16,6 +16,7 @@ from clipfold.evaluation.tables import NAMES
 from clipfold.report import dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
+from clipfold.resources.speed import device_of, summarise
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
 from clipfold.storage.assigned import in_order, read_assigned
 from clipfold.storage.files import PathLike, read_json, read_table
@@ -75,6 +76,7 @@ def write_report(task: ReportTask) -> None:
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},
         "total": usage.total(stages),
+        "speeds": [speed for model, own in fits.items() if (speed := summarise(model, own))],
         "seed": task.config["seed"],
         "config": json.dumps(task.config, indent=2, ensure_ascii=False),
         "data_fingerprint": _digest(task.labels, probed),
@@ -112,11 +114,6 @@ def _gpu_seconds(records: Sequence[Mapping[str, Any]]) -> float:
     return sum(float(r["seconds"] * r.get("processes", 1)) for r in records if r.get("device", "cpu") != "cpu")
 
 
-def _device(record: Mapping[str, Any]) -> str:
-    """Name the device of a fit, and why it was not a GPU."""
-    return f"{record['device']}: {record['why_cpu']}" if record.get("why_cpu") else str(record["device"])
-
-
 def _digest(labels: str, probed: pd.DataFrame) -> str:
     """Hash the ids, labels, groups and contents of the videos, regardless of their order in the manifest."""
     rows = probed[["id", "content"]].fillna("").astype(str).sort_values("id").to_numpy().tolist()
@@ -130,7 +127,7 @@ def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "features": len(first.get("features", [])) or None,
         "parameters": first.get("parameters"),
         "epochs": [r["best_epoch"] for r in records if "best_epoch" in r],
-        "devices": sorted({_device(r) for r in records if "device" in r}),
+        "devices": sorted({device_of(r) for r in records if "device" in r}),
         "seconds": [r["seconds"] for r in records if "seconds" in r],
     }
     return {"settings": first["settings"], **facts}

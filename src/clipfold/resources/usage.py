@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from clipfold.resources import speed
 from clipfold.storage.records import amount, parse_json, read_or_ignore
 from clipfold.storage.replace import replacing
 
@@ -107,7 +108,7 @@ def table(requests: Mapping[str, Request], usage: Mapping[str, Sequence[Usage]])
 
 
 def compared(results: Path) -> str:
-    """Compare the resources of a run's jobs, a line per rule.
+    """Compare the resources of a run's jobs, a line per rule; then say how networks were trained.
 
     Args:
         results: The folder of results.
@@ -118,4 +119,5 @@ def compared(results: Path) -> str:
     found = read_usage(results / "benchmarks")
     if not found:
         raise ValueError(f"{results / 'benchmarks'} has no records: no job has run there yet")
-    return table(read_requests(results / "resources.json"), found)
+    requests, speeds = read_requests(results / "resources.json"), speed.table(speed.read_speeds(results / "models"))
+    return "\n\n".join(filter(None, [table(requests, found), speeds]))

@@ -1,7 +1,6 @@
 """Train a network on the clips of all videos, with the code of `on_clips`."""
 
 import json
-import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from clipfold.storage.job import keep_freed_memory
 from clipfold.training.final import FinalTask, median_epoch, plateau_factors, read_rates
 from clipfold.training.final_trainer import FinalTrainer
-from clipfold.training.on_clips import start, train_here
+from clipfold.training.on_clips import log_to_starter, start, train_here
 
 
 def fit(task: FinalTask) -> None:
@@ -31,6 +30,6 @@ def fit_here(task: FinalTask) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+    log_to_starter()
     keep_freed_memory()
     fit_here(FinalTask(**json.loads(Path(sys.argv[1]).read_bytes())))

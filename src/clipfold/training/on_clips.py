@@ -95,13 +95,32 @@ def launch(task: Task, module: str, processes: int) -> None:
         running = subprocess.Popen(
             [sys.executable, "-m", *command, "-m", module, task_file],
             env=os.environ | {"PYTHONSAFEPATH": "1"},  # imports nothing from the working directory
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
         )
         stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and exit
+        assert running.stderr is not None
+        for line in running.stderr:
+            relay(line.rstrip())
         code = running.wait()
     if stop.signal is not None:
         raise SystemExit(128 + stop.signal)
     if code:
         raise SystemExit(code)
+
+
+def relay(line: str) -> None:
+    """Log what a process of several wrote, so that it is in the rule's log, too."""
+    level, found, message = line.partition(":")
+    number = logging.getLevelNamesMapping().get(level) if found else None
+    logger.log(number or logging.INFO, "%s", message if number else line)
+
+
+def log_to_starter() -> None:
+    """Write messages as `relay` reads them; of processes other than the first, only warnings."""
+    first = os.environ.get("RANK", "0") == "0"
+    logging.basicConfig(level=logging.INFO if first else logging.WARNING, format="%(levelname)s:%(message)s")
 
 
 def fit_here(task: Task) -> None:
@@ -259,6 +278,6 @@ def _detail(trainer: Trainer, train: BatchSource) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+    log_to_starter()
     keep_freed_memory()
     fit_here(Task(**json.loads(Path(sys.argv[1]).read_bytes())))

@@ -7,9 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from helpers.fits import Fitted, fitted, plan, write_data
+from torch import nn
 
-from clipfold.training.on_clips import launch
+from clipfold.training.distributed import Gradients, Processes
+from clipfold.training.on_clips import launch, relay
 from clipfold.training.task import Task
 
 
@@ -25,7 +28,8 @@ def signal_when(path, number):
 
 
 @pytest.mark.slow
-def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(tmp_path, monkeypatch):
+def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(tmp_path, caplog):
+    caplog.set_level("INFO")
     data = write_data(tmp_path / "data")
     changes = {"dropout": 0.0, "batch_size": 4}  # of 9 clips: in an epoch's last step the second process has none
     changes |= {"epochs": 15, "patience": 15, "optimizer": "sgd", "learning_rate": 1e-3, "clip_norm": 0.0}
@@ -37,11 +41,49 @@ def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(t
     assert stopped.value.code == 128 + signal.SIGUSR1
     assert (tmp_path / "two/scratch/checkpoint.pt").exists()
     launch(Task(**arguments), "clipfold.training.on_clips", 2)
+    assert caplog.text.count("resuming at epoch") == 1
     two = Fitted(arguments)
     two.assert_close(one)
     assert (one.record["processes"], two.record["processes"]) == (1, 2)
     assert one.record["batch"] == two.record["batch"] == 4
     assert abs(one.history.train_loss - two.history.train_loss).max() < 1e-4
+
+
+def test_what_the_processes_log_is_in_the_log_of_their_job(caplog):
+    caplog.set_level("INFO")
+    for line in (
+        "WARNING:out of memory at step 3: freed memory",
+        "Traceback (most recent call last):",
+        "ValueError: bad",
+    ):
+        relay(line)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "out of memory at step 3: freed memory"),
+        ("INFO", "Traceback (most recent call last):"),
+        ("INFO", "ValueError: bad"),
+    ]
+
+
+def test_gradients_are_summed_in_the_layout_of_their_parameters(monkeypatch):
+    """The other process has the same gradients, but none of the last parameter."""
+    parameters = [
+        nn.Parameter(torch.randn(3, 2, 1, 2, 2).to(memory_format=torch.channels_last_3d)),
+        *map(nn.Parameter, torch.randn(2, 4)),
+    ]
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: values.mul_(2))
+    sums = Gradients(parameters, Processes(0, 2))
+    for _ in range(2):
+        own = [torch.randn_like(p) for p in parameters[:2]]
+        for p, gradient in zip(parameters, [*own, None], strict=True):
+            p.grad = None if gradient is None else gradient.clone()
+        sums.sum(parameters)
+        for p, expected in zip(parameters, [*(2 * gradient for gradient in own), torch.zeros(4)], strict=True):
+            assert torch.equal(p.grad, expected)
+            assert p.grad.stride() == p.stride()
+    parameters[0].requires_grad_(False)
+    parameters[1].grad = torch.ones(4)
+    sums.sum(parameters[1:])
+    assert parameters[1].grad.tolist() == [2] * 4
 
 
 def test_a_setting_of_the_environment_does_not_make_a_fit_one_of_several(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ rule matches:
         "../envs/decode.yaml"
     threads: 4
     resources:
-        mem_mb=by_attempt(2000),
+        mem_mb=by_attempt(2000 + len(PLAN.videos) // 30),
         runtime=by_attempt(240),
     params:
         code=code_of("matches", "clipfold.leakage.matches"),
@@ -72,7 +72,11 @@ rule audit:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
-        code=code_of("audit", "clipfold.leakage.page", f"{SOURCE}/clipfold/leakage/page.html"),
+        code=code_of(
+            "audit",
+            "clipfold.leakage.page",
+            *(f"{SOURCE}/clipfold/leakage/{name}" for name in ("page.html", "recall.json")),
+        ),
     script:
         "../workflow/scripts/audit.py"
 

@@ -23,7 +23,11 @@ rule audit:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
-        code=code_of("audit", "clipfold.leakage.page", f"{SOURCE}/clipfold/leakage/page.html"),
+        code=code_of(
+            "audit",
+            "clipfold.leakage.page",
+            *(f"{SOURCE}/clipfold/leakage/{name}" for name in ("page.html", "recall.json")),
+        ),
     script:
         "../workflow/scripts/audit.py"
 

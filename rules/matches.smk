@@ -39,7 +39,7 @@ rule matches:
         "../envs/decode.yaml"
     threads: 4
     resources:
-        mem_mb=by_attempt(2000),
+        mem_mb=by_attempt(2000 + len(PLAN.videos) // 30),
         runtime=by_attempt(240),
     params:
         code=code_of("matches", "clipfold.leakage.matches"),

@@ -1,5 +1,5 @@
 # Files of the page besides Python.
-PAGE = sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir()))
+PAGE = [*sorted(map(str, Path(SOURCE, "clipfold/report/page").iterdir())), f"{SOURCE}/clipfold/leakage/recall.json"]
 
 
 rule report:

@@ -50,16 +50,16 @@ def side_by_side(film: Recording, rng: np.random.Generator, other: Recording) ->
 
 
 def shaky(film: Recording, rng: np.random.Generator, other: Recording) -> Recording:
-    """Shake as a hand would: up to about 4 % of the picture's width and 2 degrees, another way in each frame."""
+    """Shake as a hand would: by up to 8 % of the picture's width and 4 degrees, another way in each frame."""
     steps = rng.normal(size=(len(film.frames), 3)) * film.fps**-0.5
     for i in range(1, len(steps)):
         steps[i] += 0.9 * steps[i - 1]
-    steps = np.clip(2 * steps, -2, 2)
+    steps = np.clip(3 * steps, -4, 4)
     width = film.frames.shape[2]
     return replace(
         film,
         frames=np.stack(
-            [_turned(f, d, 1.15, 0.02 * width * x, 0.02 * width * y) for f, (x, y, d) in zip(film.frames, steps, strict=True)]
+            [_turned(f, d, 1.2, 0.02 * width * x, 0.02 * width * y) for f, (x, y, d) in zip(film.frames, steps, strict=True)]
         ),
     )
 

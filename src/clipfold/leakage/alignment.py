@@ -24,6 +24,7 @@ _SAME_ACTION = 0.7
 _STILL = 0.4
 _TILES = 8  # tiles along each edge
 _SAME_TILE = 0.7  # least correlation of two tiles that match
+_LEAST_ALIGNED = 0.5  # least share of tiles with detail that match in aligned pictures
 _LEAST_TILES = 12  # tiles with detail; with fewer, pictures cannot be compared
 
 
@@ -77,6 +78,10 @@ def align(x: Array, y: Array, window: tuple[float, float, float, float], *, mirr
     upright = abs(matrix[0, 1]) < 0.08 and abs(matrix[1, 0]) < 0.08
     if not upright or min(matrix[0, 0], matrix[1, 1]) < 0.55 or outside > 0.15:
         return failed
+    there = cv2.warpAffine(x, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    same, telling = _same_tiles(there, y[:, ::-1] if mirrored else y)
+    if telling >= _LEAST_TILES and same < _LEAST_ALIGNED * telling:  # a logo makes a good score, but few tiles
+        return failed
     return Alignment(float(score), np.asarray(matrix), mirrored)
 
 
@@ -90,11 +95,15 @@ def same_share(x: Array, y: Array) -> float:
     Returns:
         Share in [0, 1]; 0 if too few tiles have detail.
     """
+    same, telling = _same_tiles(x, y)
+    return same / telling if telling >= _LEAST_TILES else 0.0
+
+
+def _same_tiles(x: Array, y: Array) -> tuple[int, int]:
+    """Return the number of tiles that match, and of tiles that have detail in one of two pictures."""
     (ours, our_detail), (theirs, their_detail) = _tiles(x), _tiles(y)
     telling = np.maximum(our_detail, their_detail) > 2 * _LEAST_DETAIL
-    if telling.sum() < _LEAST_TILES:
-        return 0.0
-    return float(((ours * theirs).mean(axis=1)[telling] > _SAME_TILE).mean())
+    return int(((ours * theirs).mean(axis=1)[telling] > _SAME_TILE).sum()), int(telling.sum())
 
 
 def is_still(pictures: Array) -> bool:

@@ -20,7 +20,7 @@ _REMEDIES = {
 
 
 def check_leakage(folds: PathLike, audit: PathLike, page: PathLike, output: PathLike) -> None:
-    """Pass the folds on to training if they have no leaks, except those that the config allows.
+    """Pass the folds on to training unless the audit found leaks that the config does not allow.
 
     Args:
         folds: table of the folds.
@@ -41,7 +41,7 @@ def check_leakage(folds: PathLike, audit: PathLike, page: PathLike, output: Path
             f"marked as such in every table: allow_leakage: [{', '.join(facts['stops'])}]"
         )
     write_table(output, read_table(folds))
-    logger.info("the folds pass: %s", facts["mark"] or "no leaks")
+    logger.info("the folds pass: %s", facts["mark"] or "none of the checks found a leak")
 
 
 def _examples(facts: Mapping[str, Any]) -> str:

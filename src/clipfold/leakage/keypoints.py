@@ -27,7 +27,7 @@ BACKGROUND = -1
 EDGE = 112
 """Longer edge in pixels of the pictures that are searched."""
 
-_FRAMES = 4  # frames to search if the camera moves
+_FRAMES = 4  # frames to search if much moves
 _MOST = {True: 150, False: 100}  # keypoints of a background, of a frame: the strongest
 _ENLARGED = 1.5  # gives small parts of a picture enough keypoints
 _CONTRAST = 0.02  # half of what is usual: videos taken at night count too
@@ -52,7 +52,7 @@ def picture(frames: Array, number: int) -> Array:
 
 
 def keypoints_of(frames: Array, row: int) -> Array:
-    """Find the keypoints of a video: of its background if the camera stands still, else of some frames.
+    """Find the keypoints of a video: of its background and, if the camera or all else moves, of some frames.
 
     Args:
         frames: grey frames from `fitted`.
@@ -67,7 +67,7 @@ def keypoints_of(frames: Array, row: int) -> Array:
         numbers = [BACKGROUND]
     else:
         count = min(_FRAMES, len(frames))
-        numbers = [len(frames) * (2 * i + 1) // (2 * count) for i in range(count)]
+        numbers = [BACKGROUND] + [len(frames) * (2 * i + 1) // (2 * count) for i in range(count)]
     return np.concatenate([_find(picture(frames, number), row, number) for number in numbers])
 
 

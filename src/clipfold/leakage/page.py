@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from clipfold.leakage.recall import measured_recall
 from clipfold.storage.files import PathLike, open_array, read_json, read_table
 from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
@@ -58,7 +59,9 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("page.html").render(facts | {"sections": sections, "shown": SHOWN})
+    page = environment.get_template("page.html").render(
+        facts | {"sections": sections, "shown": SHOWN, "recall": measured_recall()}
+    )
     with replacing(output) as file:
         file.write(without_places(page, group).encode())
 

@@ -59,9 +59,9 @@ class Placement:
         Of 6,714 unrelated pairs of surveillance clips none had more than 6 keypoints, or a score above 0.6
         (`benchmarks/leakage.py`).
         """
-        if self.inside < 0.6:
+        if self.inside < 0.6 or self.share < 0.5:  # a logo makes a good score, but few tiles
             return False
-        return (self.keypoints >= 8 and self.share >= 0.5) or (self.score >= 0.75 and self.tiles >= 12)
+        return self.keypoints >= 8 or (self.score >= 0.75 and self.tiles >= 12)
 
 
 def place(x: Array, y: Array) -> tuple[Array, int] | None:

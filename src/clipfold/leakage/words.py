@@ -15,7 +15,7 @@ from clipfold.storage.files import Array
 SAMPLE = 20_000
 """Most descriptors to learn from, and to read at once."""
 
-_PER_WORD = 1  # descriptors that a word is meant for
+_PER_WORD = 8  # descriptors that a word is meant for
 _LARGEST = 512  # entries of a codebook: a quarter of a million words
 _ROUNDS = 8
 

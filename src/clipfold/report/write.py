@@ -13,6 +13,7 @@ import pandas as pd
 from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
+from clipfold.leakage.recall import measured_recall
 from clipfold.report import dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
@@ -50,6 +51,7 @@ def write_report(task: ReportTask) -> None:
         "folds": assigned.fold.nunique(),
         "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned), unlabelled),
         "audit": dataset.audited(read_json(task.audit)),
+        "recall": measured_recall(),
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": (dataset.rows_by_class if task.features else dataset.by_class)(probed, assigned),
         "table": tabular.facts(task.features, probed) if task.features else None,

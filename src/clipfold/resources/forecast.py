@@ -146,7 +146,7 @@ def disk_bytes(rules: Counter[str], work: Work) -> float:
     share = {rule: min(1.0, count / max(1, work.shards)) for rule, count in rules.items()}
     written = share.get("decode", 0) * sum(work.stored.values()) + share.get("augment", 0) * work.copies * clips
     written += share.get("resize", 0) * (1 + work.copies) * sum(clips * (s / work.size) ** 2 for s in sizes)
-    written += share.get("hashes", 0) * 70_000
+    written += share.get("hashes", 0) * 110_000
     fits = sum(count for rule, count in rules.items() if rule.startswith(("train_", "final_")))
     return float(written * work.videos + fits * 1e6)
 

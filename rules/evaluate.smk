@@ -1,3 +1,6 @@
+from clipfold.storage.layout import LEDGER
+
+
 rule evaluate:
     input:
         predictions=of_each_fold("predictions.parquet"),
@@ -41,6 +44,7 @@ rule evaluate:
         folds=len(FOLDS),
         extras=lambda wildcards: PLAN.extras(),
         seed=SETTINGS["seed"],
+        ledger=LEDGER,
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:
         "../workflow/scripts/evaluate.py"

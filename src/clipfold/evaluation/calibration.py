@@ -120,7 +120,13 @@ def _logits(probabilities: Array) -> Array:
 
 
 def compare(
-    targets: Array, before: Array, after: Array, groups: Array, repeats: Sequence[Array], counts: Array
+    targets: Array,
+    before: Array,
+    after: Array,
+    groups: Array,
+    repeats: Sequence[Array],
+    counts: Array,
+    training: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Compare calibration before and after temperature scaling.
 
@@ -131,6 +137,7 @@ def compare(
         groups: The group of each row, an index into the columns of `counts`, int of (rows,).
         repeats: The row indices of each repeat.
         counts: Result of `intervals.draw`.
+        training: See `intervals.standard_error`.
 
     Returns:
         Rows of `SCHEMA` without `model` and `leakage`. With several repeats, metrics are means over repeats.
@@ -146,10 +153,11 @@ def compare(
     for metric in METRICS:
         row: dict[str, Any] = {"metric": metric}
         for name, value, draws in zip(("before", "after"), values, resamples, strict=True):
-            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1])
+            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1], training)
             row |= {name: value[metric], f"{name}_low": low, f"{name}_high": high}
         apart = values[1][metric] - values[0][metric]
-        low, high, _ = difference(apart, standard_error(resamples[1][metric] - resamples[0][metric], number), degrees)
+        error = standard_error(resamples[1][metric] - resamples[0][metric], number, training)
+        low, high, _ = difference(apart, error, degrees)
         rows.append(row | {"difference": apart, "difference_low": low, "difference_high": high})
     return rows
 

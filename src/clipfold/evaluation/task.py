@@ -24,6 +24,7 @@ class EvaluationTask:
             `precision_recall`, `confusion` and `reliability` as SVG, and the same names with `_pdf` as PDF.
         seed: Seed for the resampling of intervals and tests.
         audit: `audit.json` of the folds, see `clipfold.leakage.audit`; its `mark` goes into every table. None: no mark.
+        ledger: File that counts the models scored so far, see `clipfold.evaluation.ledger`. None: nobody counts.
         shortcuts: Names of the models that are baselines: never best, and not in `pairs`.
     """
 
@@ -36,4 +37,5 @@ class EvaluationTask:
     outputs: Mapping[str, PathLike]
     seed: int
     audit: PathLike | None = None
+    ledger: PathLike | None = None
     shortcuts: Sequence[str] = ()

@@ -14,6 +14,7 @@ from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.report import dataset, evidence, scores, usage, videos
+from clipfold.report.claims import chance, claims
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.usage import WATTS_PER_CORE, WATTS_PER_GPU
@@ -37,6 +38,7 @@ def write_report(task: ReportTask) -> None:
     order = [row["model"] for row in comparison]
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
     predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
+    audit = dataset.audited(read_json(task.audit))
     slices = read_table(task.evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in task.histories.items() if (tables := _epochs(paths))}
     fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
@@ -47,12 +49,14 @@ def write_report(task: ReportTask) -> None:
         "groups": assigned.group.nunique(),
         "folds": assigned.fold.nunique(),
         "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned)),
-        "audit": dataset.audited(read_json(task.audit)),
+        "audit": audit,
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": dataset.by_class(probed, assigned),
         "splits": dataset.by_fold(assigned),
         "comparison": comparison,
         "axis": scores.axis(comparison),
+        "chance": chance(comparison[0]["metric"], len(classes)),
+        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals)),
         "resamples": RESAMPLES,
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),
@@ -81,6 +85,18 @@ def write_report(task: ReportTask) -> None:
     }
     with replacing(task.output) as file:
         file.write(without_places(render(facts), probed.id, task.config).encode())
+
+
+def _groups_and_shares(assigned: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the number of groups of each class, and its share of the videos."""
+    videos = assigned.drop_duplicates("id")
+    groups = {str(name): int(own.group.nunique()) for name, own in videos.groupby("label")}
+    return groups, {name: float((videos.label == name).mean()) for name in groups}
+
+
+def _networks(fits: Mapping[str, Sequence[Mapping[str, Any]]], models: Sequence[str]) -> list[str]:
+    """List the models that were trained over epochs from a random start."""
+    return [model for model in models if any("best_epoch" in record for record in fits[model])]
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:

@@ -81,22 +81,28 @@ def decide(probabilities: Array, threshold: Array | float) -> Array:
     return (probabilities[:, 1] > threshold).astype(np.int64)
 
 
-def fit_temperature(targets: Array, probabilities: Array) -> float:
+def fit_temperature(targets: Array, probabilities: Array, groups: int | None = None) -> float:
     """Fit the temperature that minimises the log-loss when logits are divided by it (Guo et al. 2017).
+
+    Few groups say little: the logarithm of the temperature has a standard normal prior, against which each group counts
+    as one observation. Without it there is no best one where all videos are right, or none is better than another.
 
     Args:
         targets: Class indices, int of (videos,).
         probabilities: Float of (videos, classes).
+        groups: Number of groups that the videos are from; None: as many as videos.
 
     Returns:
         A value within `TEMPERATURES`; above 1 means the model was overconfident. 1 without videos.
     """
     if not len(targets):
         return 1.0
+    number = len(targets) if groups is None else groups
     (low, high), logits, each = TEMPERATURES, _logits(probabilities), np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[each, targets].mean())
+        likely = log_softmax(logits / np.exp(log_temperature), axis=1)[each, targets].mean()
+        return float(log_temperature**2 / 2 - number * likely)
 
     found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

@@ -6,6 +6,10 @@ A group has 1 to some 20 videos (geometric, mean 5), which share 30 % (intervals
 the models' errors. Labels are mixed within groups, or each group has one label, or one group in ten has the rare label.
 The truth is the metric on 200,000 groups. For tests, models have the same skill and share half of their errors. With
 400 trials, shares near 95 % or 5 % have a standard error of about 1 point.
+
+    python benchmarks/coverage.py --runs 200 --groups 23 50 100 --json runs.json
+
+simulates whole runs instead, with folds and training (`whole_runs.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import whole_runs
 
 from clipfold.evaluation import intervals, metrics, resampled_ranking, significance
 
@@ -129,11 +134,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=400, help="trials per case")
     parser.add_argument("--groups", type=int, nargs="+", default=GROUPS, help="numbers of groups")
+    parser.add_argument("--runs", type=int, default=0, help="whole runs per case, instead of trials of given scores")
+    parser.add_argument("--models", type=int, default=6, help="equal models in whole runs")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # draws that lack a label do not count
     result: dict[str, Any] = {"trials": args.trials, "coverage": {}, "false_positives": {}}
-    for kind in KINDS:
+    if args.runs:
+        result = {"runs": args.runs, "models": args.models, "cases": {}}
+        for groups in args.groups:
+            for mix in whole_runs.MIXES:
+                for signal in (0.0, 1.0):
+                    case = f"{mix}, {'signal' if signal else 'no signal'}, {groups} groups"
+                    result["cases"][case] = found = whole_runs.simulate(args.runs, groups, mix, signal, args.models)
+                    print(case, found, flush=True)
+    for kind in KINDS if not args.runs else ():
         for groups in args.groups:
             if kind == "rare label" and groups < 50:
                 continue  # too few groups of the rare label to split at all

@@ -1,3 +1,6 @@
+from clipfold.storage.layout import LEDGER
+
+
 rule evaluate:
     input:
         predictions=of_each_fold("predictions.parquet"),
@@ -43,6 +46,7 @@ rule evaluate:
         extras=lambda wildcards: PLAN.extras(),
         seed=SETTINGS["seed"],
         positive=PLAN.positive,
+        ledger=LEDGER,
         code=code_of("evaluate", "clipfold.evaluation.evaluate"),
     script:
         "../workflow/scripts/evaluate.py"

@@ -13,6 +13,6 @@ if __name__ == "__main__":
                 predictions={model: source.predictions[rows] for model, rows in of_each.items()},
                 outputs=dict(snakemake.output.items()),
                 **{name: source[name] for name in ("splits", "quarantine", "audit", "metadata", "features")},
-                **{name: params[name] for name in ("shortcuts", "extras", "seed", "positive")},
+                **{name: params[name] for name in ("shortcuts", "extras", "seed", "positive", "ledger")},
             )
         )

@@ -82,29 +82,41 @@ def decide(probabilities: Array, threshold: Array | float) -> Array:
     return (probabilities[:, 1] > threshold).astype(np.int64)
 
 
-def fit_temperature(targets: Array, probabilities: Array) -> float:
+def fit_temperature(targets: Array, probabilities: Array, groups: int | None = None) -> float:
     """Fit the temperature that minimises the log-loss when logits are divided by it (Guo et al. 2017).
+
+    Few groups say little: the logarithm of the temperature has a standard normal prior, against which each group counts
+    as one observation. Without it there is no best one where all videos are right, or none is better than another.
 
     Args:
         targets: Class indices, int of (videos,).
         probabilities: Float of (videos, classes).
+        groups: Number of groups that the videos are from; None: as many as videos.
 
     Returns:
         A value within `TEMPERATURES`; above 1 means the model was overconfident. 1 without videos.
     """
     if not len(targets):
         return 1.0
+    number = len(targets) if groups is None else groups
     (low, high), own, each = TEMPERATURES, logits(probabilities), np.arange(len(targets))
 
     def loss(log_temperature: float) -> float:
-        return -float(log_softmax(own / np.exp(log_temperature), axis=1)[each, targets].mean())
+        likely = log_softmax(own / np.exp(log_temperature), axis=1)[each, targets].mean()
+        return float(log_temperature**2 / 2 - number * likely)
 
     found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
 
 
 def compare(
-    targets: Array, before: Array, after: Array, groups: Array, repeats: Sequence[Array], counts: Array
+    targets: Array,
+    before: Array,
+    after: Array,
+    groups: Array,
+    repeats: Sequence[Array],
+    counts: Array,
+    training: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Compare calibration before and after temperature scaling.
 
@@ -115,6 +127,7 @@ def compare(
         groups: The group of each row, an index into the columns of `counts`, int of (rows,).
         repeats: The row indices of each repeat.
         counts: Result of `intervals.draw`.
+        training: See `intervals.standard_error`.
 
     Returns:
         Rows of `SCHEMA` without `model` and `leakage`. With several repeats, metrics are means over repeats.
@@ -130,10 +143,11 @@ def compare(
     for metric in METRICS:
         row: dict[str, Any] = {"metric": metric}
         for name, value, draws in zip(("before", "after"), values, resamples, strict=True):
-            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1])
+            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1], training)
             row |= {name: value[metric], f"{name}_low": low, f"{name}_high": high}
         apart = values[1][metric] - values[0][metric]
-        low, high, _ = difference(apart, standard_error(resamples[1][metric] - resamples[0][metric], number), degrees)
+        error = standard_error(resamples[1][metric] - resamples[0][metric], number, training)
+        low, high, _ = difference(apart, error, degrees)
         rows.append(row | {"difference": apart, "difference_low": low, "difference_high": high})
     return rows
 

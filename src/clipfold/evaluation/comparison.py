@@ -10,6 +10,7 @@ import pyarrow as pa
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval_of, standard_error
 from clipfold.evaluation.measure import Key, Measured
 from clipfold.evaluation.pooling import Pooled
+from clipfold.evaluation.selection import LEAST, best_of_many
 from clipfold.evaluation.significance import (
     LEVEL,
     corrected_resampled_t,
@@ -31,6 +32,9 @@ COMPARISON = pa.schema(
         "low": pa.float64(),
         "high": pa.float64(),
         "pooled": pa.float64(),  # ROC-AUC of the scores of all folds together, beside `roc_auc_within`; else NaN
+        "corrected": pa.float64(),  # for the best of three models or more, `selection.best_of_many`; else NaN
+        "corrected_low": pa.float64(),
+        "corrected_high": pa.float64(),
         "difference": pa.float64(),  # from the best model; positive only for baselines
         "difference_low": pa.float64(),
         "difference_high": pa.float64(),
@@ -41,6 +45,8 @@ COMPARISON = pa.schema(
         "over_shortcut": pa.float64(),  # difference from that baseline; positive is better
         "over_shortcut_low": pa.float64(),
         "over_shortcut_high": pa.float64(),
+        "scored": pa.int64(),  # models ever scored on these test videos, see `ledger`; null if nobody counts
+        "scored_before": pa.int64(),  # models ever scored on other test videos of these results
         "leakage": pa.string(),  # the leaks allowed, `mark` of audit.json; "" if none
     }
 )
@@ -65,7 +71,12 @@ PAIRS = pa.schema(
 
 
 def compare(
-    measured: Mapping[str, Measured], ratio: float, seed: int, shortcuts: Sequence[str] = ()
+    measured: Mapping[str, Measured],
+    counts: Array,
+    ratio: float,
+    seed: int,
+    shortcuts: Sequence[str] = (),
+    training: float = 0.0,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Compare all pairs of models, and each model with the better baseline.
 
@@ -75,13 +86,15 @@ def compare(
 
     Args:
         measured: Model name -> metrics, all on the same videos and draws.
+        counts: The draws of groups.
         ratio: Test videos per training video.
         seed: Seed for the random signs.
         shortcuts: Names of the models that are baselines; at least one model must not be.
+        training: Variance from training, see `intervals.training`.
 
     Returns:
         Rows of `COMPARISON`, best first (ties in order of name), baselines last; and rows of `PAIRS` in the same order,
-        without baselines. Neither has `leakage`.
+        without baselines. Neither has `leakage`, nor the first `scored` and `scored_before`.
     """
     first = next(iter(measured.values())).pooled
     metric = headline(first.targets, first.groups, first.folds, first.probabilities.shape[1])
@@ -91,18 +104,22 @@ def compare(
     order = sorted(measured, key=lambda model: (model in shortcuts, -np.nan_to_num(value[model], nan=-np.inf), model))
     baselines = [model for model in order if model in shortcuts]
     degrees = degrees_of_freedom(first.targets, first.groups)
-    pairs = _pairs({model: measured[model] for model in order if model not in shortcuts}, key, degrees, ratio, seed)
+    rivals = {model: measured[model] for model in order if model not in shortcuts}
+    corrected = dict.fromkeys(order, (np.nan,) * 3)
+    if len(rivals) >= LEAST:
+        corrected[order[0]] = best_of_many(rivals, key, counts, degrees, training)
+    pairs = _pairs(rivals, key, degrees, ratio, seed, training)
     with_best = {row["other"]: row for row in pairs if row["model"] == order[0]}
 
     def apart(model: str, other: str) -> tuple[float, float, float]:
-        error = standard_error(measured[model].resamples[key] - measured[other].resamples[key], groups)
+        error = standard_error(measured[model].resamples[key] - measured[other].resamples[key], groups, training)
         by = value[model] - value[other]
         return (by, *difference(by, error, degrees)[:2])
 
     rows = []
     for model in order:
         draws = measured[model].resamples[key]
-        low, high = interval_of(metric, value[model], draws, groups, degrees, first.probabilities.shape[1])
+        low, high = interval_of(metric, value[model], draws, groups, degrees, first.probabilities.shape[1], training)
         to_best: Sequence[float] = (0.0, 0.0, 0.0)
         p_holm, tied = np.nan, model == order[0]
         if pair := with_best.get(model):
@@ -114,6 +131,7 @@ def compare(
         rows.append(
             {"model": model, "metric": metric, "value": value[model], "low": low, "high": high}
             | {"pooled": measured[model].values["", "", "roc_auc"] if ranked else np.nan}
+            | dict(zip(("corrected", "corrected_low", "corrected_high"), corrected[model], strict=True))
             | dict(zip(("difference", "difference_low", "difference_high"), to_best, strict=True))
             | {"p_holm": p_holm, "tied": tied, "shortcut": model in baselines}
             | {"better_shortcut": baselines[0] if baselines and model not in baselines else ""}
@@ -122,7 +140,9 @@ def compare(
     return rows, pairs
 
 
-def _pairs(measured: Mapping[str, Measured], key: Key, degrees: float, ratio: float, seed: int) -> list[dict[str, Any]]:
+def _pairs(
+    measured: Mapping[str, Measured], key: Key, degrees: float, ratio: float, seed: int, training: float
+) -> list[dict[str, Any]]:
     models, pooled = list(measured), [own.pooled for own in measured.values()]
     couples = list(combinations(range(len(models)), 2))
     if not couples:
@@ -136,7 +156,7 @@ def _pairs(measured: Mapping[str, Measured], key: Key, degrees: float, ratio: fl
     for (a, b), p_sign_flip in zip(couples, flipped, strict=True):
         better, other = measured[models[a]], measured[models[b]]
         apart = better.values[key] - other.values[key]
-        error = standard_error(better.resamples[key] - other.resamples[key], len(by_group))
+        error = standard_error(better.resamples[key] - other.resamples[key], len(by_group), training)
         low, high, p = difference(apart, error, degrees)
         folds = np.array([better.folds[fold][key] - other.folds[fold][key] for fold in better.folds])
         rows.append(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.evaluation import calibration, comparison, figures, intervals, measure, slices, tables, unlabelled
+from clipfold.evaluation import calibration, comparison, figures, intervals, ledger, measure, slices, tables, unlabelled
 from clipfold.evaluation.pooling import Pooled, pool
 from clipfold.evaluation.task import EvaluationTask
 from clipfold.storage.assigned import in_order, read_assigned, read_unlabelled
@@ -34,17 +34,22 @@ def evaluate(task: EvaluationTask) -> None:
     gathered = {model: pool(model, paths, videos, classes) for model, paths in task.predictions.items()}
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, task.seed)
     measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
-    ratio = float((videos.split == "test").sum() / max(1, (videos.split == "train").sum()))
-    compared, pairs = comparison.compare(measured, ratio, task.seed, task.shortcuts)
+    tested, trained = ((videos.split == split).sum() for split in ("test", "train"))
+    ratio = float(tested / max(1, trained))
+    training = intervals.training(tested / videos["repeat"].nunique(), trained / videos.fold.nunique())
+    compared, pairs = comparison.compare(measured, counts, ratio, task.seed, task.shortcuts, training)
+    scored = _count(task, gathered, compared)
     mark = {"leakage": read_json(task.audit)["mark"] if task.audit else ""}
     pooled = {row["model"]: gathered[row["model"]] for row in compared}
-    scores = [row for model in pooled for row in measure.table(model, measured[model], classes)]
+    scores = [row for model in pooled for row in measure.table(model, measured[model], classes, training)]
 
     def per_model(rows: Callable[[Pooled], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         return [{"model": model} | mark | row for model, own in pooled.items() for row in rows(own)]
 
     calibrated = per_model(
-        lambda own: calibration.compare(own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts)
+        lambda own: calibration.compare(
+            own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts, training
+        )
     )
     bins = per_model(lambda own: _reliability(own, counts))
     everything = pd.concat([gathered[model].table for model in sorted(gathered)], ignore_index=True)
@@ -53,6 +58,7 @@ def evaluate(task: EvaluationTask) -> None:
     others = [unlabelled.answers(model, task.predictions[model], own.choices, classes) for model, own in pooled.items()]
     _write_frame(task.outputs["unlabelled"], pd.concat(others, ignore_index=True))
     _write_frame(task.outputs["choices"], choices[["model", *choices.columns.drop("model")]])
+    compared = [row | scored for row in compared]
     scores, compared, pairs = ([row | mark for row in rows] for rows in (scores, compared, pairs))
     write_table(task.outputs["metrics"], scores, measure.SCHEMA)
     write_table(task.outputs["comparison"], compared, comparison.COMPARISON)
@@ -76,6 +82,16 @@ def evaluate(task: EvaluationTask) -> None:
             file.write(content)
     for row in compared:
         logger.info("%(model)s: %(metric)s %(value).3f [%(low).3f, %(high).3f]", row)
+
+
+def _count(task: EvaluationTask, pooled: Mapping[str, Pooled], compared: list[dict[str, Any]]) -> dict[str, int | None]:
+    """Enter the models, but for baselines, into the ledger; return the numbers of models that it holds."""
+    if task.ledger is None:
+        return {"scored": None, "scored_before": None}
+    values = {row["model"]: row["value"] for row in compared if not row["shortcut"]}
+    rivals = {model: pooled[model] for model in values}
+    here, before = ledger.enter(task.ledger, rivals, compared[0]["metric"], values)
+    return {"scored": here, "scored_before": before}
 
 
 def _write_frame(path: PathLike, frame: pd.DataFrame) -> None:

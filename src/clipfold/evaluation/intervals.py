@@ -2,8 +2,11 @@
 
 Videos of one group (a recording, a person, a place) resemble each other, so there are fewer independent observations
 than videos. The bootstrap therefore resamples whole groups with replacement (Efron & Tibshirani 1993, ch. 8; for
-clustered data Field & Welsh 2007). All models are scored on the same draws, which makes their differences paired. The
-intervals cover variation between test groups, not randomness in training.
+clustered data Field & Welsh 2007). All models are scored on the same draws, which makes their differences paired.
+
+A bootstrap of predictions covers variation between test groups. Other training groups would have given another model,
+and folds share most of theirs, so that averaging over folds does not remove it (Nadeau & Bengio 2003). `training` adds
+this part to the variance.
 
 The draws give the standard error; the interval is Student's t around the value, on an unbounded scale. Percentiles of
 the draws reach 95 % coverage only from about a hundred groups, and far less where a metric is near its bound
@@ -20,6 +23,8 @@ from clipfold.storage.files import Array
 
 RESAMPLES = 1000
 LEVEL = 0.95
+TRAINING = 0.4
+"""Variance from training, as a share of that from testing, with as many videos of each."""
 _NO_SPREAD = 1e-12  # anything below is rounding
 
 
@@ -71,13 +76,33 @@ def _effective(groups: Array) -> float:
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
-def standard_error(resamples: Array, groups: int) -> float:
+def training(videos_tested: float, videos_trained: float) -> float:
+    """Return the variance from training as a share of that from testing; both fall with the number of videos.
+
+    Nadeau & Bengio (2003) add the same term, of the videos of one fold, to the variance between folds. Here it is added
+    to that of all folds' tests together; `benchmarks/coverage.py` shows for whole pipelines what intervals it leads to.
+
+    Args:
+        videos_tested: Number of videos that all folds of a repeat test.
+        videos_trained: Number of videos that a fold trains on.
+    """
+    return TRAINING * videos_tested / max(1.0, videos_trained)
+
+
+def standard_error(resamples: Array, groups: int, training: float = 0.0) -> float:
     """Compute the standard error from resampled values, ignoring undefined ones (NaN).
 
     Corrects the bootstrap variance of n groups, which is too small by the factor (n - 1) / n.
+
+    Args:
+        resamples: The metric on every draw, float of (resamples,).
+        groups: Number of groups.
+        training: Result of `training`; 0 for a given model, whose training does not vary.
     """
     defined = resamples[~np.isnan(resamples)]
-    return float(np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1))) if len(defined) > 1 < groups else np.nan
+    if len(defined) < 2 or groups < 2:
+        return np.nan
+    return float(np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1) * (1 + training)))
 
 
 def interval(value: float, error: float, degrees: float, ends: tuple[float, float] = (0, 1)) -> tuple[float, float]:
@@ -118,7 +143,7 @@ def _unseen(degrees: float) -> float:
 
 
 def interval_of(
-    metric: str, value: float, resamples: Array, groups: int, degrees: float, classes: int
+    metric: str, value: float, resamples: Array, groups: int, degrees: float, classes: int, training: float = 0.0
 ) -> tuple[float, float]:
     """Compute the 95 % interval of any metric.
 
@@ -133,11 +158,12 @@ def interval_of(
         groups: Number of groups.
         degrees: Degrees of freedom.
         classes: Number of classes.
+        training: See `standard_error`.
 
     Returns:
         Lower and upper bound; NaN if undefined.
     """
-    error = standard_error(resamples, groups)
+    error = standard_error(resamples, groups, training)
     if metric != "ece" or np.isnan(error):
         return interval(value, error, degrees, metrics.bounds(metric, classes))
     excess = max(0.0, float(np.nanmean(resamples)) - value)

@@ -38,7 +38,7 @@ class Measured:
     Args:
         pooled: The model's predictions.
         values: Metrics on the test splits of all folds together, mean over repeats.
-        resamples: The same metrics on every draw of groups, float of (resamples,).
+        resamples: The same metrics on every draw of groups, float of (resamples,); see `within_folds.smoothed`.
         folds: Metrics on each fold's test split, by fold number.
     """
 
@@ -67,8 +67,8 @@ def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
     return Measured(pooled, {key: float(value) for key, value in values.items()}, resamples, folds)
 
 
-def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the metrics as rows of `SCHEMA`, without `leakage`."""
+def table(model: str, measured: Measured, classes: Sequence[str], training: float = 0.0) -> list[dict[str, Any]]:
+    """Return the metrics as rows of `SCHEMA`, without `leakage`; `training` as for `intervals.standard_error`."""
     targets, groups = measured.pooled.targets, measured.pooled.groups
     number = int(groups.max()) + 1
     degrees = {"": intervals.degrees_of_freedom(targets, groups)}
@@ -78,7 +78,7 @@ def table(model: str, measured: Measured, classes: Sequence[str]) -> list[dict[s
     for key, value in measured.values.items():
         # A class tested in one group shows nothing of how groups differ: its own metrics have no interval.
         draws = measured.resamples[key] if key in measured.resamples and key[0] not in alone else np.array([])
-        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes))
+        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes), training)
         rows.append(_row(model, "pooled", key, value, *ends))
     return rows + [
         _row(model, f"fold-{fold}", key, value, np.nan, np.nan)
@@ -109,7 +109,7 @@ def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Arra
     targets, probabilities, groups = pooled.targets[rows], pooled.probabilities[rows], pooled.groups[rows]
     found = _keyed(*intervals.resampled(targets, probabilities, groups, counts), classes)
     each = [
-        within_folds.resampled(targets == c, probabilities[:, c], groups, pooled.folds[rows], counts)
+        within_folds.smoothed(targets == c, probabilities[:, c], groups, pooled.folds[rows], counts)
         for c in metrics.positives(len(classes))
     ]
     found |= _keyed(*_within(each), classes)

@@ -76,7 +76,10 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: S
         for fold, path in enumerate(paths)
     ]
     given = pd.concat(parts, ignore_index=True)
-    choices = pd.DataFrame([{"fold": i} | _choose(part[part.split == "val"], classes) for i, part in enumerate(parts)])
+    groups = videos.drop_duplicates("id").set_index("id")["group"]
+    choices = pd.DataFrame(
+        [{"fold": i} | _choose(part[part.split == "val"], groups, classes) for i, part in enumerate(parts)]
+    )
     table = _checked(model, given.loc[given.split == "test", ["id", "fold", *columns]], videos)
     targets, probabilities = target_indices(table.label, classes), table[columns].to_numpy(np.float64)
     chosen = choices.loc[table.fold]
@@ -96,11 +99,12 @@ def target_indices(labels: pd.Series[str], classes: Sequence[str]) -> Array:
     return labels.map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
 
 
-def _choose(val: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+def _choose(val: pd.DataFrame, groups: pd.Series[str], classes: Sequence[str]) -> dict[str, Any]:
     targets = target_indices(val.label, classes)
     probabilities = val[[f"p_{name}" for name in classes]].to_numpy(np.float64)
     threshold = choose_threshold(targets == 1, probabilities[:, 1]) if len(classes) == 2 else np.nan
-    return {"videos": len(val), "threshold": threshold, "temperature": fit_temperature(targets, probabilities)}
+    temperature = fit_temperature(targets, probabilities, val.id.map(groups).nunique())
+    return {"videos": len(val), "threshold": threshold, "temperature": temperature}
 
 
 def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,7 @@ class EvaluationTask:
         seed: Seed for the resampling of intervals and tests.
         audit: `audit.json` of the folds, see `clipfold.leakage.audit`; its `mark` goes into every table. None: no mark.
         positive: The positive class of two; empty for the last in the alphabet.
+        ledger: File that counts the models scored so far, see `clipfold.evaluation.ledger`. None: nobody counts.
         shortcuts: Names of the models that are baselines: never best, and not in `pairs`.
     """
 
@@ -39,4 +40,5 @@ class EvaluationTask:
     seed: int
     audit: PathLike | None = None
     positive: str = ""
+    ledger: PathLike | None = None
     shortcuts: Sequence[str] = ()

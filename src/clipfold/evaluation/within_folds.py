@@ -70,7 +70,7 @@ def resampled(positive: Array, scores: Array, groups: Array, folds: Array, count
         scores: Float of (videos,); higher means more likely positive.
         groups: The group of each video, an index into the columns of `counts`, int of (videos,).
         folds: The fold that tested each video, int of (videos,).
-        counts: Result of `intervals.draw`, int of (resamples, groups).
+        counts: Weight of each group, float or int of (resamples, groups), such as the result of `intervals.draw`.
 
     Returns:
         Float of (resamples,); NaN where no such pair was drawn.
@@ -86,7 +86,20 @@ def resampled(positive: Array, scores: Array, groups: Array, folds: Array, count
             weight = counts[:, groups[rows[0]]] ** 2 * (positive[rows].sum() * (~positive[rows]).sum())
             right -= ranking(positive[rows], scores[rows])[0] * weight
             pairs -= weight
-    return np.asarray(np.divide(right, pairs, out=np.full(len(counts), np.nan), where=pairs > 0.5))
+    return np.asarray(np.divide(right, pairs, out=np.full(len(counts), np.nan), where=pairs > 0.1))
+
+
+def smoothed(positive: Array, scores: Array, groups: Array, folds: Array, counts: Array) -> Array:
+    """Compute draws whose spread is the standard error of `auc`; arguments as for `resampled`.
+
+    Half of each draw's change of weights is made, and its effect doubled. A pair has the product of two weights, and
+    with few groups in a fold the products of whole draws spread too far: intervals of 23 groups held 98 to 99 %.
+
+    Returns:
+        Float of (resamples,), possibly outside of [0, 1]; NaN if there is no pair at all.
+    """
+    value = auc(positive, scores, groups, folds)
+    return value + 2 * (resampled(positive, scores, groups, folds, (1 + counts) / 2) - value)
 
 
 def _folds(positive: Array, groups: Array, folds: Array) -> Iterator[tuple[Array, list[Array]]]:

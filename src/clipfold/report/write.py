@@ -15,6 +15,7 @@ from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.leakage.recall import measured_recall
 from clipfold.report import dataset, evidence, scores, tabular, usage, videos
+from clipfold.report.claims import chance, claims
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
 from clipfold.resources.speed import device_of, summarise
@@ -40,6 +41,7 @@ def write_report(task: ReportTask) -> None:
     order = [row["model"] for row in comparison]
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
     predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
+    audit = dataset.audited(read_json(task.audit))
     slices = read_table(task.evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in task.histories.items() if (tables := _epochs(paths))}
     fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
@@ -50,7 +52,7 @@ def write_report(task: ReportTask) -> None:
         "groups": assigned.group.nunique(),
         "folds": assigned.fold.nunique(),
         "accounting": dataset.account(probed.id, predictions, rejected.id, _never_tested(assigned), unlabelled),
-        "audit": dataset.audited(read_json(task.audit)),
+        "audit": audit,
         "recall": measured_recall(),
         "quarantine": scores.records(rejected.sort_values("id")),
         "dataset": (dataset.rows_by_class if task.features else dataset.by_class)(probed, assigned),
@@ -60,6 +62,8 @@ def write_report(task: ReportTask) -> None:
         "comparison": comparison,
         "axis": scores.axis(comparison),
         "external": _external(task.external),
+        "chance": chance(comparison[0]["metric"], len(classes)),
+        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals)),
         "resamples": RESAMPLES,
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),
@@ -98,6 +102,18 @@ def _external(path: PathLike | None) -> dict[str, Any] | None:
     """Read what is said of an external test, with the place of its own page, relative to the report's."""
     found: dict[str, Any] | None = read_json(path) if path is not None else None
     return found and found | {"page": "../predictions/index.html"}
+
+
+def _groups_and_shares(assigned: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the number of groups of each class, and its share of the videos."""
+    videos = assigned.drop_duplicates("id")
+    groups = {str(name): int(own.group.nunique()) for name, own in videos.groupby("label")}
+    return groups, {name: float((videos.label == name).mean()) for name in groups}
+
+
+def _networks(fits: Mapping[str, Sequence[Mapping[str, Any]]], models: Sequence[str]) -> list[str]:
+    """List the models that were trained over epochs from a random start."""
+    return [model for model in models if any("best_epoch" in record for record in fits[model])]
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:

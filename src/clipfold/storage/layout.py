@@ -27,5 +27,7 @@ RESULTS = (
 """Folders below `results`."""
 
 LOGS = "logs"
+LEDGER = "results/ledger.json"
+"""The models ever scored on test videos; kept when results are removed."""
 ESTIMATES = "results/resources.json"
 """Largest resource request of each rule."""

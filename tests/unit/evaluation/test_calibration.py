@@ -39,14 +39,17 @@ def test_among_equally_good_thresholds_the_nearest_to_a_half_is_chosen():
 @pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000), st.integers(2, 4), st.floats(0.3, 4))
-def test_temperature_has_the_lowest_log_loss(seed, classes, true):
+def test_temperature_has_the_lowest_log_loss_and_prior(seed, classes, true):
     random = np.random.default_rng(seed)
     logits = random.normal(size=(300, classes)) * 2
     y = np.array([random.choice(classes, p=p) for p in softmax(logits / true, axis=1)])
     p = softmax(logits, axis=1)
     chosen = calibration.fit_temperature(y, p)
-    grid = [log_loss(y, scale(p, t), labels=range(classes)) for t in np.geomspace(0.1, 10, 60)]
-    assert log_loss(y, scale(p, chosen), labels=range(classes)) <= min(grid) + 1e-9
+
+    def loss(temperature):
+        return log_loss(y, scale(p, temperature), labels=range(classes)) + np.log(temperature) ** 2 / 600
+
+    assert loss(chosen) <= min(map(loss, np.geomspace(0.1, 10, 60))) + 1e-9
     assert scale(p, 1.0) == pytest.approx(p)
 
 
@@ -55,8 +58,10 @@ def test_temperature_recovers_the_truth_and_stays_within_bounds():
     logits = random.normal(size=(50_000, 2))
     y = (random.random(50_000) < softmax(logits / 2, axis=1)[:, 1]).astype(int)
     assert calibration.fit_temperature(y, softmax(logits, axis=1)) == pytest.approx(2, rel=0.05)
-    certain = np.array([[0.6, 0.4], [0.4, 0.6]])  # all correct: sharper is always better
-    assert calibration.fit_temperature(np.array([0, 1]), certain) == pytest.approx(0.1, rel=1e-3)
+    certain = np.tile([[0.6, 0.4], [0.4, 0.6]], (500, 1))  # all correct: sharper is always better
+    chosen = [calibration.fit_temperature(np.tile([0, 1], 500), certain, groups) for groups in (3, 30, 10**6)]
+    assert 1 > chosen[0] > chosen[1] > chosen[2] >= 0.1
+    assert chosen[0] > 0.4
     assert calibration.fit_temperature(np.array([], int), certain[:0]) == 1
 
 

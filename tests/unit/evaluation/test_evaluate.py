@@ -1,6 +1,6 @@
 """Evaluate small made-up runs: pooling and its checks, tables and figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def run(
     extras: dict[str, list[str]] | None = None,
     positive: str = "",
     unlabelled: int = 0,
+    shortcuts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Evaluate models of given skill in [0, 1] on 90 videos in 30 groups and 3 folds; returns the outputs."""
     random = np.random.default_rng(0)
@@ -85,6 +86,8 @@ def run(
             outputs=outputs,
             seed=1,
             positive=positive,
+            ledger=folder / "ledger.json",
+            shortcuts=shortcuts,
         )
     )
     return outputs
@@ -142,6 +145,19 @@ def test_tables(tmp_path, no_figures):
     assert [same[name] for name in tests] == [1] * 6
     assert all(0 <= apart[name] < 0.05 for name in tests)
     assert apart["p_holm"] == pytest.approx(min(3 * apart["p_bootstrap"], 1), rel=0.5)
+
+
+def test_the_best_of_three_is_corrected_and_all_tries_count(tmp_path, no_figures):
+    skills = {"a": 0.3, "b": 0.3, "c": 0.28}
+    few = read_table(run(tmp_path, {"a": 0.3, "b": 0.25})["comparison"]).to_pylist()
+    many = read_table(run(tmp_path, skills)["comparison"]).to_pylist()
+    again = read_table(run(tmp_path, skills | {"d": 0.1}, shortcuts=["d"])["comparison"]).to_pylist()
+    assert np.isnan(few[0]["corrected"])
+    assert many[0]["corrected_low"] < many[0]["corrected"] < many[0]["corrected_high"]
+    assert many[0]["corrected"] == pytest.approx(many[0]["value"], abs=0.03)
+    assert all(np.isnan(row["corrected"]) for row in many[1:])
+    # `a` and `b` of the same skill predict the same; a baseline is no try.
+    assert [rows[0]["scored"] for rows in (few, many, again)] == [2, 3, 3]
 
 
 def test_another_scale_in_each_fold_changes_the_pooled_value_alone(tmp_path, no_figures):

@@ -113,6 +113,15 @@ def test_undefined_values_have_no_interval():
     assert np.isnan(intervals.standard_error(np.array([0.5, 0.5]), 1))
 
 
+def test_other_training_groups_widen_intervals_by_their_share():
+    draws = np.random.default_rng(0).normal(0.7, 0.05, 1000)
+    share = intervals.training(100, 64)  # five folds, a fifth of each fold's rest for validation
+    assert share == pytest.approx(intervals.TRAINING * 100 / 64)
+    plain, wider = (intervals.standard_error(draws, 23, each) for each in (0.0, share))
+    assert wider == pytest.approx(plain * np.sqrt(1 + share))
+    assert intervals.training(20, 10_000) < 0.001  # a small test of a model trained on many
+
+
 def test_standard_error_of_a_mean_of_groups_is_the_textbooks():
     values = np.random.default_rng(0).random(20)
     means = intervals.draw(20, 0, 20_000) @ values / 20

@@ -188,6 +188,31 @@ def test_an_external_test_has_its_section_and_a_link_to_its_page(run, page, text
     assert 'id="external"' not in (tmp_path / "index.html").read_text()
 
 
+def test_a_shortcut_that_no_model_beats_is_the_first_sentence(run, tmp_path, text_with):
+    rows = read_table(run.evaluation["comparison"]).to_pylist()
+    beaten = {"better_shortcut": "shortcut_container", "over_shortcut": 0.01}
+    beaten |= {"over_shortcut_low": -0.1, "over_shortcut_high": 0.12, "scored": 37, "scored_before": 2}
+    rows = [row | (beaten if i < 3 else {"shortcut": True}) for i, row in enumerate(rows)]
+    write_table(tmp_path / "comparison.parquet", pa.Table.from_pylist(rows))
+    text = text_with({}, evaluation=run.evaluation | {"comparison": tmp_path / "comparison.parquet"})
+    assert "No model is shown to beat the shortcut shortcut_container The best, " in text
+    assert "That a model uses the content of the videos: shortcut_container, which sees almost none of it" in text
+    assert "tells these classes apart" not in text
+    assert "37 models have been scored on these test videos so far" in text
+    assert "exactly these test videos: 37, and on others 2." in text
+
+
+def test_what_may_be_claimed_is_on_the_first_screen(page, run):
+    rows = read_table(run.evaluation["comparison"]).to_pylist()
+    text, best = text_of(page), rows[0]
+    assert f"best of {len(rows)}: {best['corrected']:.3f}" in text
+    assert f"pooled over folds: {best['pooled']:.3f}" in text
+    assert f"{best['model']} tells these classes apart in groups that it was not trained on" in text
+    assert "May not be claimed" in text
+    assert "(fight 50%, no_fight 50%)" in text
+    assert "Was not tested" in text
+
+
 def test_what_models_looked_at(page, run):
     text = text_of(page)
     assert "✗ no_fight 0.90 is fight" in text

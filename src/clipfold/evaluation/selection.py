@@ -1,0 +1,59 @@
+"""Correct the value of the best of several models for having been chosen on the videos that it is measured on."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from clipfold.evaluation import intervals, within_folds
+from clipfold.evaluation.measure import Key, Measured
+from clipfold.storage.files import Array
+
+LEAST = 3
+"""The smallest number of models for which the value of the best is corrected."""
+
+
+def best_of_many(
+    measured: Mapping[str, Measured], key: Key, counts: Array, degrees: float, training: float
+) -> tuple[float, float, float]:
+    """Estimate how good the model is that comparing these models chooses: BBC-CV (Tsamardinos et al. 2018).
+
+    On every draw of groups, the model that is best on them is measured on the groups left out, which took no part in
+    the choice. The interval's standard error is that of the models chosen, weighted by how often.
+
+    Args:
+        measured: Model name -> metrics of each model that may be chosen.
+        key: The metric of the choice, `roc_auc_within` or `balanced_accuracy`.
+        counts: The draws of groups that `measured` was resampled on, see `intervals.draw`.
+        degrees: Degrees of freedom of the metric.
+        training: See `intervals.standard_error`.
+
+    Returns:
+        The value and the ends of its interval; NaN if no draw leaves out groups that can be measured.
+    """
+    inside, outside = (
+        np.stack([_value(own, key, weights) for own in measured.values()])
+        for weights in (counts, (counts == 0).astype(int))
+    )
+    chosen = np.nan_to_num(inside, nan=-np.inf).argmax(axis=0)
+    found = outside[chosen, np.arange(len(counts))]
+    if np.isnan(found).all():
+        return np.nan, np.nan, np.nan
+    value, groups = float(np.nanmean(found)), counts.shape[1]
+    errors = [intervals.standard_error(own.resamples[key], groups, training) for own in measured.values()]
+    error = float(np.sqrt(np.average(np.square(errors), weights=np.bincount(chosen, minlength=len(errors)))))
+    return (value, *intervals.interval(value, error, degrees))
+
+
+def _value(measured: Measured, key: Key, counts: Array) -> Array:
+    """Compute the metric with the given number of copies of each group, float of (resamples,)."""
+    pooled, found = measured.pooled, []
+    classes = pooled.probabilities.shape[1]
+    for rows in pooled.repeats:
+        targets, groups = pooled.targets[rows], pooled.groups[rows]
+        if key[2] == "roc_auc_within":
+            scores = pooled.probabilities[rows, 1]
+            found.append(within_folds.resampled(targets == 1, scores, groups, pooled.folds[rows], counts))
+        else:
+            decided = intervals.decisions(targets, pooled.predicted[rows], groups, counts, classes)
+            found.append(decided[0]["balanced_accuracy"])
+    return np.asarray(np.mean(found, axis=0))

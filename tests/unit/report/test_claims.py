@@ -1,0 +1,59 @@
+"""The box of claims follows from the results, whatever they are."""
+
+import numpy as np
+import pytest
+
+from clipfold.report import dataset
+from clipfold.report.claims import claims
+
+GROUPS, SHARES = {"fight": 12, "no_fight": 11}, {"fight": 0.5, "no_fight": 0.5}
+
+
+def row(model, low=0.6, tied=False, shortcut=False, over=np.nan):
+    found = {"model": model, "metric": "roc_auc_within", "low": low, "tied": tied, "shortcut": shortcut}
+    return found | {"better_shortcut": "" if np.isnan(over) else "colour", "over_shortcut_low": over}
+
+
+def box(rows, audit=None, groups=GROUPS, networks=()):
+    found = dataset.audited({"leaks": 0} | (audit or {}))
+    return {name: " ".join(sentences) for name, sentences in claims(rows, found, groups, SHARES, networks).items()}
+
+
+def test_a_good_run():
+    found = box(
+        [row("svm", over=0.1), row("cnn", tied=True), row("rnn"), row("colour", shortcut=True)], networks=["cnn"]
+    )
+    assert "svm tells these classes apart" in found["may"]
+    assert "uses more of the videos than colour sees" in found["may"]
+    assert "svm is better on such videos than rnn." in found["may"]
+    assert "That svm is better than cnn" in found["may_not"]
+    assert "knows something" not in found["may_not"]
+    assert "(fight 50%, no_fight 50%)" in found["may_not"]
+    assert "Other random starts of cnn" in found["untested"]
+
+
+@pytest.mark.parametrize("low", [0.5, np.nan])
+def test_a_model_at_chance(low):
+    found = box([row("svm", low)])
+    assert found["may"] == ""
+    assert "the interval of the best is not above chance, 0.50" in found["may_not"]
+    assert "random starts" not in found["untested"]
+
+
+def test_a_shortcut_that_explains_the_scores():
+    found = box([row("svm", over=-0.1), row("colour", shortcut=True)])
+    assert found["may"] == ""
+    assert "colour, which sees almost none of it, is not shown to be worse" in found["may_not"]
+
+
+@pytest.mark.parametrize("audit", [{"leaks": 3}, {"mark": "random folds"}, {"scheme": "random"}])
+def test_leaks_leave_nothing_to_claim(audit):
+    found = box([row("svm"), row("cnn")], audit)
+    assert found["may"] == ""
+    assert "videos of the tests leak into training" in found["may_not"]
+
+
+def test_guessed_groups_and_small_classes():
+    found = box([row("svm")], {"groups": {"source": "proposed"}}, {"fight": 12, "no_fight": 3})
+    assert "they were guessed" in found["may_not"]
+    assert "Much about no_fight: fewer than 10 groups have it" in found["may_not"]

@@ -111,8 +111,15 @@ class OpenBundle:
 
     @cached_property
     def seen(self) -> frozenset[str]:
-        """Beginnings of the digests of the training videos, 16 hexadecimal digits each."""
-        return frozenset((self.folder / SEEN).read_text(encoding="utf-8").split())
+        """Beginnings of the digests of the training videos, 16 hexadecimal digits each.
+
+        Raises:
+            ValueError: The list is missing or no text.
+        """
+        try:
+            return frozenset((self.folder / SEEN).read_text(encoding="utf-8").split())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{SEEN} cannot be used ({type(error).__name__}): get the bundle again") from None
 
     @cached_property
     def fits(self) -> list[FittedModel]:

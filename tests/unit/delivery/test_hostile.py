@@ -245,6 +245,11 @@ def test_a_damaged_reference_is_refused(forged, content):
     )
 
 
+@pytest.mark.parametrize("change", [lambda file: file.unlink(), lambda file: file.write_bytes(b"\xff")])
+def test_a_list_of_training_videos_that_is_none_is_refused(forged, change):
+    forged(FEATURES, r"training\.txt cannot be used", lambda folder: change(folder / "training.txt"))
+
+
 def test_a_million_rows_are_not_read(forged):
     """A few KB of Parquet can hold any number of rows."""
 

@@ -29,7 +29,7 @@ def model_card(facts: Mapping[str, Any], *, embedded: bool = False) -> str:
     fits = len(facts["fits"])
     noun, files = ("row", "TABLE.csv") if facts.get("table") else ("video", "VIDEO...")
     what = (
-        "one model, fitted on all training videos with the settings and epochs that the folds chose"
+        f"one model, fitted on all training {noun}s with the settings and epochs that the folds chose"
         if facts["final"]
         else f"the mean of {fits} models, one for each fold"
     )
@@ -44,10 +44,10 @@ def model_card(facts: Mapping[str, Any], *, embedded: bool = False) -> str:
         f"together): {', '.join(f'{count} {name}' for name, count in labels.items())}. "
         f"Digest of the training data: `{training['digest']}`.",
         "## How good it is",
-        _estimate(facts),
+        _estimate(facts).replace("video", noun),
         _table(facts),
         "## What may be claimed",
-        *_claims(facts, embedded),
+        *(claim.replace("video", noun) for claim in _claims(facts, embedded)),
         "## Weights",
         *([f"- {note}" for note in facts["licences"]] or ["All weights were trained from random ones."]),
         "## Versions",

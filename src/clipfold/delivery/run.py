@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,5 +157,7 @@ def compare_drift(bundle: "OpenBundle", predictions: Path, output: Path) -> str:
     others = sorted({*table.get("bundle", [])} - {bundle.id})
     require(not others, "predictions", str(predictions), f"they are by {', '.join(map(str, others))}: use its bundle")
     found = drift(reference, table, bundle.classes)
+    if bundle.table:
+        found = replace(found, reason=found.reason.replace("videos", "rows"))
     write_drift_page(found, output, bundle.name, predictions.name, bundle.noun)
     return f"{found.verdict}: {found.reason}\n{output}"

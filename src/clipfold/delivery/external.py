@@ -84,6 +84,10 @@ def external_test(
         grouped=all(name in groups for name in predicted.id),
         other=other,
         seen=int((labelled & table.seen).sum()),
-        metrics=[row for row in measure.table("", measured, classes) if row["scope"] == "pooled"],
+        metrics=[
+            row
+            for row in measure.table("", measured, classes)
+            if row["scope"] == "pooled" and row["metric"] != "roc_auc_within"  # one model: there are no folds
+        ],
         confusion=confusion.tolist(),
     )

@@ -122,7 +122,9 @@ def _resampled(pooled: Pooled, rows: Array, classes: Sequence[str], counts: Arra
 def _within(each: list[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Name ROC-AUC within folds: over all classes, as `metrics.compute` averages it, and of each class."""
     over_all = metrics.mean_of_defined(each)[()]  # a number, not an array of one
-    return {"roc_auc_within": over_all}, [{"roc_auc_within": value} for value in (each * 2 if len(each) == 1 else each)]
+    return {"roc_auc_within": over_all}, [
+        {"roc_auc_within": value} for value in ([*each, *each] if len(each) == 1 else each)
+    ]
 
 
 def _keyed(

@@ -198,6 +198,7 @@ def test_a_shortcut_that_no_model_beats_is_the_first_sentence(run, tmp_path, tex
     assert "No model is shown to beat the shortcut shortcut_container The best, " in text
     assert "That a model uses the content of the videos: shortcut_container, which sees almost none of it" in text
     assert "tells these classes apart" not in text
+    assert "Not shown to be better than the shortcut: " in text
     assert "37 models have been scored on these test videos so far" in text
     assert "exactly these test videos: 37, and on others 2." in text
 
@@ -211,6 +212,8 @@ def test_what_may_be_claimed_is_on_the_first_screen(page, run):
     assert "May not be claimed" in text
     assert "(fight 50%, no_fight 50%)" in text
     assert "Was not tested" in text
+    unshown = ", ".join(row["model"] for row in rows if not row["low"] > 0.5)
+    assert ("Not shown to be better than chance: " + unshown in text) == bool(unshown)
 
 
 def test_what_models_looked_at(page, run):

@@ -48,6 +48,12 @@ ON_CLIPS: Settings = {
     "accumulate": Setting(
         1, "passes per optimizer step; with `batch_size: auto`, the effective batch", low=1, memory=True
     ),
+    "predict_batch": Setting(
+        0,
+        "clips per pass of validation and prediction, which need less memory than training; 0: as many as in training",
+        low=0,
+        values="0 (as in training) or more",
+    ),
     "epochs": Setting(30, "largest number of epochs", low=1),
     "patience": Setting(
         10,

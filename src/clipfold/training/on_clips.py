@@ -33,7 +33,6 @@ from clipfold.training.fold import Fold, read_fold, write_predictions, write_rec
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.plan import TrainingPlan
-from clipfold.training.predict import predict
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.task import Task
@@ -189,9 +188,7 @@ def train_here(
         micro = trainer.train_step.micro
         if "predictions" in task.outputs:
             parts = {"val": val, "test": source("test")}
-            probabilities = {
-                split: predict(network, some, trainer.precision, micro, processes) for split, some in parts.items()
-            }
+            probabilities = {split: trainer.predict(network, some) for split, some in parts.items()}
             peaks.note("predicting")
         if processes.rank:
             return

@@ -155,7 +155,10 @@ ON_CLIPS: Settings = {
         False, "recompute activations instead of keeping them: less memory, a third more time", memory=True
     ),
     "workers": Setting(
-        2, "processes that read ahead for a GPU, where a split does not fit in its memory", low=0, memory=True
+        2,
+        "processes that read ahead for a GPU, where a split does not fit in its memory; set `threads` to two more",
+        low=0,
+        memory=True,
     ),
     # The records.
     "checkpoint_epochs": Setting(

@@ -64,7 +64,7 @@ def fit(task: Task) -> None:
 
 def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
     """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
-    here = 0 if why_no_gpu() else torch.cuda.device_count()
+    here = torch.cuda.device_count()  # takes no memory of a GPU, as more questions would: this process only waits
     processes = min(task.gpus, here)
     if 1 < task.gpus > here:
         logger.warning("gpus is %d, but this job sees %d: training on %d", task.gpus, here, processes)

@@ -32,13 +32,14 @@ from pathlib import Path
 from typing import Any
 
 import gpu_fits
+import gpu_layers
 import gpu_steps
 
 Part = tuple[Callable[[str, bool, gpu_steps.Note], None], str, float]  # work, its argument, seconds at most
 PARTS: dict[str, Part] = {
     "environment": (gpu_fits.environment, "", 30),
     **{f"steps {name}": (gpu_steps.steps, name, 40) for name in gpu_steps.NETWORKS},
-    "depthwise": (gpu_steps.depthwise, "", 30),
+    "depthwise": (gpu_layers.depthwise, "", 30),
     "compile": (gpu_steps.compiled, "", 60),
     "memory": (gpu_fits.memory, "", 40),
     "kills": (gpu_fits.kills, "", 60),

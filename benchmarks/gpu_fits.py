@@ -54,7 +54,7 @@ def memory(name: str, dry: bool, note: Note) -> None:
     network = "naive_cnn 16x64" if dry else "slowfast r50 32x224"
     entry, changes = NETWORKS[network] | (SMALL if dry else {}), FAST | {"precision": "bf16", "dropout": 0.0}
     if not cuda():
-        note("with half of the memory", _six_steps(entry, changes, room=1))
+        note("with half of the memory", _six_steps(entry | {"batch_size": 4}, changes, room=2))
         return
     total, peaks = torch.cuda.get_device_properties(0).total_memory, []
     for micro in (8, 4):
@@ -99,8 +99,8 @@ LOOSE = {"precision": "bf16", "ema": 0.9, "flip": 0.5}
 
 def _fits(folder: Path, dry: bool) -> None:
     """Fit two models, resuming where an earlier process was killed."""
-    often = {"epochs": 2 if dry else 6, "patience": 99, "checkpoint_epochs": 1, "checkpoint_minutes": 0.0005}
-    size, videos = (32, 12) if dry else (64, 64)
+    often = {"epochs": 1 if dry else 6, "patience": 99, "checkpoint_epochs": 1, "checkpoint_minutes": 0.0005}
+    size, videos = (32, 6) if dry else (64, 64)
     names = [f"{number:05}" for number in range(videos)]
     data_folder = folder.parent / "data"
     if not data_folder.exists():

@@ -52,6 +52,7 @@ class ClipModel:
     def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None) -> None:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
+        self._batch = self._settings.get("predict_batch") or self._batch
         for name, value in (*((n, self._settings.get(n)) for n in ("size", "frames")), ("micro_batch", self._batch)):
             good = type(value) is int and value >= 1
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")

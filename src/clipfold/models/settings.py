@@ -48,6 +48,12 @@ ON_CLIPS: Settings = {
     "accumulate": Setting(
         1, "passes per optimizer step; with `batch_size: auto`, the effective batch", low=1, memory=True
     ),
+    "predict_batch": Setting(
+        0,
+        "clips per pass of validation and prediction, which need less memory than training; 0: as many as in training",
+        low=0,
+        values="0 (as in training) or more",
+    ),
     "epochs": Setting(30, "largest number of epochs", low=1),
     "patience": Setting(
         10,
@@ -149,7 +155,10 @@ ON_CLIPS: Settings = {
         False, "recompute activations instead of keeping them: less memory, a third more time", memory=True
     ),
     "workers": Setting(
-        2, "processes that read ahead for a GPU, where a split does not fit in its memory", low=0, memory=True
+        2,
+        "processes that read ahead for a GPU, where a split does not fit in its memory; set `threads` to two more",
+        low=0,
+        memory=True,
     ),
     # The records.
     "checkpoint_epochs": Setting(

@@ -33,7 +33,6 @@ from clipfold.training.fold import Fold, read_fold, write_predictions, write_rec
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.plan import TrainingPlan
-from clipfold.training.predict import predict
 from clipfold.training.recorder import Recorder
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.task import Task
@@ -65,7 +64,7 @@ def fit(task: Task) -> None:
 
 def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
     """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
-    here = 0 if why_no_gpu() else torch.cuda.device_count()
+    here = torch.cuda.device_count()  # takes no memory of a GPU, as more questions would: this process only waits
     processes = min(task.gpus, here)
     if 1 < task.gpus > here:
         logger.warning("gpus is %d, but this job sees %d: training on %d", task.gpus, here, processes)
@@ -189,9 +188,7 @@ def train_here(
         micro = trainer.train_step.micro
         if "predictions" in task.outputs:
             parts = {split: val if split == "val" else source(split) for split in fold.predicted}
-            probabilities = {
-                split: predict(network, part, trainer.precision, micro, processes) for split, part in parts.items()
-            }
+            probabilities = {split: trainer.predict(network, part) for split, part in parts.items()}
             peaks.note("predicting")
         if processes.rank:
             return

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from clipfold.models.device import Precision
 from clipfold.models.network import ClipNetwork
+from clipfold.storage.files import Array
 from clipfold.training import transforms
 from clipfold.training.average import Average
+from clipfold.training.batches import BatchSource
 from clipfold.training.host import on_host
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import freeze, make_optimizer, rate_factor, set_rate
@@ -107,6 +109,11 @@ class Trainer:
         """Tell which epoch was kept, for the record of the fit."""
         return {"best_epoch": self.progress.best_epoch}
 
+    def predict(self, network: ClipNetwork, source: BatchSource) -> Array:
+        """Predict the videos of a split, float32 (videos, classes)."""
+        clips = self._settings["predict_batch"] or self.train_step.micro
+        return predict(network, source, self.precision, clips, self._processes)
+
     def _epoch(self) -> None:
         p, settings = self.progress, self._settings
         videos, versions = epoch_order(
@@ -177,7 +184,7 @@ class Trainer:
         p, settings = self.progress, self._settings
         network = self._validated()
         trained = self._recorder.seconds()
-        probabilities = predict(network, self._val, self.precision, self.train_step.micro, self._processes)
+        probabilities = self.predict(network, self._val)
         targets = self._val.targets
         if self._processes.any(not np.isfinite(probabilities).all()):
             raise NotFiniteError(f"predictions after epoch {p.epoch} are not finite: use a lower learning_rate")

@@ -45,6 +45,18 @@ def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path
     np.testing.assert_allclose(probabilities[:, 1], rows.p_c1, atol=1e-5)
 
 
+def test_validation_and_prediction_have_batches_of_their_own(data, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(network):
+        network.register_forward_pre_hook(lambda net, inputs: None if net.training else seen.append(len(inputs[0])))
+
+    plain = fitted(data, tmp_path / "plain", "naive_cnn", epochs=1)
+    with_network(monkeypatch, "naive_cnn", watch)
+    fitted(data, tmp_path / "own", "naive_cnn", epochs=1, predict_batch=2).assert_close(plain)
+    assert seen == [2, 2, 1] * 2 + [2, 1]  # of 5 videos for validation and 3 for the test
+
+
 def test_a_plateau_takes_the_rate_to_a_tenth(data, tmp_path):
     changes = {"schedule": "plateau", "plateau_patience": 2, "epochs": 12, "patience": 12, "learning_rate": 1.0}
     history = fitted(data, tmp_path, "naive_cnn", **changes, clip_norm=0.0).history

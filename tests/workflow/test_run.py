@@ -87,7 +87,7 @@ def test_training_curves_are_complete(finished):
 @pytest.mark.parametrize(("sent", "seed"), [(signal.SIGINT, 1), (signal.SIGKILL, 2)])
 def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent, seed):
     expected = finished.results()
-    assert len(expected) == 12
+    assert len(expected) == 13
     subprocess.run(["rm", "-rf", workflow.directory / "results", workflow.directory / ".snakemake"], check=True)
     process = subprocess.Popen(
         workflow.command(), env=workflow.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

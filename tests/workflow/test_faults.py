@@ -53,7 +53,8 @@ def test_cleaning_asks_says_what_stays_and_takes_only_what_was_made(workflow):
     assert all(str(path) in done.stdout for path in [*mine, *kept])
     left = {path for path in workflow.directory.rglob("*") if not path.is_dir() and path.parent.name != "videos"}
     files = {path for path in kept if path.is_file()}
-    assert left == {*mine, results / "evaluation/linked.parquet", *files}
+    ledger = results / "ledger.json"  # outlives results: what was scored stays scored
+    assert left == {*mine, results / "evaluation/linked.parquet", ledger, *files}
     assert not (workflow.directory / ".snakemake").exists()
     assert clean(workflow, "y\n").stderr.endswith("has no results or logs of the workflow\n")
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork, class_logits
 
-STEPS, BATCH = 32, 8
+STEPS = 32
+BATCH = 8
 
 
 def attribute(

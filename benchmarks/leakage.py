@@ -1,8 +1,8 @@
 """Measure what the leakage audit finds, its false matches, and the effect of random folds on scores.
 
-Near duplicates of videos of different groups (smaller, mirrored, cropped, turned, within other videos, ...) go through the
-workflow's own decoding, hashing and matching, one kind at a time, together with all videos of the manifest. A pair is false
-if its groups differ. Then light models are trained under grouped and under random folds.
+Near duplicates of videos of different groups (smaller, mirrored, cropped, turned, within other videos, ...) go through
+the workflow's own decoding, hashing and matching, one kind at a time, together with all videos of the manifest. A pair
+is false if its groups differ. Then light models are trained under grouped and under random folds.
 
 The package shows its own figures to users. To make them again:
 
@@ -96,7 +96,9 @@ def recall(videos: list[Video], folder: Path) -> dict[str, Any]:
             copies[source.id] = str(folder / f"{number}/{i}.mp4")
             take = Take("h264", ".mp4", Fraction(copy.fps).limit_denominator(1000), len(copy.frames))
             Path(copies[source.id]).write_bytes(encode(copy.frames, take, bits_per_pixel=copy.bits_per_pixel))
-        own = pairs([*stored, hashed({f"{name}/{i}": p for i, p in copies.items()}, folder / f"stored-{number}")], folder)
+        own = pairs(
+            [*stored, hashed({f"{name}/{i}": p for i, p in copies.items()}, folder / f"stored-{number}")], folder
+        )
         if not name.startswith("the same"):
             facts["kinds"][name] = count([tuple(sorted((i, f"{name}/{i}"))) for i in copies], own)
         else:

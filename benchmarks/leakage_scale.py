@@ -1,7 +1,7 @@
 """Measure the time and memory of the search for near duplicates among many videos.
 
-Films are drawn, hashed and matched, by the workflow's own functions; from two numbers of videos, time is extrapolated to
-100,000 as a sum of a linear and a quadratic part.
+Films are drawn, hashed and matched, by the workflow's own functions; from two numbers of videos, time is
+extrapolated to 100,000 as a sum of a linear and a quadratic part.
 """
 
 import argparse

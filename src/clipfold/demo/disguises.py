@@ -1,4 +1,4 @@
-"""Make near duplicates of a film that hide where it comes from: small parts of it, turned, inverted, within other films."""
+"""Make near duplicates of a film that hide where it comes from: parts of it, turned, inverted, within other films."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -38,7 +38,9 @@ def inset(film: Recording, rng: np.random.Generator, other: Recording) -> Record
     share = rng.uniform(0.4, 0.55)
     behind = _sized(_as_long(other.frames, len(film.frames)), height, width)
     small = _sized(film.frames, _even(height * share), _even(width * share))
-    top, left = (int(rng.choice([gap // 12, gap - gap // 12])) for gap in (height - small.shape[1], width - small.shape[2]))
+    top, left = (
+        int(rng.choice([gap // 12, gap - gap // 12])) for gap in (height - small.shape[1], width - small.shape[2])
+    )
     behind[:, top : top + small.shape[1], left : left + small.shape[2]] = small
     return replace(film, frames=behind)
 
@@ -59,7 +61,10 @@ def shaky(film: Recording, rng: np.random.Generator, other: Recording) -> Record
     return replace(
         film,
         frames=np.stack(
-            [_turned(f, d, 1.2, 0.02 * width * x, 0.02 * width * y) for f, (x, y, d) in zip(film.frames, steps, strict=True)]
+            [
+                _turned(f, d, 1.2, 0.02 * width * x, 0.02 * width * y)
+                for f, (x, y, d) in zip(film.frames, steps, strict=True)
+            ]
         ),
     )
 
@@ -168,14 +173,21 @@ def with_logo(film: Recording, name: str) -> Recording:
     height, width = frames.shape[1:3]
     for frame in frames:
         frame[int(height * 0.86) :] = (150, 20, 30)
-        cv2.putText(frame, name, (width // 20, int(height * 0.95)), cv2.FONT_HERSHEY_DUPLEX, width / 600, (255, 255, 255), 1)
+        cv2.putText(
+            frame, name, (width // 20, int(height * 0.95)), cv2.FONT_HERSHEY_DUPLEX, width / 600, (255, 255, 255), 1
+        )
         cv2.circle(frame, (width * 9 // 10, height // 8), height // 14, (255, 255, 255), -1)
-        cv2.putText(frame, "7", (width * 88 // 100, height // 6), cv2.FONT_HERSHEY_DUPLEX, width / 500, (150, 20, 30), 2)
+        cv2.putText(
+            frame, "7", (width * 88 // 100, height // 6), cv2.FONT_HERSHEY_DUPLEX, width / 500, (150, 20, 30), 2
+        )
     return replace(film, frames=frames)
 
 
 def _window(film: Recording, rng: np.random.Generator, height: int, width: int) -> Recording:
-    top, left = (int(rng.integers(0, whole - part + 1)) for whole, part in zip(film.frames.shape[1:3], (height, width), strict=True))
+    top, left = (
+        int(rng.integers(0, whole - part + 1))
+        for whole, part in zip(film.frames.shape[1:3], (height, width), strict=True)
+    )
     return replace(film, frames=film.frames[:, top : top + height, left : left + width])
 
 

@@ -66,6 +66,4 @@ def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: Pat
     together = np.concatenate(found)
     with replacing(keypoints) as file:
         np.save(file, together, allow_pickle=False)
-    logger.info(
-        "%d hashes for each of %d videos, %d keypoints", len(WINDOWS) + shard.count, len(shard), len(together)
-    )
+    logger.info("%d hashes for each of %d videos, %d keypoints", len(WINDOWS) + shard.count, len(shard), len(together))

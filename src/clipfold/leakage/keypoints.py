@@ -1,7 +1,7 @@
-"""Find the keypoints of a video: details by which a part of a picture is known again, turned, or within another picture.
+"""Find the keypoints of a video: details by which part of a picture is known again, turned, or within another picture.
 
-Keypoints are those of SIFT (Lowe 2004, "Distinctive image features from scale-invariant keypoints"). Those of a mirrored
-picture, or of its negative, follow from the original's: the entries of the descriptors change places.
+Keypoints are those of SIFT (Lowe 2004, "Distinctive image features from scale-invariant keypoints"). Those of a
+mirrored picture, or of its negative, follow from the original's: the entries of the descriptors change places.
 """
 
 import cv2

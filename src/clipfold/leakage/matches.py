@@ -99,9 +99,9 @@ class Stored:
 def match(stored: Stored, output: PathLike, threads: int) -> None:
     """Find the near-duplicate pairs among the videos of all shards.
 
-    All hashes are compared with all others, block by block, and keypoints are looked up by word: memory use is 0.9 kB per
-    video for the hashes, 29 bytes per keypoint (4 to 12 kB per video) and a few MB. Candidates are verified on their
-    pictures, which are read from disk as needed.
+    All hashes are compared with all others, block by block, and keypoints are looked up by word: memory use is 0.9 kB
+    per video for the hashes, 29 bytes per keypoint (4 to 16 kB per video) and a few MB. Candidates are verified on
+    their pictures, which are read from disk as needed.
 
     Args:
         stored: the files.
@@ -218,7 +218,7 @@ def common_frames(frames: Array, recording: Sequence[int]) -> Array:
         recording: number of the recording of each video, as far as it is known.
 
     Returns:
-        bool (videos, frames): True if a frame is near to one of more than `MOST_SHARING` of a sample of other recordings.
+        bool (videos, frames): True if a frame is near to one of more than `MOST_SHARING` other recordings of a sample.
     """
     first = np.flatnonzero(np.asarray(recording) == np.arange(len(recording)))
     sample = first[:: max(1, -(-len(first) // _SAMPLE))]
@@ -252,7 +252,9 @@ def near_frames(hashes: Array, first: int, common: Array) -> Iterator[Candidate]
         ours, theirs = near.any(axis=3), near.any(axis=1)
         number = [ours.sum(axis=1), theirs.sum(axis=2)]
         distinct = [(ours & new[mine, :, None]).sum(axis=1), (theirs & new[others]).sum(axis=2)]
-        enough = (np.minimum(*number) >= least) & ((np.minimum(*distinct) >= least) | (2 * np.maximum(*number) >= count))
+        enough = (np.minimum(*number) >= least) & (
+            (np.minimum(*distinct) >= least) | (2 * np.maximum(*number) >= count)
+        )
         for i, j in zip(*np.nonzero(enough), strict=True):
             x, y = first + int(i), start + int(j)
             if x < y:

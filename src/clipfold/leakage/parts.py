@@ -1,4 +1,4 @@
-"""Find pairs of videos of which one shows a part of the other's picture: cropped, turned, negative, or within another."""
+"""Find pairs of videos of which one shows part of the other's picture: cropped, turned, negative, within another."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -43,19 +43,19 @@ class Parts:
             return []
         frames = self._frames_of(video)
         height, width = frames.shape[1:]
-        ballots: list[tuple[Ballot, int]] = []
-        asked = [changed(own, width, mirrored=m, negative=n) for m, n in CHANGES]
-        for number, keypoints in enumerate(asked):
-            ballots += [(each, number) for each in self._index.search(keypoints, video, ((width - 1) / 2, (height - 1) / 2))]
-        placed: dict[int, tuple[int, Ballot, int, Array]] = {}
-        changes = {ballot: number for ballot, number in ballots}
-        for ballot in strongest(sorted(changes, key=lambda each: -each.votes)):
-            number = changes[ballot]
-            theirs = self._keypoints(ballot.video)
-            one, other = asked[number], theirs[theirs["picture"] == ballot.other]
-            found = place(one[one["picture"] == ballot.picture], other)
+        middle = (width - 1) / 2, (height - 1) / 2
+        asked = [changed(own, width, mirrored=mirrored, negative=negative) for mirrored, negative in CHANGES]
+        ballots = [
+            ballot._replace(change=change)
+            for change, keypoints in enumerate(asked)
+            for ballot in self._index.search(keypoints, video, middle)
+        ]
+        placed: dict[int, tuple[int, Ballot, Array]] = {}
+        for ballot in strongest(sorted(ballots, key=lambda each: -each.votes)):
+            one, other = asked[ballot.change], self._keypoints(ballot.video)
+            found = place(one[one["picture"] == ballot.picture], other[other["picture"] == ballot.other])
             if found and found[1] > placed.get(ballot.video, (0,))[0]:
-                placed[ballot.video] = found[1], ballot, number, found[0]
+                placed[ballot.video] = found[1], ballot, found[0]
         verified = (self._verified(video, *facts) for facts in placed.values())
         return [pair for pair in verified if pair]
 
@@ -64,8 +64,8 @@ class Parts:
         start, end = self._starts[shard][video - self._first[shard] :][:2]
         return np.asarray(self._shards[shard][start:end])
 
-    def _verified(self, video: int, keypoints: int, ballot: Ballot, change: int, matrix: Array) -> dict[str, Any] | None:
-        mirrored, negative = CHANGES[change]
+    def _verified(self, video: int, keypoints: int, ballot: Ballot, matrix: Array) -> dict[str, Any] | None:
+        mirrored, negative = CHANGES[ballot.change]
         x, y = self._frames_of(video), self._frames_of(ballot.video)
         x = x[:, :, ::-1] if mirrored else x
         x = np.ascontiguousarray(255 - x if negative else x)
@@ -75,9 +75,12 @@ class Parts:
         still = BACKGROUND in (ballot.picture, ballot.other)
         if not still and shared_frames(x, y, found.matrix) < _LEAST_SHARE:
             return None
-        how = ["mirrored"] * mirrored + ["negative"] * negative + ["turned"] * found.turned + ["cropped"] * found.cropped
+        how = (
+            ["mirrored"] * mirrored + ["negative"] * negative + ["turned"] * found.turned + ["cropped"] * found.cropped
+        )
         x_frame, y_frame = (
-            len(frames) // 2 if number == BACKGROUND else number for frames, number in ((x, ballot.picture), (y, ballot.other))
+            len(frames) // 2 if number == BACKGROUND else number
+            for frames, number in ((x, ballot.picture), (y, ballot.other))
         )
         return {"x": video, "y": ballot.video, "x_frame": x_frame, "y_frame": y_frame} | {
             "change": " ".join([*how, "background" if still else "cut"]),

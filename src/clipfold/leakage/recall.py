@@ -10,10 +10,10 @@ MEASURED = Path(__file__).parent / "recall.json"
 
 
 def measured_recall() -> dict[str, Any]:
-    """Return the figures: `command`, `data`, `kinds` (name -> `copies`, `found`), `unrelated`, `titles` and `same_source`.
+    """Return the figures: `command`, `data`, `guessed` and counts of `pairs` and how many were `found`.
 
-    The last three count `pairs` and how many were `found`: pairs of unrelated videos, of unrelated videos with the same
-    title, and of videos cut from one recording.
+    Counts are in `kinds` (of changes), `same_source` (videos cut from one recording), `unrelated`, `the same title` and
+    `the same logo` (unrelated videos that have one in common). `guessed` tells what became of folds without groups.
     """
     figures: dict[str, Any] = read_json(MEASURED)
     return figures

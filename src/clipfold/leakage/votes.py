@@ -25,8 +25,7 @@ _NEAR = 38  # most bits of 128 in which the signatures of similar keypoints diff
 _ANGLE, _OCTAVES, _SHIFT = 22.5, 0.5, 16.0  # half the size of a bin: degrees, octaves, pixels
 _ANGLES = round(360 / _ANGLE)
 _PLACE = np.dtype(
-    [("video", np.uint32), ("picture", np.int8), ("x", np.float16), ("y", np.float16)]
-    + [("octave", np.float16), ("angle", np.float16)]
+    [("video", np.uint32), ("picture", np.int8), *((name, np.float16) for name in ("x", "y", "octave", "angle"))]
 )
 
 
@@ -39,6 +38,8 @@ class Ballot(NamedTuple):
     """Picture of the video that was asked about."""
     other: int
     """Picture of the other video."""
+    change: int = 0
+    """Index into `parts.CHANGES`."""
 
 
 class Index:
@@ -52,7 +53,9 @@ class Index:
     def __init__(self, shards: Sequence[Array], first: Sequence[int]) -> None:
         total = sum(map(len, shards))
         step = max(1, -(-total // SAMPLE))
-        self._vocabulary = Vocabulary.learn(np.concatenate([each["descriptor"][::step] for each in shards])[:SAMPLE], total)
+        self._vocabulary = Vocabulary.learn(
+            np.concatenate([each["descriptor"][::step] for each in shards])[:SAMPLE], total
+        )
         read = [(start, part, *self._vocabulary.read(part["descriptor"], 1)) for start, part in _parts(shards, first)]
         words = np.concatenate([word[:, 0].astype(np.int32) for _, _, word, _ in read])
         order = np.argsort(words, kind="stable")
@@ -88,7 +91,12 @@ class Index:
         )
         bins = np.concatenate(  # each bin overlaps its neighbours by half
             [
-                ((pair * _ANGLES + (angle - a) % _ANGLES) << 24) + (scale - b + 128 << 16) + (across - c + 128 << 8) + down - d + 128
+                ((pair * _ANGLES + (angle - a) % _ANGLES) << 24)
+                + (scale - b + 128 << 16)
+                + (across - c + 128 << 8)
+                + down
+                - d
+                + 128
                 for a, b, c, d in product((0, 1), repeat=4)
             ]
         )
@@ -104,7 +112,7 @@ class Index:
         return strongest(ballots)
 
     def _similar(self, keypoints: Array, video: int) -> tuple[Array, Array]:
-        """Return the indices of keypoints and of those of later videos that have a word and most of a signature in common."""
+        """Return the indices of keypoints, and of those of later videos with the same word and a near signature."""
         words, signatures = self._vocabulary.read(keypoints["descriptor"], _WORDS)
         first, last = self._start[words].ravel(), self._start[words + 1].ravel()
         counts = last - first

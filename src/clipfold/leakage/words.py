@@ -1,7 +1,7 @@
 """Quantise the descriptors of keypoints into words, so that similar ones are looked up instead of compared.
 
-A word is a pair of entries of two codebooks, one for each half of the descriptor (Babenko & Lempitsky 2012, "The inverted
-multi-index"). A signature, compared by its bits, tells the descriptors of a word apart (Jégou, Douze & Schmid 2008,
+A word is a pair of entries of two codebooks, one for each half of the descriptor (Babenko & Lempitsky 2012, "The
+inverted multi-index"). A signature, compared by its bits, tells the descriptors of a word apart (Jégou, Douze & Schmid 2008,
 "Hamming embedding and weak geometric consistency for large scale image search").
 """
 
@@ -36,7 +36,7 @@ class Vocabulary:
 
     @classmethod
     def learn(cls, sample: Array, total: int) -> Self:
-        """Learn from a sample of `total` descriptors, `uint8` (`SAMPLE` at most, 128); the same sample gives the same."""
+        """Learn, without chance, from a sample of `total` descriptors, `uint8` (`SAMPLE` at most, 128)."""
         entries = int(np.clip(min((total / _PER_WORD) ** 0.5, len(sample) / 4), 1, _LARGEST))
         points = rooted(sample)
         books = np.stack([_centres(half, entries) for half in (points[:, :64], points[:, 64:])])

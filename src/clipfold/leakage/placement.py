@@ -126,7 +126,7 @@ def compare(x: Array, y: Array, matrix: Array, keypoints: int) -> Placement | No
     if min(one.std(), other.std()) < 1:
         return None
     try:
-        _, warp = cv2.findTransformECC(one, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload,assignment]
+        _, warp = cv2.findTransformECC(one, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
     except cv2.error:  # it does not converge
         return None
     size = small.shape[::-1]

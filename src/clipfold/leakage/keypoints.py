@@ -74,7 +74,7 @@ def keypoints_of(frames: Array, row: int) -> Array:
 def _find(grey: Array, row: int, number: int) -> Array:
     large = cv2.resize(grey, None, fx=_ENLARGED, fy=_ENLARGED, interpolation=cv2.INTER_CUBIC)
     sift = cv2.SIFT.create(_MOST[number == BACKGROUND], 3, _CONTRAST)
-    points, descriptors = sift.detectAndCompute(large, None)  # type: ignore[call-overload]
+    points, descriptors = sift.detectAndCompute(large, None)
     found = np.zeros(len(points), KEYPOINT)
     found["video"], found["picture"] = row, number
     for each, point in zip(found, points, strict=True):

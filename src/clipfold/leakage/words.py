@@ -1,8 +1,8 @@
 """Quantise the descriptors of keypoints into words, so that similar ones are looked up instead of compared.
 
 A word is a pair of entries of two codebooks, one for each half of the descriptor (Babenko & Lempitsky 2012, "The
-inverted multi-index"). A signature, compared by its bits, tells the descriptors of a word apart (Jégou, Douze & Schmid
-2008, "Hamming embedding and weak geometric consistency for large scale image search").
+inverted multi-index"). A signature, compared by its bits, tells the descriptors of a word apart (Jégou, Douze &
+Schmid 2008, "Hamming embedding and weak geometric consistency for large scale image search").
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def _distances(points: Array, centres: Array) -> Array:
 
 def _centres(points: Array, count: int) -> Array:
     """Cluster points by Lloyd's algorithm, from evenly spaced points on."""
-    centres: Array = points[np.linspace(0, len(points) - 1, count).astype(int)].copy()
+    centres = points[np.linspace(0, len(points) - 1, count).astype(int)].copy()
     for _ in range(_ROUNDS):
         nearest = _distances(points, centres).argmin(axis=1)
         order, number = np.argsort(nearest, kind="stable"), np.bincount(nearest, minlength=count)

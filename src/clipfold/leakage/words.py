@@ -86,7 +86,7 @@ def _distances(points: Array, centres: Array) -> Array:
 
 def _centres(points: Array, count: int) -> Array:
     """Cluster points by Lloyd's algorithm, from evenly spaced points on."""
-    centres = points[np.linspace(0, len(points) - 1, count).astype(int)].copy()
+    centres: Array = points[np.linspace(0, len(points) - 1, count).astype(int)].copy()
     for _ in range(_ROUNDS):
         nearest = _distances(points, centres).argmin(axis=1)
         order, number = np.argsort(nearest, kind="stable"), np.bincount(nearest, minlength=count)

@@ -3,7 +3,7 @@
 import datetime
 import re
 from types import UnionType
-from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, NotRequired, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from clipfold.checks import require
 from clipfold.storage.records import parse_json
@@ -107,7 +107,7 @@ class Description(TypedDict):
     versions: dict[str, str]
     created: str
     files: dict[str, str]
-    table: Table | None
+    table: NotRequired[Table | None]
 
 
 def parse_description(content: bytes, where: str) -> Description:
@@ -124,11 +124,10 @@ def parse_description(content: bytes, where: str) -> Description:
     version = found.get("format") if isinstance(found, dict) else None
     other = f"this version of clipfold reads {FORMAT}: use the version that made the bundle, or make it again"
     require(type(version) is int and version == FORMAT, f"{where}: format", version, other)
-    found.setdefault("table", None)  # bundles of older versions are all of videos
     check_shape(where, found, Description)
     description = cast(Description, found)
     _check_values(where, description)
-    check_table(f"{where}: table", description["table"])
+    check_table(f"{where}: table", description.get("table"))
     check_files(where, description["files"])
     for fit in description["fits"]:
         record = f"{fit['folder']}/fit.json"
@@ -230,6 +229,8 @@ def check_shape(where: str, value: Any, shape: Any) -> None:
     if is_typeddict(shape):
         _expect(type(value) is dict, where, value, "keys and values")
         for key, kind in get_type_hints(shape).items():
+            if key not in value and key in shape.__optional_keys__:
+                continue
             if key not in value:
                 raise ValueError(f"{where} has no {key}: make the bundle again")
             check_shape(f"{where}: {key}", value[key], kind)

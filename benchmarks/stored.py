@@ -79,7 +79,9 @@ def write_fold(path: Path, labels: dict[str, str], ids_of: dict[str, Sequence[st
         ids_of: Split -> ids in it; an id may be in several.
     """
     rows = [
-        {"fold": 0, "id": name, "label": labels[name], "split": split} for split, ids in ids_of.items() for name in ids
+        {"fold": 0, "id": name, "label": labels[name], "group": name, "split": split}
+        for split, ids in ids_of.items()
+        for name in ids
     ]
     write_table(path, pa.Table.from_pylist(rows))
     return str(path)

@@ -17,7 +17,7 @@ FORMAT = 1
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
 
-MODALITIES = ("video", "image")
+MODALITIES = ("video", "image", "table")
 
 MEMBERS = 10_000
 """Most files of a bundle."""
@@ -82,7 +82,7 @@ class Description(TypedDict):
     """The keys of `bundle.json`.
 
     Args:
-        modality: What it predicts, `video` or `image`; bundles made before there were images have none.
+        modality: What it predicts, `video`, `image` or `table`; bundles made before there were others have none.
         positive: The class of two that the threshold is for.
         threshold: Calibrated probability above which a video counts as the positive class, in [0, 1].
         settings: Of the model.
@@ -115,7 +115,7 @@ class Description(TypedDict):
     versions: dict[str, str]
     created: str
     files: dict[str, str]
-    table: Table | None
+    table: NotRequired[Table | None]
 
 
 def parse_description(content: bytes, where: str) -> Description:
@@ -140,11 +140,10 @@ def parse_description(content: bytes, where: str) -> Description:
             found = UPGRADES[older](found) | {"format": older + 1}
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{where} is no description of format {version} ({error}): make the bundle again") from None
-    found.setdefault("table", None)  # bundles of older versions are all of videos
     check_shape(where, found, Description)
     description = cast(Description, found)
     _check_values(where, description)
-    check_table(f"{where}: table", description["table"])
+    check_table(f"{where}: table", description.get("table"))
     check_files(where, description["files"])
     for fit in description["fits"]:
         record = f"{fit['folder']}/fit.json"

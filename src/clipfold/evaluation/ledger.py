@@ -5,6 +5,7 @@ counts once, by the digest of its predictions, whatever its name.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,4 +59,5 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _digest(table: Any) -> str:
     """Hash a table's values, with numbers to nine digits: a refit on the same data may differ in the last ones."""
-    return hashlib.blake2b(table.round(9).to_csv(index=False).encode(), digest_size=8).hexdigest()
+    rows = table.round(9).astype(str).to_numpy().tolist()
+    return hashlib.blake2b(json.dumps([*table.columns, rows]).encode(), digest_size=8).hexdigest()

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import chain, count
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from clipfold.storage.records import LIMIT, parse_json, read_or_ignore
 
@@ -107,7 +107,18 @@ def _array_bytes(start: bytes) -> int:
     (length,) = struct.unpack_from("<H", start, 8)
     header = ast.literal_eval(start[10 : 10 + length].decode("latin1"))
     shape: tuple[int, ...] = header["shape"]
-    return 10 + int(length) + prod(shape) * int(header["descr"][2:])
+    return 10 + int(length) + prod(shape) * _item_bytes(header["descr"])
+
+
+def _item_bytes(descr: str | list[tuple[Any, ...]]) -> int:
+    """Return the bytes of an element: a number such as `<f4`, or fields of a name, a number and perhaps a shape.
+
+    >>> _item_bytes("<f4"), _item_bytes([("x", "<f2"), ("descriptor", "|u1", (128,))])
+    (4, 130)
+    """
+    if isinstance(descr, str):
+        return int(descr[2:])
+    return sum(_item_bytes(field[1]) * prod(field[2] if len(field) > 2 else ()) for field in descr)
 
 
 def _tensors_bytes(file: IO[bytes], size: int) -> int:

@@ -270,7 +270,7 @@ WRONG = {
     "architecture": ["", "os.system", 3],
     "input": ["video", None],
     "classes": [[], ["calm"], ["calm", "calm"], "calm", ["calm", 1], ["calm", "a\x1b]"], {"calm": 1}],
-    "positive": ["calm", None, 1],
+    "positive": ["other", None, 1],
     "threshold": [None, -0.1, 1.1, "0.5", True, [0.5]],
     "fits": [[], {}, [{}], [{"folder": "fits/0"}], [{"folder": "fits/0", "temperature": 0}], [5]],
     "final": [0, "no", None],

@@ -187,7 +187,7 @@ def test_what_an_alias_names_is_not_removed(registry, tmp_path):
     first, second = (registry.add(scored(tmp_path, number, roc_auc=0.5)) for number in (1, 2))
     registry.promote(first.id, check=passes)
     registry.promote(first.id, "staging", check=passes)
-    with pytest.raises(ValueError, match="production, staging names it: promote another first"):
+    with pytest.raises(ValueError, match="production, staging names it: promote another, or unalias it"):
         registry.remove(first.id)
     for alias in ("production", "staging"):
         registry.promote(second.id, alias, check=passes)

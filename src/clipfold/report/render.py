@@ -48,6 +48,7 @@ def environment(*folders: Path, noun: str = "video") -> Environment:
         "share": share,
         "short": short,
     }
+    made.filters["said"] = lambda sentence: reword(sentence, noun) if noun != "video" else sentence
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     made.globals["file"] = lambda name: Markup((PAGE / name).read_text("utf-8"))
     return made

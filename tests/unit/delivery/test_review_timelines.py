@@ -18,7 +18,7 @@ class Bar:
 
 
 def run(output, paths, cut, page=True):
-    bundle = SimpleNamespace(modality="video", threshold_of=lambda label: 0.5, classes=["calm", "fight"])
+    bundle = SimpleNamespace(id="1", modality="video", threshold_of=lambda label: 0.5, classes=["calm", "fight"])
     return timelines_to(bundle, paths, output, cut, page, lambda total: nullcontext(Bar()))
 
 

@@ -52,6 +52,7 @@ rule predictions:
         table="results/predictions/predictions.parquet",
         csv="results/predictions/predictions.csv",
         page="results/predictions/index.html",
+        report="results/predictions/external.json",
     log:
         "logs/predictions.log",
     benchmark:

@@ -12,8 +12,9 @@ MEASURED = Path(__file__).parent / "recall.json"
 def measured_recall() -> dict[str, Any]:
     """Return the figures: `command`, `data`, `guessed` and counts of `pairs` and how many were `found`.
 
-    Counts are in `kinds` (of changes), `same_source` (videos cut from one recording), `unrelated`, `the same title` and
-    `the same logo` (unrelated videos that have one in common). `guessed` tells what became of folds without groups.
+    Counts are in `kinds` (of changes), `same_source` (videos cut from one recording), `unrelated` and, where they were
+    measured, `the same title` and `the same logo` (unrelated videos that have one in common). `guessed` tells what
+    became of folds without groups.
     """
     figures: dict[str, Any] = read_json(MEASURED)
     return figures

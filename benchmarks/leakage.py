@@ -144,7 +144,7 @@ def count(those: Iterable[tuple[str, ...]], found: set[tuple[str, str]]) -> dict
 
 def guessed(videos: list[Video], found: set[tuple[str, str]]) -> dict[str, Any]:
     """Count the test videos that share their source with training if the groups of the manifest are withheld."""
-    nameless = [{"id": video.id, "digest": video.id, "group": None} for video in videos]
+    nameless = [{"id": video.id, "digest": video.id, "group": None, "source": video.source} for video in videos]
     settings = SplitSettings()
     groups, _ = resolve_groups(nameless, sorted(found), merge=False, least=2 * settings.folds)
     leaking = 0

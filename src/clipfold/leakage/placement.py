@@ -61,7 +61,7 @@ class Placement:
         """
         if self.inside < 0.6 or self.share < 0.5:  # a logo makes a good score, but few tiles
             return False
-        return self.keypoints >= 8 or (self.score >= 0.75 and self.tiles >= 12)
+        return self.keypoints >= 8 or (self.score >= 0.85 and self.tiles >= 12)
 
 
 def place(x: Array, y: Array) -> tuple[Array, int] | None:

@@ -73,12 +73,12 @@ def test_disguised_copies_are_found(kind, films, originals, tmp_path):
     rng = np.random.default_rng(0)
     copies = [DISGUISES[kind](each, rng, films[(i + 1) % SOURCES]) for i, each in enumerate(films)]
     found = pairs([originals, stored(copies, "copy", tmp_path)], tmp_path)
-    assert sum((f"copy-{i}", f"original-{i}") in found for i in range(SOURCES)) >= SOURCES - 2
+    assert sum((f"copy-{i}", f"original-{i}") in found for i in range(SOURCES)) >= SOURCES - 2  # made films have little detail
     composed = kind in ("picture in picture", "side by side", "after another film")
     related = {0, 1, SOURCES - 1} if composed else {0}
     # Copies may share more: the same caption, border or other film.
     apart = [(int(a[-1]) - int(b[-1])) % SOURCES for a, b in found if a[0] != b[0] or a[0] == "o"]
-    assert sum(each not in related for each in apart) <= 1, sorted(found)  # the made films look much alike
+    assert set(apart) <= related, sorted(found)
 
 
 def test_what_was_done_to_a_copy_is_named(films, originals, tmp_path):

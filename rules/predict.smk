@@ -19,6 +19,7 @@ rule predict:
         paths=new_paths,
         contents=new_keys,
         segments=lambda wildcards: segments_of(PLAN.new_shards[wildcards.new_shard]),
+        rates=lambda wildcards: rates_of(PLAN.new_shards[wildcards.new_shard]),
         code=code_of("predict", "clipfold.delivery.predict", *MODULES),
     script:
         "../workflow/scripts/predict.py"

@@ -24,7 +24,7 @@ from clipfold.manifest.contents import stamp
 from clipfold.storage.files import PathLike, read_frame, write_table
 from clipfold.storage.records import read_or_ignore
 from clipfold.storage.replace import replacing
-from clipfold.video.parts import Segment, by_source
+from clipfold.video.parts import NOTHING, Segment, Stated, by_source
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -40,7 +40,7 @@ def predict_videos(
     paths: Mapping[str, str],
     workers: int | None = None,
     memory_mb: int | None = None,
-    segments: Mapping[str, Segment] | None = None,
+    stated: Stated = NOTHING,
 ) -> pd.DataFrame:
     """Predict videos, all at once.
 
@@ -49,7 +49,7 @@ def predict_videos(
         paths: id -> file of each video.
         workers: Processes to decode with; all cores by default.
         memory_mb: Memory that these may use; None for no limit.
-        segments: id -> file, start and end in seconds, of rows whose file has segments.
+        stated: Segments and frames per second, of videos for which a table states them.
 
     Returns:
         A row for each video, in the order of `paths`:
@@ -67,7 +67,7 @@ def predict_videos(
         - `bundle`: id of the bundle;
         - `input.<name>`: what it looks like, see `clipfold.delivery.inputs`.
     """
-    return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb, segments))
+    return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb, stated))
 
 
 def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def predict_to(
     memory_mb: int | None = None,
     progress: Callable[[int], None] = lambda videos: None,
     finish: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
-    segments: Mapping[str, Segment] | None = None,
+    stated: Stated = NOTHING,
 ) -> pd.DataFrame:
     """Predict videos and write the table; parts that an interrupted call with the same bundle left are kept.
 
@@ -122,7 +122,7 @@ def predict_to(
         memory_mb: Memory that these may use; None for no limit.
         progress: Called with the number of videos of each part that is done.
         finish: Changes the table before it is written.
-        segments: id -> file, start and end in seconds, of rows whose file has segments.
+        stated: Segments and frames per second, of videos for which a table states them.
 
     Returns:
         The table, see `predict_videos`.
@@ -135,12 +135,12 @@ def predict_to(
     require_some(paths)
     folder = output.with_name(f".{output.name}.parts")
     tables = []
-    for part in _parts(_by_time(paths, segments or {})):
-        cut = {name: segments[name] for name in part if name in segments} if segments else {}
-        file = folder / f"{_key(bundle.id, part, cut)}.parquet"
+    for part in _parts(_by_time(paths, stated.segments)):
+        own = stated.of(part)
+        file = folder / f"{_key(bundle.id, part, own)}.parquet"
         table = read_or_ignore(file, partial(_parse, schema_of(bundle)))
         if table is None:
-            table = as_arrow(predict_videos(bundle, part, workers, memory_mb, cut), schema_of(bundle))
+            table = as_arrow(predict_videos(bundle, part, workers, memory_mb, own), schema_of(bundle))
             write_table(file, table)
         tables.append(table)
         progress(len(part))
@@ -173,10 +173,10 @@ def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield part
 
 
-def _key(bundle: str, part: Mapping[str, str], segments: Mapping[str, Segment]) -> str:
+def _key(bundle: str, part: Mapping[str, str], stated: Stated) -> str:
     """Name a part by the bundle and its videos, which a file that was written to since is not."""
-    videos = [(name, path, stamp(path), *segments.get(name, ())) for name, path in part.items()]
-    seen = json.dumps([bundle, videos])
+    videos = [(name, path, stamp(path), *stated.segments.get(name, ())) for name, path in part.items()]
+    seen = json.dumps([bundle, videos, stated.rates])
     return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
 
 

@@ -15,7 +15,7 @@ from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
 from clipfold.storage.files import Array, read_table
 from clipfold.video.decode_shard import decode_shard
-from clipfold.video.parts import Segment
+from clipfold.video.parts import NOTHING, Stated
 from clipfold.video.probe_shard import probe_shard
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def prepare(
     paths: Mapping[str, str],
     workers: int,
     memory_mb: int | None = None,
-    segments: Mapping[str, Segment] | None = None,
+    stated: Stated = NOTHING,
 ) -> Prepared:
     """Probe and decode videos, each once, and compute the features that the bundle reads.
 
@@ -59,7 +59,7 @@ def prepare(
         paths: id -> file of each video.
         workers: Processes to use.
         memory_mb: Memory that the processes may use; None for no limit.
-        segments: id -> file, start and end in seconds, of rows whose file has segments.
+        stated: Segments and frames per second, of videos for which a table states them.
 
     Raises:
         ValueError: There are no videos.
@@ -71,7 +71,7 @@ def prepare(
         folder = Path(name)
         metadata, index, table = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
         arrays = {view: folder / f"{view}.npy" for view in decode.views}
-        probe_shard(paths, metadata, probe, workers, memory_mb, segments, bundle.modality)
+        probe_shard(paths, metadata, probe, workers, memory_mb, stated.segments, bundle.modality, stated.rates)
         decode_shard(paths, metadata, arrays, index, decode, workers, probe.max_pixels, memory_mb)
         place = {name: number for number, name in enumerate(paths)}
         rows = sorted(read_table(index).to_pylist(), key=lambda row: place[row["id"]])

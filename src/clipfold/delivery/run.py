@@ -62,7 +62,7 @@ def predict_sources(
     with progress(len(found.paths)) as bar:
         finish = partial(_with_given, labels=found.labels, groups=found.groups)
         table = predict_to(
-            bundle, found.paths, output, workers, progress=bar.update, finish=finish, segments=found.segments
+            bundle, found.paths, output, workers, progress=bar.update, finish=finish, stated=found.stated
         )
     written = [output]
     if page:

@@ -9,10 +9,11 @@ from typing import IO
 from clipfold.checks import require
 from clipfold.image.frames import SUFFIXES as IMAGES
 from clipfold.image.frames import is_image
+from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import read_manifest
 from clipfold.manifest.suffixes import VIDEOS
 from clipfold.manifest.table import SUFFIXES as TABLES
-from clipfold.video.parts import Segment
+from clipfold.video.parts import Segment, Stated
 
 
 @dataclass(slots=True)
@@ -24,12 +25,19 @@ class Sources:
         labels: id -> label, of the videos whose label a table gives.
         groups: id -> group, of the videos whose group a table gives.
         segments: id -> file, start and end in seconds, of rows whose file has segments.
+        rates: source (the file of segments, else the id) -> frames per second, of folders for which a table gives them.
     """
 
     paths: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     segments: dict[str, Segment] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def stated(self) -> Stated:
+        """What tables state of the videos, beside where they are."""
+        return Stated(self.segments, self.rates)
 
     def add(self, paths: Mapping[str, str]) -> None:
         """Add videos, of which some may be there already.
@@ -71,11 +79,10 @@ def find_videos(names: Iterable[str], stdin: IO[str], modality: str = "video") -
             found.add({video.id: video.path for video in videos})
             found.labels |= {video.id: video.label for video in videos if video.label}
             found.groups |= {video.id: video.group for video in videos if video.grouped or video.file}
-            found.segments |= {
-                video.id: (os.path.join(os.path.dirname(name), video.file), video.start, video.end)
-                for video in videos
-                if video.file
-            }
+            base = os.path.dirname(name)
+            found.segments |= {v.id: (os.path.join(base, v.file), v.start, v.end) for v in videos if v.file}
+            files = {v.source: os.path.join(base, v.file) if v.file else v.id for v in videos}
+            found.rates |= {files[source]: rate for source, rate in rates_of(videos).items()}
         else:
             found.add({name: name})  # a missing file gets its status like any other that cannot be used
     return found

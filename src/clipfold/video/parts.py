@@ -1,8 +1,8 @@
 """Parts of a video: rows of the manifest that name a file, whole or from one time to another. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 EARLY = 1e-6
@@ -58,6 +58,28 @@ def frames_of(part: Part, times: Sequence[float], origin: float | None = None) -
 
 Segment = Sequence[Any]
 """File, start and end of a segment, as job params give them; start and end are None where the row names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a table states of its videos, beside where they are.
+
+    Args:
+        segments: id -> segment, for rows whose file has segments.
+        rates: source (the file of segments, else the id) -> frames per second of a folder or an archive of frames.
+    """
+
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, names: Iterable[str]) -> "Stated":
+        """Return what is stated of some videos."""
+        segments = {name: self.segments[name] for name in names if name in self.segments}
+        sources = {segments[name][0] if name in segments else name for name in names}
+        return Stated(segments, {name: rate for name, rate in self.rates.items() if name in sources})
+
+
+NOTHING = Stated()
 
 
 def by_source(paths: Mapping[str, str], segments: Mapping[str, Segment]) -> Iterator[tuple[str, str, list[Part]]]:

@@ -240,14 +240,14 @@ def test_segments_of_a_table_are_predicted_in_the_order_of_its_rows(bundles, vid
     rows = ["path,start,end", f"{one},99,", f"{two},0,", f"{one},0.5,1", f"{two},,", f"{one},0,0.5"]
     (tmp_path / "new.csv").write_text("\n".join(rows))
     found = find_videos([str(tmp_path / "new.csv")], io.StringIO())
-    table = predict_to(bundles[FEATURES], found.paths, tmp_path / "out.csv", 1, segments=found.segments)
+    table = predict_to(bundles[FEATURES], found.paths, tmp_path / "out.csv", 1, stated=found.stated)
     assert table.id.tolist() == [f"{one}@99-end", f"{two}@0-end", f"{one}@0.5-1", str(two), f"{one}@0-0.5"]
     assert table.status.tolist() == ["no_frames", "ok", "ok", "ok", "ok"]
     whole, same = (table.loc[table.id == name, COLUMNS[2:7]].iloc[0].tolist() for name in (str(two), f"{two}@0-end"))
     assert whole == same
     assert found.groups == {name: str(one if name.startswith(str(one)) else two) for name in table.id}
     monkeypatch.setattr(predict, "PART", 2)
-    parts = predict_to(bundles[FEATURES], found.paths, tmp_path / "parts.csv", 1, segments=found.segments)
+    parts = predict_to(bundles[FEATURES], found.paths, tmp_path / "parts.csv", 1, stated=found.stated)
     pd.testing.assert_frame_equal(parts, table, check_exact=False, rtol=0, atol=1e-6)
 
 

@@ -73,7 +73,9 @@ def test_disguised_copies_are_found(kind, films, originals, tmp_path):
     rng = np.random.default_rng(0)
     copies = [DISGUISES[kind](each, rng, films[(i + 1) % SOURCES]) for i, each in enumerate(films)]
     found = pairs([originals, stored(copies, "copy", tmp_path)], tmp_path)
-    assert sum((f"copy-{i}", f"original-{i}") in found for i in range(SOURCES)) >= SOURCES - 2  # made films have little detail
+    assert (
+        sum((f"copy-{i}", f"original-{i}") in found for i in range(SOURCES)) >= SOURCES - 2
+    )  # made films have little detail
     composed = kind in ("picture in picture", "side by side", "after another film")
     related = {0, 1, SOURCES - 1} if composed else {0}
     # Copies may share more: the same caption, border or other film.

@@ -111,11 +111,12 @@ def work():
     """Summarise the data and models that decide how long this run takes."""
     paths = [] if PLAN.table else [str(FOLDER / path) for path in dict.fromkeys(v.path for v in PLAN.videos)]
     files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
+    others = [path for path in paths if not os.path.isfile(path)]  # folders of frames, members of tar files
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),
         shards=len(SHARDS),
-        megapixels=megapixels(files, command) if files else 0,
+        megapixels=megapixels(files, others, command) if paths else 0,
         copies=PLAN.config.augment.copies,
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from clipfold.manifest.suffixes import PICTURES
 from clipfold.status import Status, Unusable
 from clipfold.storage.members import Member, check_regular, tar_members
 
-_SUFFIXES = "png apng jpg jpeg jpe jfif webp bmp dib tif tiff gif ppm pgm pnm avif heic heif"
-SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split(" "))
-"""Suffixes of the files of a folder or archive that are its frames. HEIC is among them to be refused, not ignored."""
+SUFFIXES = PICTURES | {".gif"}
+"""Suffixes of the files of a folder or archive that are its frames."""
 
 MOST_BYTES = 1 << 30
 """Most bytes of one image, and of all images of an archive that is less than a hundredth of that."""

@@ -6,14 +6,12 @@ import os
 from typing import Literal
 
 from clipfold.image.frames import MOST_BYTES, is_image, open_frames
+from clipfold.manifest.suffixes import ARCHIVES
 from clipfold.status import Status, Unusable
 from clipfold.storage.hashing import stable_hash
 from clipfold.storage.members import find_member, open_source, split_member
 
 Kind = Literal["file", "frames"]
-
-ARCHIVES = (".zip", ".tar")
-"""Suffixes of archives of frames."""
 
 
 def kind_of(path: str) -> Kind:

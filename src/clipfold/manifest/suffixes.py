@@ -10,8 +10,15 @@ VIDEOS = frozenset(
 )
 """Suffixes of the files that are taken from a folder."""
 
-PICTURES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-"""Suffixes of pictures: rows of their own, or the frames of a video."""
+PICTURES = frozenset(
+    suffix
+    for line in (
+        ".apng .avif .bmp .dib .heic .heif .jfif .jpe .jpeg .jpg",
+        ".pgm .png .pnm .ppm .tif .tiff .webp",
+    )
+    for suffix in line.split()
+)
+"""Suffixes of pictures: rows of their own, or the frames of a video. HEIC is among them to be refused, not ignored."""
 
-ARCHIVES = frozenset((".zip", ".tar"))
+ARCHIVES = (".zip", ".tar")
 """Suffixes of archives that may hold the frames of a video."""

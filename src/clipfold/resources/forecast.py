@@ -21,6 +21,8 @@ _CALIBRATION_SECONDS = 0.015
 _SAMPLED = 16  # videos
 _MEGAPIXELS_PER_BYTE = 1e-4
 """Typical of H.264 at normal quality."""
+_MEGAPIXELS_PER_VIDEO = 10.0
+"""Of two seconds of small frames."""
 _GPU_GMAC = 5000.0
 """Multiply-adds per second of a busy GPU, in 1e9: well below the peak of recent GPUs."""
 _CORE_GMAC = 30.0
@@ -55,29 +57,33 @@ class Work:
     speed: float = 1.0
 
 
-def megapixels(files: Sequence[tuple[str, int]], command: Sequence[str], seconds: float = 3) -> float:
-    """Estimate the pixels of all frames of files from a few of them.
+def megapixels(
+    files: Sequence[tuple[str, int]], others: Sequence[str], command: Sequence[str], seconds: float = 3
+) -> float:
+    """Estimate the pixels of all frames of videos from a few of them.
 
     Args:
-        files: Path and size in bytes of each.
-        command: Command that reads paths and prints megapixels per byte, see `clipfold.video.sample`.
+        files: Path and size in bytes of each file.
+        others: Paths of folders of frames and members of tar files, whose size is not looked up.
+        command: Command that reads paths and prints their pixels, see `clipfold.video.sample`.
         seconds: Time limit; after it, or if no file can be read, a typical value is used.
     """
-    total = sum(size for _, size in files)
-    spread = sorted(files, key=lambda file: file[1])[:: max(1, len(files) // _SAMPLED)]
+    by_size = [path for path, _ in sorted(files, key=lambda file: file[1])]
+    spread = [path for paths in (by_size, others) for path in paths[:: max(1, len(paths) // _SAMPLED)]]
     try:
         done = subprocess.run(
             command,
-            input="\n".join(path for path, _ in spread if "\n" not in path),
+            input="\n".join(path for path in spread if "\n" not in path),
             capture_output=True,
             text=True,
             timeout=seconds,
             check=True,
         )
-        per_byte = float(json.loads(done.stdout)["megapixels_per_byte"])
+        found = json.loads(done.stdout)
+        per_byte, per_video = float(found["per_byte"]), float(found["per_video"])
     except (OSError, ValueError, TypeError, KeyError, subprocess.SubprocessError):
-        per_byte = _MEGAPIXELS_PER_BYTE
-    return per_byte * total
+        per_byte, per_video = _MEGAPIXELS_PER_BYTE, _MEGAPIXELS_PER_VIDEO
+    return per_byte * sum(size for _, size in files) + per_video * len(others)
 
 
 def machine_speed() -> float:

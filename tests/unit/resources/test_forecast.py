@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from helpers.pictures import encoded, pixels, write_folder, write_tar
 
 from clipfold.demo.write import make_demo
 from clipfold.models.catalog import plan_models, plan_shortcuts
@@ -101,12 +102,20 @@ def test_results_that_do_not_fit_on_the_disk_are_said():
     assert said.splitlines()[-1].startswith("The results need about 106 MB, but only 1 MB are free")
 
 
+def test_pixels_of_folders_and_members_are_estimated(tmp_path):
+    frames = {f"{index}.png": encoded(pixels(index, size=(100, 80))) for index in range(25)}
+    write_tar(tmp_path / "shard.tar", {"a.mp4": b"no video", "b.mp4": b""})
+    others = [str(write_folder(tmp_path / "frames", frames)), str(tmp_path / "shard.tar/a.mp4")]
+    command = [sys.executable, "-m", "clipfold.video.sample"]
+    assert megapixels([], others, command, seconds=60) == pytest.approx(2 * 25 * 100 * 80 / 1e6)
+
+
 def test_pixels_are_estimated_from_a_few_videos(tmp_path):
     make_demo(tmp_path, sources=2)
     files = [(str(path), path.stat().st_size) for path in sorted((tmp_path / "videos").glob("*.mp4"))]
     command = [sys.executable, "-m", "clipfold.video.sample"]
-    found = megapixels(files, command, seconds=60)
+    found = megapixels(files, [], command, seconds=60)
     assert 0.5 < found / (len(files) * 1.4) < 2  # some 45 frames of 176 x 176
     odd = [(str(tmp_path / "gone.mp4"), 1000), (str(tmp_path / "videos.csv"), 1000)]
-    assert megapixels(odd, command, seconds=60) == megapixels(odd, ["false"]) == pytest.approx(0.2)
-    assert megapixels(files, ["sleep", "9"], seconds=0.1) == pytest.approx(1e-4 * sum(size for _, size in files))
+    assert megapixels(odd, [], command, seconds=60) == megapixels(odd, [], ["false"]) == pytest.approx(0.2)
+    assert megapixels(files, [], ["sleep", "9"], seconds=0.1) == pytest.approx(1e-4 * sum(size for _, size in files))

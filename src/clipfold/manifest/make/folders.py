@@ -62,8 +62,8 @@ def _samples(names: list[str], found: Found, modality: str) -> list[str]:
             f"the class folder {place} holds {number} images: for a row per image, add --modality image; for videos "
             "stored as frames, put each video's into a folder of its own below the class",
         )
-    videos = [name for name in names if suffix_of(name) in VIDEOS | ARCHIVES]
-    other = (n for n in names if suffix_of(n) not in VIDEOS | ARCHIVES and n.rpartition("/")[0] not in frames)
+    videos = [name for name in names if suffix_of(name) in VIDEOS.union(ARCHIVES)]
+    other = (n for n in names if suffix_of(n) not in VIDEOS.union(ARCHIVES) and n.rpartition("/")[0] not in frames)
     found.leave("not a video by the suffix", other)
     return sorted([*videos, *frames])
 

@@ -23,6 +23,7 @@ rule audit:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
+        noun="row" if PLAN.table else PLAN.config.modality,
         code=code_of(
             "audit",
             "clipfold.leakage.page",

@@ -45,7 +45,8 @@ def test_every_image_is_predicted_or_quarantined(images):
         predicted, rejected = accounted(images, model)
         assert rejected == damaged
         assert predicted == rows - {*damaged}
-    assert (images / "results/splits/audit.html").is_file()
+    assert "30 usable images in 4 groups" in (images / "results/splits/audit.html").read_text()
+    assert "A classifier of images" in (images / "results/bundles/best/README.md").read_text()
 
 
 def test_the_report_says_images_and_opens_in_a_browser(images):

@@ -27,7 +27,8 @@ def model_card(facts: Mapping[str, Any], *, embedded: bool = False) -> str:
     """
     training, labels = facts["training"], facts["training"]["labels"]
     fits = len(facts["fits"])
-    noun, files = ("row", "TABLE.csv") if facts.get("table") else ("video", "VIDEO...")
+    noun = "row" if facts.get("table") else facts.get("modality", "video")
+    files = "TABLE.csv" if facts.get("table") else f"{noun.upper()}..."
     what = (
         f"one model, fitted on all training {noun}s with the settings and epochs that the folds chose"
         if facts["final"]

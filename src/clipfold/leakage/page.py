@@ -7,9 +7,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from clipfold.leakage.recall import measured_recall
+from clipfold.report.render import render
 from clipfold.storage.files import PathLike, open_array, read_json, read_table
 from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
@@ -27,6 +27,7 @@ def write_page(
     clips: Sequence[PathLike],
     indices: Sequence[PathLike],
     output: PathLike,
+    noun: str = "video",
 ) -> None:
     """Write the page as one file that needs no other file and no network.
 
@@ -37,6 +38,7 @@ def write_page(
         clips: arrays of the view `clips`, by shard; none of a table, whose rows have no pictures.
         indices: indices of the same shards.
         output: HTML file to write.
+        noun: what a row of the manifest is.
     """
     facts = read_json(audit)
     group = {row["id"]: row["group"] for row in read_table(folds, ["id", "group"]).to_pylist()}
@@ -52,16 +54,8 @@ def write_page(
         name: {"count": len(rows), "pairs": [_shown(row, stills, group, label) for row in _spread(rows)]}
         for name, rows in (("leaks", leaks), ("harmless", harmless), ("together", together))
     }
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("page.html").render(
-        facts | {"sections": sections, "shown": SHOWN, "recall": measured_recall()}
-    )
+    facts |= {"sections": sections, "shown": SHOWN, "recall": measured_recall()}
+    page = render(facts, Path(__file__).parent / "page.html", noun)
     with replacing(output) as file:
         file.write(without_places(page, group).encode())
 

@@ -39,7 +39,10 @@ def best_of_many(
     if np.isnan(found).all():
         return np.nan, np.nan, np.nan
     value, groups = float(np.nanmean(found)), counts.shape[1]
-    errors = [intervals.standard_error(own.resamples[key], groups, training) for own in measured.values()]
+    errors = [
+        intervals.standard_error(own.resamples[key], groups, training, own.chance.get(key, 0.0))
+        for own in measured.values()
+    ]
     error = float(np.sqrt(np.average(np.square(errors), weights=np.bincount(chosen, minlength=len(errors)))))
     return (value, *intervals.interval(value, error, degrees))
 

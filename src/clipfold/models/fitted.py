@@ -93,3 +93,11 @@ def class_probabilities(model: Any, x: Array, classes: int) -> Array:
     probabilities = np.zeros((len(x), classes))
     probabilities[:, model.classes_] = model.predict_proba(x)
     return probabilities
+
+
+def each_training(model: Any, x: Array, classes: int) -> Array:
+    """Predict with every training of a fitted classifier with several `seeds`, float64 (trainings, videos, classes)."""
+    found = model.transform(x)
+    probabilities = np.zeros((len(found), len(x), classes))
+    probabilities[:, :, model.classes_] = found
+    return probabilities

@@ -47,7 +47,7 @@ def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
     """Find when `schedule: plateau` lowered the learning rate in the folds: it does so on validation videos.
 
     Args:
-        rates: Learning rate of each epoch of each fold; a fold that ended earlier keeps its last one.
+        rates: Learning rate of each epoch of each training; one that ended earlier keeps its last one.
         epochs: Number of epochs.
 
     Returns:
@@ -62,8 +62,15 @@ def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
 
 
 def read_rates(histories: Sequence[PathLike]) -> list[list[float]]:
-    """Read the learning rate of each epoch of each fold."""
-    return [pd.read_csv(path)["learning_rate"].tolist() for path in histories]
+    """Read the learning rate of each epoch of each training of each fold."""
+    return [own["learning_rate"].tolist() for path in histories for own in by_training(pd.read_csv(path))]
+
+
+def by_training(history: pd.DataFrame) -> list[pd.DataFrame]:
+    """Separate the trainings of a fold in its `history.csv`."""
+    if "training" not in history:
+        return [history]
+    return [own.reset_index(drop=True) for _, own in history.groupby("training")]
 
 
 def mean_weights(records: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
-from clipfold.models.fitted import class_probabilities, write_fitted
+from clipfold.models.fitted import class_probabilities, each_training, write_fitted
 from clipfold.storage.replace import replacing
 from clipfold.training.feature_table import read_features
 from clipfold.training.fold import read_fold, write_predictions, write_record
@@ -39,11 +39,14 @@ def fit(task: Task) -> None:
         else:
             model.fit(x["train"], fold.targets("train"))
     probabilities = {split: class_probabilities(model, x[split], classes) for split in x}
+    several = task.settings.get("seeds", 1) > 1
+    trainings = {split: [*each_training(model, x[split], classes)] for split in x if several}
     losses = {s: log_loss(fold.targets(s), probabilities[s], labels=range(classes)) for s in ("train", "val")}
     write_fitted(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1} | {f"{split}_loss": v for split, v in losses.items()}]).to_csv(file, index=False)
-    write_predictions(task.outputs["predictions"], fold, {split: probabilities[split] for split in fold.predicted})
+    predicted = {split: probabilities[split] for split in fold.predicted}
+    write_predictions(task.outputs["predictions"], fold, predicted, trainings)
     write_record(task, fold, "features", **table.facts, seconds=time.monotonic() - started)
     logger.info(
         "%d features, %d videos: %s", len(table.columns), len(x["train"]), {k: round(v, 3) for k, v in losses.items()}

@@ -23,6 +23,7 @@ class Task:
         scratch: Folder for a network's checkpoint, TensorBoard's files and the profiler's trace.
         stored_size: Edge in pixels of the clips as decoded (`decode.size`).
         gpus: GPUs that train a network together, each in its own process.
+        number: Which training of the fold this is, see `clipfold.training.seeds`.
         views: View -> its options in `decode.views`, for the views that the data come from; recorded in `fit.json`.
     """
 
@@ -37,4 +38,5 @@ class Task:
     scratch: PathLike
     stored_size: int
     gpus: int = 1
+    number: int = 0
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

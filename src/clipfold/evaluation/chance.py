@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from clipfold.evaluation.pooling import Pooled
-from clipfold.storage.predicted import trainings_in
+from clipfold.storage.trainings import trainings_in
 
 
 def variances(

@@ -23,6 +23,7 @@ TRUSTED = (
     "clipfold.models.architectures.svm.CalibratedSVC",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils._bunch.Bunch",  # names of the parts of a VotingClassifier
 )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clipfold.storage.files import Array, PathLike, read_json
+from clipfold.storage.trainings import by_training
 from clipfold.training.task import Task
 
 
@@ -64,13 +65,6 @@ def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
 def read_rates(histories: Sequence[PathLike]) -> list[list[float]]:
     """Read the learning rate of each epoch of each training of each fold."""
     return [own["learning_rate"].tolist() for path in histories for own in by_training(pd.read_csv(path))]
-
-
-def by_training(history: pd.DataFrame) -> list[pd.DataFrame]:
-    """Separate the trainings of a fold in its `history.csv`."""
-    if "training" not in history:
-        return [history]
-    return [own.reset_index(drop=True) for _, own in history.groupby("training")]
 
 
 def mean_weights(records: Sequence[dict[str, Any]]) -> dict[str, float]:

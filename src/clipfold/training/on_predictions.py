@@ -11,8 +11,8 @@ from scipy.special import softmax
 
 from clipfold.models.mixing import mix
 from clipfold.storage.files import Array, read_table, write_json
-from clipfold.storage.predicted import trainings_in
 from clipfold.storage.replace import replacing
+from clipfold.storage.trainings import trainings_in
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 

@@ -34,7 +34,7 @@ from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.plan import TrainingPlan
 from clipfold.training.recorder import Recorder
-from clipfold.training.seeds import repeat, training_seed
+from clipfold.training.seeds import repeat
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.task import Task
 from clipfold.training.trainer import Trainer, effective_batch
@@ -147,7 +147,7 @@ def train_here(
     Raises:
         SystemExit: A signal asked to stop; the checkpoint is written.
     """
-    started, seed = time.monotonic(), training_seed(task)
+    started, seed = time.monotonic(), task.training_seed
     settings = task.settings
     files = [task.splits, *(path for paths in task.data.values() for path in paths)]
     code = fingerprint(module, task.module)  # other code may not understand the checkpoint

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save
 from clipfold.models.record import versions
 from clipfold.storage.files import PathLike, read_json, read_table, write_json, write_table
 from clipfold.storage.fingerprint import fingerprint
-from clipfold.storage.hashing import stable_hash
 from clipfold.storage.replace import replacing, write_whole
 from clipfold.training.checkpoint import key_of
 from clipfold.training.final import median_epoch
@@ -33,11 +32,6 @@ _FILES = {
     "predictions": "predictions.parquet",
     "record": "fit.json",
 }
-
-
-def training_seed(task: Task) -> int:
-    """Return the seed of a training; the first of each fold has the seed of the run."""
-    return stable_hash(f"{task.seed}/{task.fold}/{task.number}", digest_size=4) if task.number else task.seed
 
 
 def repeat(task: AnyTask, module: str, fit_once: Callable[[AnyTask], None]) -> None:
@@ -79,7 +73,7 @@ def _part(task: AnyTask, number: int) -> AnyTask:
 
 def _key(task: Task, module: str) -> str:
     """Hash all that a training depends on, as its checkpoint does."""
-    facts = [task.module, task.settings, task.fold, training_seed(task), task.stored_size, task.views]
+    facts = [task.module, task.settings, task.fold, task.training_seed, task.stored_size, task.views]
     lists = [*task.data.values(), getattr(task, "records", ()), getattr(task, "histories", ())]
     code = fingerprint(module, task.module), versions()
     return key_of([facts, code], [task.splits, *(path for paths in lists for path in paths)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfold.storage.files import PathLike
+from clipfold.storage.hashing import stable_hash
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +19,7 @@ class Task:
         splits: Table of the folds.
         fold: Number of the fold; None if the fit is of no fold, see `FinalTask`.
         outputs: Files to write: `model`, `history`, `predictions`, `record`.
-        seed: Seed for everything random: initial weights, order, augmentation.
+        seed: Seed of the run; see `training_seed`.
         threads: CPU threads to use.
         scratch: Folder for a network's checkpoint, TensorBoard's files and the profiler's trace.
         stored_size: Edge in pixels of the clips as decoded (`decode.size`).
@@ -40,3 +41,8 @@ class Task:
     gpus: int = 1
     number: int = 0
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def training_seed(self) -> int:
+        """Seed for everything random: initial weights, order, augmentation; the first of each fold has the run's."""
+        return stable_hash(f"{self.seed}/{self.fold}/{self.number}", digest_size=4) if self.number else self.seed

@@ -32,7 +32,7 @@ def fit(task: Task) -> None:
     table = read_features(task.data["features"], lambda column: column.split(".")[0] in task.settings["features"])
     x = {split: table.rows(fold.ids(split)) for split in ("train", *fold.predicted)}
     module = importlib.import_module(task.module)
-    model = table.fitting(module.build(task.settings, task.seed))
+    model = table.fitting(module.build(task.settings, task.training_seed))
     with threadpool_limits(task.threads):
         if hasattr(module, "fit"):
             module.fit(model, x["train"], fold.targets("train"), fold.groups("train"))

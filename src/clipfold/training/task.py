@@ -44,5 +44,9 @@ class Task:
 
     @property
     def training_seed(self) -> int:
-        """Seed for everything random: initial weights, order, augmentation; the first of each fold has the run's."""
-        return stable_hash(f"{self.seed}/{self.fold}/{self.number}", digest_size=4) if self.number else self.seed
+        """Seed for everything random: initial weights, order, augmentation. Every training of every fold has its own.
+
+        Fold numbers continue over repeats. With one seed for all folds, they would share the luck of its start, and
+        their mean would not lessen it.
+        """
+        return stable_hash(f"{self.seed}/{self.fold}/{self.number}", digest_size=4)

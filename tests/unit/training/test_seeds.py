@@ -127,3 +127,12 @@ def test_a_final_model_is_trained_as_often(data, three, tmp_path):
         2,
     )
     assert load(tmp_path).predict_proba(clips=np.zeros((2, 4, SIZE, SIZE, 3), np.uint8)).shape == (2, 2)
+
+
+def test_every_training_of_every_fold_has_a_seed_of_its_own(data, tmp_path):
+    arguments = plan(data, tmp_path, "naive_cnn")
+    tasks = [
+        Task(**arguments | {"fold": k, "number": n, "seed": s}) for k in range(10) for n in range(5) for s in (0, 1)
+    ]
+    assert len({task.training_seed for task in tasks}) == 100
+    assert tasks[0].training_seed == 303972234  # the same on every machine

@@ -1,6 +1,6 @@
 """Choose thresholds and temperatures on validation splits, and measure calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,7 @@ def compare(
     repeats: Sequence[Array],
     counts: Array,
     training: float = 0.0,
+    chance: Mapping[tuple[str, ...], float] | None = None,
 ) -> list[dict[str, Any]]:
     """Compare calibration before and after temperature scaling.
 
@@ -128,28 +129,39 @@ def compare(
         repeats: The row indices of each repeat.
         counts: Result of `intervals.draw`.
         training: See `intervals.standard_error`.
+        chance: Variance of `values` from chance in training, see `chance.variances`.
 
     Returns:
         Rows of `SCHEMA` without `model` and `leakage`. With several repeats, metrics are means over repeats.
     """
-    number, degrees = counts.shape[1], degrees_of_freedom(targets, groups)
-    resamples, values = [], []
-    for given in (before, after):
+    number, degrees, classes, vary = counts.shape[1], degrees_of_freedom(targets, groups), before.shape[1], chance or {}
+    resamples: dict[tuple[str, str], Array] = {}
+    value = values(targets, before, after, repeats)
+    for name, given in (("before", before), ("after", after)):
         parts = [sums(targets[rows], given[rows], groups[rows], counts) for rows in repeats]
-        resamples.append({metric: np.mean([part[metric] for part in parts], axis=0) for metric in METRICS})
-        scores = [of_probabilities(targets[rows], given[rows]) for rows in repeats]
-        values.append({metric: float(np.mean([score[metric] for score in scores])) for metric in METRICS})
+        resamples |= {(name, metric): np.mean([part[metric] for part in parts], axis=0) for metric in METRICS}
     rows = []
     for metric in METRICS:
         row: dict[str, Any] = {"metric": metric}
-        for name, value, draws in zip(("before", "after"), values, resamples, strict=True):
-            low, high = interval_of(metric, value[metric], draws[metric], number, degrees, before.shape[1], training)
-            row |= {name: value[metric], f"{name}_low": low, f"{name}_high": high}
-        apart = values[1][metric] - values[0][metric]
-        error = standard_error(resamples[1][metric] - resamples[0][metric], number, training)
-        low, high, _ = difference(apart, error, degrees)
-        rows.append(row | {"difference": apart, "difference_low": low, "difference_high": high})
+        for name in ("before", "after"):
+            key = name, metric
+            spread = resamples[key], number, degrees, classes, training, vary.get(key, 0.0)
+            low, high = interval_of(metric, value[key], *spread)
+            row |= {name: value[key], f"{name}_low": low, f"{name}_high": high}
+        key = "difference", metric
+        draws = resamples["after", metric] - resamples["before", metric]
+        low, high, _ = difference(value[key], standard_error(draws, number, training, vary.get(key, 0.0)), degrees)
+        rows.append(row | {"difference": value[key], "difference_low": low, "difference_high": high})
     return rows
+
+
+def values(targets: Array, before: Array, after: Array, repeats: Sequence[Array]) -> dict[tuple[str, str], float]:
+    """Compute `METRICS` `before` and `after`, and their `difference`; arguments as for `compare`."""
+    found: dict[tuple[str, str], float] = {}
+    for name, given in (("before", before), ("after", after)):
+        scores = [of_probabilities(targets[rows], given[rows]) for rows in repeats]
+        found |= {(name, metric): float(np.mean([score[metric] for score in scores])) for metric in METRICS}
+    return found | {("difference", metric): found["after", metric] - found["before", metric] for metric in METRICS}
 
 
 def reliability(targets: Array, probabilities: Array, groups: Array, counts: Array) -> list[dict[str, Any]]:

@@ -112,14 +112,15 @@ def compare(
     with_best = {row["other"]: row for row in pairs if row["model"] == order[0]}
 
     def apart(model: str, other: str) -> tuple[float, float, float]:
-        error = standard_error(measured[model].resamples[key] - measured[other].resamples[key], groups, training)
+        error = _error_apart(measured[model], measured[other], key, groups, training)
         by = value[model] - value[other]
         return (by, *difference(by, error, degrees)[:2])
 
     rows = []
     for model in order:
         draws = measured[model].resamples[key]
-        low, high = interval_of(metric, value[model], draws, groups, degrees, first.probabilities.shape[1], training)
+        classes, chance = first.probabilities.shape[1], measured[model].chance.get(key, 0.0)
+        low, high = interval_of(metric, value[model], draws, groups, degrees, classes, training, chance)
         to_best: Sequence[float] = (0.0, 0.0, 0.0)
         p_holm, tied = np.nan, model == order[0]
         if pair := with_best.get(model):
@@ -140,6 +141,12 @@ def compare(
     return rows, pairs
 
 
+def _error_apart(one: Measured, other: Measured, key: Key, groups: int, training: float) -> float:
+    """Compute the standard error of the difference of two models; their trainings vary independently."""
+    chance = one.chance.get(key, 0.0) + other.chance.get(key, 0.0)
+    return standard_error(one.resamples[key] - other.resamples[key], groups, training, chance)
+
+
 def _pairs(
     measured: Mapping[str, Measured], key: Key, degrees: float, ratio: float, seed: int, training: float
 ) -> list[dict[str, Any]]:
@@ -156,7 +163,7 @@ def _pairs(
     for (a, b), p_sign_flip in zip(couples, flipped, strict=True):
         better, other = measured[models[a]], measured[models[b]]
         apart = better.values[key] - other.values[key]
-        error = standard_error(better.resamples[key] - other.resamples[key], len(by_group), training)
+        error = _error_apart(better, other, key, len(by_group), training)
         low, high, p = difference(apart, error, degrees)
         folds = np.array([better.folds[fold][key] - other.folds[fold][key] for fold in better.folds])
         rows.append(

@@ -1,15 +1,26 @@
 """Evaluate all models on their test predictions: metrics, tests, tables and figures."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.evaluation import calibration, comparison, figures, intervals, ledger, measure, slices, tables, unlabelled
-from clipfold.evaluation.pooling import Pooled, pool
+from clipfold.evaluation import (
+    calibration,
+    chance,
+    comparison,
+    figures,
+    intervals,
+    ledger,
+    measure,
+    slices,
+    tables,
+    unlabelled,
+)
+from clipfold.evaluation.pooling import Pooled, pool, read_predictions
 from clipfold.evaluation.task import EvaluationTask
 from clipfold.storage.assigned import in_order, read_assigned, read_unlabelled
 from clipfold.storage.files import Array, PathLike, read_json, read_table, write_table
@@ -31,9 +42,11 @@ def evaluate(task: EvaluationTask) -> None:
     )
     if both:
         raise ValueError(f"{len(both)} videos are both used and quarantined, such as {both[0]!r}: rerun the splits")
-    gathered = {model: pool(model, paths, videos, classes) for model, paths in task.predictions.items()}
+    given = {model: read_predictions(paths) for model, paths in task.predictions.items()}
+    gathered = {model: pool(model, tables, videos, classes) for model, tables in given.items()}
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, task.seed)
-    measured = {model: measure.measure(pooled, classes, counts) for model, pooled in gathered.items()}
+    vary = {model: _chance(model, tables, videos, classes) for model, tables in given.items()}
+    measured = {model: measure.measure(own, classes, counts, vary[model]) for model, own in gathered.items()}
     tested, trained = ((videos.split == split).sum() for split in ("test", "train"))
     ratio = float(tested / max(1, trained))
     training = intervals.training(tested / videos["repeat"].nunique(), trained / videos.fold.nunique())
@@ -46,11 +59,13 @@ def evaluate(task: EvaluationTask) -> None:
     def per_model(rows: Callable[[Pooled], list[dict[str, Any]]]) -> list[dict[str, Any]]:
         return [{"model": model} | mark | row for model, own in pooled.items() for row in rows(own)]
 
-    calibrated = per_model(
-        lambda own: calibration.compare(
-            own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts, training
+    calibrated = [
+        {"model": model} | mark | row
+        for model, own in pooled.items()
+        for row in calibration.compare(
+            own.targets, own.probabilities, own.calibrated, own.groups, own.repeats, counts, training, vary[model]
         )
-    )
+    ]
     bins = per_model(lambda own: _reliability(own, counts))
     everything = pd.concat([gathered[model].table for model in sorted(gathered)], ignore_index=True)
     choices = pd.concat([own.choices.assign(model=model) for model, own in pooled.items()], ignore_index=True)
@@ -82,6 +97,18 @@ def evaluate(task: EvaluationTask) -> None:
             file.write(content)
     for row in compared:
         logger.info("%(model)s: %(metric)s %(value).3f [%(low).3f, %(high).3f]", row)
+
+
+def _chance(
+    model: str, tables: Sequence[pd.DataFrame], videos: pd.DataFrame, classes: Sequence[str]
+) -> dict[tuple[str, ...], float]:
+    """Compute the variance from chance in training of all values of a model that have an interval."""
+
+    def values(own: Pooled) -> dict[tuple[str, ...], float]:
+        calibrated = calibration.values(own.targets, own.probabilities, own.calibrated, own.repeats)
+        return dict([*measure.values(own, classes).items(), *calibrated.items()])
+
+    return chance.variances(tables, classes, lambda each: pool(model, each, videos, classes), values)
 
 
 def _count(task: EvaluationTask, pooled: Mapping[str, Pooled], compared: list[dict[str, Any]]) -> dict[str, int | None]:

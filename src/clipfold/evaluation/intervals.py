@@ -89,7 +89,7 @@ def training(videos_tested: float, videos_trained: float) -> float:
     return TRAINING * videos_tested / max(1.0, videos_trained)
 
 
-def standard_error(resamples: Array, groups: int, training: float = 0.0) -> float:
+def standard_error(resamples: Array, groups: int, training: float = 0.0, chance: float = 0.0) -> float:
     """Compute the standard error from resampled values, ignoring undefined ones (NaN).
 
     Corrects the bootstrap variance of n groups, which is too small by the factor (n - 1) / n.
@@ -98,11 +98,13 @@ def standard_error(resamples: Array, groups: int, training: float = 0.0) -> floa
         resamples: The metric on every draw, float of (resamples,).
         groups: Number of groups.
         training: Result of `training`; 0 for a given model, whose training does not vary.
+        chance: Variance from chance in training, see `chance.variances`; of a difference, that of both models.
     """
     defined = resamples[~np.isnan(resamples)]
     if len(defined) < 2 or groups < 2:
         return np.nan
-    return float(np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1) * (1 + training)))
+    error = np.std(defined, ddof=1) * np.sqrt(groups / (groups - 1) * (1 + training))
+    return float(np.hypot(error, np.sqrt(chance)))
 
 
 def interval(value: float, error: float, degrees: float, ends: tuple[float, float] = (0, 1)) -> tuple[float, float]:
@@ -143,7 +145,14 @@ def _unseen(degrees: float) -> float:
 
 
 def interval_of(
-    metric: str, value: float, resamples: Array, groups: int, degrees: float, classes: int, training: float = 0.0
+    metric: str,
+    value: float,
+    resamples: Array,
+    groups: int,
+    degrees: float,
+    classes: int,
+    training: float = 0.0,
+    chance: float = 0.0,
 ) -> tuple[float, float]:
     """Compute the 95 % interval of any metric.
 
@@ -159,11 +168,12 @@ def interval_of(
         degrees: Degrees of freedom.
         classes: Number of classes.
         training: See `standard_error`.
+        chance: See `standard_error`.
 
     Returns:
         Lower and upper bound; NaN if undefined.
     """
-    error = standard_error(resamples, groups, training)
+    error = standard_error(resamples, groups, training, chance)
     if metric != "ece" or np.isnan(error):
         return interval(value, error, degrees, metrics.bounds(metric, classes))
     excess = max(0.0, float(np.nanmean(resamples)) - value)

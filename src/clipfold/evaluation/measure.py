@@ -1,7 +1,7 @@
 """Compute every metric of a model with its interval: pooled and by fold, overall and by class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,15 +40,19 @@ class Measured:
         values: Metrics on the test splits of all folds together, mean over repeats.
         resamples: The same metrics on every draw of groups, float of (resamples,); see `within_folds.smoothed`.
         folds: Metrics on each fold's test split, by fold number.
+        chance: Variance of the metrics from chance in training, see `chance.variances`; empty if it is not known.
     """
 
     pooled: Pooled
     values: dict[Key, float]
     resamples: dict[Key, Array]
     folds: dict[int, dict[Key, float]]
+    chance: Mapping[tuple[str, ...], float] = field(default_factory=dict)
 
 
-def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
+def measure(
+    pooled: Pooled, classes: Sequence[str], counts: Array, chance: Mapping[tuple[str, ...], float] | None = None
+) -> Measured:
     """Compute all metrics of a model, on the data and on every draw of groups.
 
     With several repeats, metrics are means over repeats. All repeats of a draw use the same groups, because predictions
@@ -58,13 +62,19 @@ def measure(pooled: Pooled, classes: Sequence[str], counts: Array) -> Measured:
         pooled: The model's predictions.
         classes: Sorted class names.
         counts: Result of `intervals.draw`.
+        chance: See `Measured`.
     """
     repeats = pooled.repeats
-    values = _mean([_values(pooled, rows, classes) for rows in repeats])
     resamples = _mean([_resampled(pooled, rows, classes, counts) for rows in repeats])
     numbers = pooled.folds
     folds = {int(fold): _values(pooled, np.flatnonzero(numbers == fold), classes) for fold in np.unique(numbers)}
-    return Measured(pooled, {key: float(value) for key, value in values.items()}, resamples, folds)
+    return Measured(pooled, values(pooled, classes), resamples, folds, chance or {})
+
+
+def values(pooled: Pooled, classes: Sequence[str]) -> dict[Key, float]:
+    """Compute all metrics of a model, means over repeats."""
+    found = _mean([_values(pooled, rows, classes) for rows in pooled.repeats])
+    return {key: float(value) for key, value in found.items()}
 
 
 def table(model: str, measured: Measured, classes: Sequence[str], training: float = 0.0) -> list[dict[str, Any]]:
@@ -78,7 +88,8 @@ def table(model: str, measured: Measured, classes: Sequence[str], training: floa
     for key, value in measured.values.items():
         # A class tested in one group shows nothing of how groups differ: its own metrics have no interval.
         draws = measured.resamples[key] if key in measured.resamples and key[0] not in alone else np.array([])
-        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes), training)
+        chance = measured.chance.get(key, 0.0)
+        ends = intervals.interval_of(key[2], value, draws, number, degrees[key[0]], len(classes), training, chance)
         rows.append(_row(model, "pooled", key, value, *ends))
     return rows + [
         _row(model, f"fold-{fold}", key, value, np.nan, np.nan)

@@ -55,12 +55,17 @@ class Pooled:
         return np.asarray(self.probabilities.argmax(axis=1))
 
 
-def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: Sequence[str]) -> Pooled:
+def read_predictions(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
+    """Read the prediction tables of a model, in fold order."""
+    return [read_table(path).to_pandas() for path in paths]
+
+
+def pool(model: str, tables: Sequence[pd.DataFrame], videos: pd.DataFrame, classes: Sequence[str]) -> Pooled:
     """Gather the test rows of all folds; choose threshold and temperature on each fold's validation rows.
 
     Args:
         model: Name of the model.
-        paths: Prediction tables of the model, in fold order.
+        tables: Its predictions, in fold order.
         videos: Table of the folds, the source of labels and groups.
         classes: Class names in the order of the columns to use; of two, the last is positive.
 
@@ -71,10 +76,7 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: S
         ValueError: A test video is missing or duplicated, or predicted in a fold that does not test it.
     """
     columns = [f"p_{name}" for name in classes]
-    parts = [
-        read_table(path, ["id", "label", "split", *columns]).to_pandas().assign(fold=fold)
-        for fold, path in enumerate(paths)
-    ]
+    parts = [table[["id", "label", "split", *columns]].assign(fold=fold) for fold, table in enumerate(tables)]
     given = pd.concat(parts, ignore_index=True)
     groups = videos.drop_duplicates("id").set_index("id")["group"]
     choices = pd.DataFrame(

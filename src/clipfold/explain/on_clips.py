@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from statistics import fmean
 
 import cv2
 import numpy as np
@@ -17,7 +18,8 @@ from clipfold.explain.task import ExplainTask
 from clipfold.models.accelerator import usable_device
 from clipfold.models.clip_model import rebuild
 from clipfold.models.device import halving
-from clipfold.models.record import read_record
+from clipfold.models.network import ClipNetwork
+from clipfold.models.record import read_record, trainings
 from clipfold.storage.files import Array, read_table, write_table
 from clipfold.video.sampling import uniform
 
@@ -59,16 +61,16 @@ def explain(task: ExplainTask) -> None:
     chosen = pd.concat([confident_errors(rows, task.errors), some_hits(rows, task.hits, task.seed)])
     files = {"clips": task.data["clips"], "index": task.data["index"], "augmented": (), "augmented_index": ()}
     clips = Clips(files, task.settings["frames"], task.stored_size, task.settings["size"])
-    found, network, built = {}, None, None
+    found, networks, built = {}, [], None
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
         fold = row["fold"]
-        if network is None or built != fold:
-            network, built = rebuild(read_record(task.records[fold]), task.models[fold]).to(device), fold
-            network.requires_grad_(False)
+        if built != fold:
+            networks, built = _rebuilt(task, fold, device), fold
         clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
         shown = (torch.from_numpy(clip).to(device), torch.from_numpy(box).to(device))
         target = classes.index(row["predicted"])
-        places, rise = halving(partial(attribute, network, *shown, target, STEPS), BATCH)
+        each = [halving(partial(attribute, network, *shown, target, STEPS), BATCH) for network in networks]
+        places, rise = torch.stack([own for own, _ in each]).mean(dim=0), fmean(rise for _, rise in each)
         share = places.sum().item() / rise if rise else float("nan")
         picture = _picture(content(clip, box), content(places.cpu().numpy(), box))
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}
@@ -76,6 +78,13 @@ def explain(task: ExplainTask) -> None:
         logger.info("%s: the attributions sum to %.0f %% of the evidence", row["id"], 100 * share)
     facts = chosen[["id", "fold", "label", "predicted", "probability", "wrong"]].to_dict("records")
     write_table(task.output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
+
+
+def _rebuilt(task: ExplainTask, fold: int, device: torch.device) -> list[ClipNetwork]:
+    """Rebuild the networks of a fold: of each training one."""
+    record = read_record(task.records[fold])
+    each = [rebuild(record, task.models[fold], training=k).to(device) for k in range(trainings(record))]
+    return [network.requires_grad_(False) for network in each]
 
 
 def _picture(clip: Array, places: Array) -> Array:

@@ -8,7 +8,7 @@ from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
-from clipfold.models.settings import ON_CLIPS, PRETRAINED, check_combinations
+from clipfold.models.settings import ON_CLIPS, PRETRAINED, SEEDS, check_combinations
 
 Settings = dict[str, Any]
 
@@ -171,6 +171,7 @@ _ARCHITECTURES = (
             memory=True,
         ),
         alpha=Setting(1.0, "strength of the L2 regularisation", low=0),
+        seeds=SEEDS,
     ),
     on_features(
         "gradient_boosting",
@@ -271,6 +272,9 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
         wanted = f"use names of other entries that are not ensembles: {', '.join(single)}"
         require(member in single, f"models: {ensemble.name}: members", member, wanted)
     several = len(set(members)) == len(members) > 1
+    seeds = {model.name: model.settings.get("seeds", 1) for model in models if model.name in members}
+    alike = len({number for number in seeds.values() if number > 1}) <= 1
+    require(alike, f"models: {ensemble.name}: members", members, "give those with several seeds the same number")
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
 
 
@@ -292,6 +296,10 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
             require(whole, f"models: {name}: {key}", value, f"use a whole number, {low} or more")
         elif key in known.declared:
             known.declared[key].check(f"models: {name}: {key}", value)
+        elif key == "seeds":
+            chance = ", ".join(each.name for each in ARCHITECTURES.values() if "seeds" in each.declared)
+            none = f"{architecture} has no chance in training: leave it out; those that have are {chance}"
+            require(False, f"models: {name}: seeds", value, none)
         else:
             remedy = suggest(key, [*known.declared, *needs])
             raise ValueError(f"models: {name}: {key} is not a setting of {architecture}: {remedy}")

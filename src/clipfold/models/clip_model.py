@@ -21,7 +21,7 @@ from clipfold.models.device import Precision, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
-from clipfold.models.record import Record
+from clipfold.models.record import Record, trainings
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
@@ -38,6 +38,7 @@ class ClipModel:
         record: Record of the fit, `fit.json`.
         path: Its weights, a safetensors file.
         encoders: Folder of the weights of frozen encoders, see `clipfold.models.load.load`.
+        training: Which of several trainings, see `clipfold.training.seeds`.
 
     Attributes:
         classes: Class names, in the order of the probabilities.
@@ -49,7 +50,7 @@ class ClipModel:
 
     reads: frozenset[str] = frozenset({"clips"})
 
-    def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None) -> None:
+    def __init__(self, record: Record, path: PathLike, encoders: PathLike | None = None, training: int = 0) -> None:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
         self._batch = self._settings.get("predict_batch") or self._batch
@@ -58,7 +59,7 @@ class ClipModel:
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = usable_device()
         self._precision = Precision(record["precision"], self._device)
-        self._network, self._encoder = rebuild(record, path, encoders), None
+        self._network, self._encoder = rebuild(record, path, encoders, training), None
         if record["embedded"]:
             from clipfold.models.frame_network import FrameNetwork
 
@@ -146,7 +147,7 @@ def embed(network: "FrameNetwork", clips: Tensor, batch: int) -> Tensor:
     return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
 
 
-def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) -> ClipNetwork:
+def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None, training: int = 0) -> ClipNetwork:
     """Rebuild the network of a fit from its record, ready to predict, on the CPU.
 
     If the fit used embeddings of a frozen encoder, the file has the weights of the temporal part alone, and the encoder
@@ -156,6 +157,7 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) ->
         record: Record of the fit, `fit.json`.
         path: Its weights, a safetensors file.
         encoders: Folder of the weights of frozen encoders, see `clipfold.models.load.load`.
+        training: Which of several trainings, see `clipfold.training.seeds`.
 
     Raises:
         ValueError: The weights do not fit the architecture, or those of the frozen encoder have changed.
@@ -168,7 +170,7 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None) ->
         check_encoder(settings, record["encoder"])
     elif "weights" in settings:  # the file has all weights: those that training began with are not needed
         settings = settings | {"weights": "", "download": False}
-    state = read_tensors(Path(path))
+    state = _of_training(read_tensors(Path(path)), record, training)
     if file is not None:
         state |= _of_encoder(read_tensors(file))
     if encoders is not None:  # a record from strangers may ask for more memory than there is: look before it is taken
@@ -205,6 +207,11 @@ def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, A
 
 def _of_encoder(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if key.startswith("encoder.")}
+
+
+def _of_training(state: dict[str, Tensor], record: Record, training: int) -> dict[str, Tensor]:
+    prefix = f"{training}." if trainings(record) > 1 else ""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _encoder_file(record: Record, encoders: PathLike) -> Path:

@@ -23,6 +23,7 @@ TRUSTED = (
     "clipfold.models.architectures.svm.CalibratedSVC",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils._bunch.Bunch",  # names of the parts of a VotingClassifier
 )
 
 
@@ -92,4 +93,12 @@ def class_probabilities(model: Any, x: Array, classes: int) -> Array:
     """
     probabilities = np.zeros((len(x), classes))
     probabilities[:, model.classes_] = model.predict_proba(x)
+    return probabilities
+
+
+def each_training(model: Any, x: Array, classes: int) -> Array:
+    """Predict with every training of a fitted classifier with several `seeds`, float64 (trainings, videos, classes)."""
+    found = model.transform(x)
+    probabilities = np.zeros((len(found), len(x), classes))
+    probabilities[:, :, model.classes_] = found
     return probabilities

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from clipfold.models.mixing import mix
-from clipfold.models.record import Record, model_file, read_record
+from clipfold.models.record import Record, model_file, read_record, trainings
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.records import amount, parse_json, read_bytes
 
@@ -80,7 +80,9 @@ def load(
     if record["input"] == "clips":
         from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
 
-        return ClipModel(record, path, encoders)
+        number = trainings(record)
+        each = (ClipModel(record, path, encoders, training) for training in range(number))
+        return next(each) if number == 1 else Trainings([*each])
     if members is None:
         folder = Path(folder)
         members = {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
@@ -140,6 +142,37 @@ class FeatureModel:
 
     def embed(self, clips: Array) -> None:
         """Return None: there is no encoder."""
+
+
+class Trainings:
+    """The mean of several trainings of one network.
+
+    Args:
+        each: The trainings.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        reads: What `predict_proba` needs.
+    """
+
+    def __init__(self, each: Sequence[FittedModel]) -> None:
+        self.classes, self.reads = each[0].classes, each[0].reads
+        self._each = each
+
+    def predict_proba(
+        self,
+        *,
+        features: pd.DataFrame | Array | None = None,
+        clips: Array | None = None,
+        boxes: Sequence[Any] | Array | None = None,
+    ) -> Array:
+        """Average the class probabilities of all trainings, see `FittedModel`."""
+        found = [own.predict_proba(features=features, clips=clips, boxes=boxes) for own in self._each]
+        return np.asarray(np.mean(found, axis=0))
+
+    def embed(self, clips: Array) -> Array | None:
+        """Embed clips by the frozen encoder, which all trainings share, see `FittedModel`."""
+        return self._each[0].embed(clips)
 
 
 class Ensemble:

@@ -51,6 +51,17 @@ def read_record(path: PathLike) -> dict[str, Any]:
     return dict(record)
 
 
+def trainings(record: Record) -> int:
+    """Return how often a network was trained, each time from another random start; the model is their mean.
+
+    Raises:
+        ValueError: The record has no such number.
+    """
+    number = record["settings"].get("seeds", 1)
+    require(type(number) is int and number >= 1, "fit.json: seeds", number, "use a whole number, 1 or more")
+    return int(number)
+
+
 def model_file(folder: PathLike, record: Record) -> Path:
     """Name the file of the fitted model beside its record."""
     return Path(folder, MODEL_FILES[record["input"]])

@@ -11,6 +11,13 @@ from clipfold.models.declare import Setting
 
 Settings = Mapping[str, Setting]
 
+SEEDS = Setting(
+    1,
+    "trainings of each fold, each from another random start; the model is the mean of their probabilities, and their "
+    "differences are part of intervals and tests",
+    low=1,
+)
+
 ON_FEATURES: Settings = {
     "features": Setting(["motion", "noise"], "feature groups to learn from", choices=tuple(GROUPS), memory=True),
     "class_weight": Setting(
@@ -54,6 +61,7 @@ ON_CLIPS: Settings = {
         low=0,
         values="0 (as in training) or more",
     ),
+    "seeds": SEEDS,
     "epochs": Setting(30, "largest number of epochs", low=1),
     "patience": Setting(
         10,

@@ -24,6 +24,7 @@ from clipfold.storage.assigned import in_order, read_assigned
 from clipfold.storage.files import PathLike, read_json, read_table
 from clipfold.storage.places import without_places
 from clipfold.storage.replace import replacing
+from clipfold.storage.trainings import by_training
 
 FIGURES = ("roc", "precision_recall", "confusion", "reliability")
 
@@ -112,13 +113,13 @@ def _groups_and_shares(assigned: pd.DataFrame) -> tuple[dict[str, int], dict[str
 
 
 def _networks(fits: Mapping[str, Sequence[Mapping[str, Any]]], models: Sequence[str]) -> list[str]:
-    """List the models that were trained over epochs from a random start."""
-    return [model for model in models if any("best_epoch" in record for record in fits[model])]
+    """List the models that each fold trained once from a random start: chance in training is not in their interval."""
+    return [model for model in models if fits[model][0]["settings"].get("seeds") == 1]
 
 
 def _epochs(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
     """Read the training histories of a model; empty if it was not trained over several epochs."""
-    tables = [pd.read_csv(path) for path in paths]
+    tables = [own for path in paths for own in by_training(pd.read_csv(path))]
     return tables if max(map(len, tables)) > 1 else []
 
 

@@ -43,8 +43,9 @@ def read_fits(paths: Iterable[Path]) -> list[Fit]:
 def _fit(content: bytes) -> Fit:
     record = parse_json(content)
     settings = dict(record["settings"])
-    if amount(settings.get("epochs", 1)) < 1:
-        raise ValueError("epochs is less than 1")
+    for name in ("epochs", "seeds"):
+        if amount(settings.get(name, 1)) < 1:
+            raise ValueError(f"{name} is less than 1")
     return Fit(
         module=record["architecture"],
         settings=settings,
@@ -58,8 +59,8 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
     """Estimate the resources of a model's fits from earlier ones.
 
     Only fits of the same architecture count whose settings that shape memory are equal. Memory is the largest peak
-    times 1.25. Time is the longest, in proportion to videos and epochs, times 2. Figures in the config take precedence;
-    without such fits, the catalog's figures apply.
+    times 1.25. Time is the longest, in proportion to videos, epochs and seeds, times 2. Figures in the config take
+    precedence; without such fits, the catalog's figures apply, the time for each of `seeds`.
 
     Args:
         model: The model.
@@ -77,12 +78,15 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
     if peaks and "memory_mb" not in model.fixed:
         needs = replace(needs, memory_mb=math.ceil((max(peaks) * MARGIN + AROUND_MB) / 100) * 100)
     minutes = [fit.seconds / 60 * _growth(model, fit, videos) for fit in similar]
-    if minutes and "runtime" not in model.fixed:
-        needs = replace(needs, runtime=math.ceil(max(minutes) * 2) + SLACK_MINUTES)
+    if "runtime" not in model.fixed:
+        runtime = (
+            math.ceil(max(minutes) * 2) + SLACK_MINUTES if minutes else needs.runtime * model.settings.get("seeds", 1)
+        )
+        needs = replace(needs, runtime=runtime)
     return needs
 
 
 def _growth(model: Model, fit: Fit, videos: int) -> float:
     """Compute the ratio of a fit's time to that of the recorded one."""
-    epochs = float(model.settings.get("epochs", 1) / fit.settings.get("epochs", 1))
-    return max(1.0, videos / max(1, fit.videos)) * max(1.0, epochs)
+    more = [float(model.settings.get(name, 1) / fit.settings.get(name, 1)) for name in ("epochs", "seeds")]
+    return max(1.0, videos / max(1, fit.videos)) * max(1.0, math.prod(more))

@@ -135,14 +135,16 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
     if stage == "embed":
         return 5 + work.videos / max(1, work.shards) * (1 + work.copies) * (gmac / per_second + 0.004)
     if model is None or model["input"] != "clips":
-        return 1.0 if model and model["input"] == "predictions" else 3 + 0.003 * work.videos + 4 * (stage == "explain")
+        if model and model["input"] == "predictions":
+            return 1.0
+        return 3 + 0.003 * work.videos * (model["settings"].get("seeds", 1) if model else 1) + 4 * (stage == "explain")
     step = 3 * gmac / per_second + 0.004
     if stage == "explain":
-        return 6 + 10 * (0.5 + 32 * step)
+        return float(6 + 10 * (0.5 + 32 * step * model["settings"]["seeds"]))
     if model["embedded"]:  # only what follows the encoder is trained
         step = 0.004
     trained: float = work.videos * (1.0 if stage == "final" else (1 - 1 / max(2, work.folds)) * 0.8)
-    return float(4 + trained * model["settings"]["epochs"] * step)
+    return float(4 + trained * model["settings"]["epochs"] * model["settings"]["seeds"] * step)
 
 
 def disk_bytes(rules: Counter[str], work: Work) -> float:

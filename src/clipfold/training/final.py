@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clipfold.storage.files import Array, PathLike, read_json
+from clipfold.storage.trainings import by_training
 from clipfold.training.task import Task
 
 
@@ -47,7 +48,7 @@ def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
     """Find when `schedule: plateau` lowered the learning rate in the folds: it does so on validation videos.
 
     Args:
-        rates: Learning rate of each epoch of each fold; a fold that ended earlier keeps its last one.
+        rates: Learning rate of each epoch of each training; one that ended earlier keeps its last one.
         epochs: Number of epochs.
 
     Returns:
@@ -62,8 +63,8 @@ def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:
 
 
 def read_rates(histories: Sequence[PathLike]) -> list[list[float]]:
-    """Read the learning rate of each epoch of each fold."""
-    return [pd.read_csv(path)["learning_rate"].tolist() for path in histories]
+    """Read the learning rate of each epoch of each training of each fold."""
+    return [own["learning_rate"].tolist() for path in histories for own in by_training(pd.read_csv(path))]
 
 
 def mean_weights(records: Sequence[dict[str, Any]]) -> dict[str, float]:

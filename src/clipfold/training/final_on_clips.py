@@ -11,6 +11,7 @@ from clipfold.storage.job import keep_freed_memory
 from clipfold.training.final import FinalTask, median_epoch, plateau_factors, read_rates
 from clipfold.training.final_trainer import FinalTrainer
 from clipfold.training.on_clips import log_to_starter, start, train_here
+from clipfold.training.seeds import repeat
 
 
 def fit(task: FinalTask) -> None:
@@ -18,7 +19,8 @@ def fit(task: FinalTask) -> None:
 
     A fit that was killed resumes from its last checkpoint, as one of `on_clips`; module, data and errors are as there.
     """
-    start(task, "clipfold.training.final_on_clips", fit_here)
+    module = "clipfold.training.final_on_clips"
+    repeat(task, module, lambda once: start(once, module, fit_here))
 
 
 def fit_here(task: FinalTask) -> None:

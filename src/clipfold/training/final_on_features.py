@@ -22,7 +22,7 @@ def fit(task: FinalTask) -> None:
     table = read_features(task.data["features"], columns.__contains__)
     x, targets = table.rows(fold.ids("train")), fold.targets("train")
     module = importlib.import_module(task.module)
-    model = table.fitting(module.build(task.settings, task.seed))
+    model = table.fitting(module.build(task.settings, task.training_seed))
     with threadpool_limits(task.threads):
         if hasattr(module, "fit"):
             module.fit(model, x, targets, fold.groups("train"))

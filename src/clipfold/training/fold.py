@@ -1,6 +1,6 @@
 """Read the fold of a fit; write its predictions and its record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +57,19 @@ def read_fold(splits: PathLike, number: int | None) -> Fold:
     return Fold(number, classes, table.assign(target=targets))
 
 
-def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Array]) -> None:
+def write_predictions(
+    path: PathLike,
+    fold: Fold,
+    probabilities: Mapping[str, Array],
+    trainings: Mapping[str, Sequence[Array]] | None = None,
+) -> None:
     """Write the predictions for the videos of `fold.predicted`.
 
     Args:
-        path: Table to write: `id`, `label`, `split` and `p_<class>`.
+        path: Table to write: `id`, `label`, `split` and `p_<class>`; with trainings, `p<k>_<class>` of each as well.
         fold: The fold that was predicted.
         probabilities: Split -> float (videos, classes), in the order of `fold.ids(split)`; rows sum to 1.
+        trainings: Split -> the same of each of several trainings; None, or none of them, if there was only one.
 
     Raises:
         ValueError: There is not one row of finite values per video.
@@ -73,7 +79,12 @@ def write_predictions(path: PathLike, fold: Fold, probabilities: Mapping[str, Ar
         rows = fold.table.loc[fold.table.split == split, ["id", "label", "split"]]
         if values.shape != (len(rows), len(fold.classes)) or not np.isfinite(values).all():
             raise ValueError(f"{split}: expected {len(rows)} rows of finite values, got an array of {values.shape}")
-        columns = {f"p_{name}": values[:, i].astype(np.float64) for i, name in enumerate(fold.classes)}
+        each = {"p": values} | {f"p{k}": own for k, own in enumerate((trainings or {}).get(split, ()))}
+        columns = {
+            f"{p}_{name}": own[:, i].astype(np.float64)
+            for p, own in each.items()
+            for i, name in enumerate(fold.classes)
+        }
         tables.append(rows.assign(**columns))
     write_table(path, pa.Table.from_pandas(pd.concat(tables), preserve_index=False).replace_schema_metadata(None))
 

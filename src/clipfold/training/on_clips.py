@@ -34,6 +34,7 @@ from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.plan import TrainingPlan
 from clipfold.training.recorder import Recorder
+from clipfold.training.seeds import repeat
 from clipfold.training.signals import SIGNALS, listening
 from clipfold.training.task import Task
 from clipfold.training.trainer import Trainer, effective_batch
@@ -59,7 +60,8 @@ def fit(task: Task) -> None:
         RuntimeError: A single clip does not fit into memory.
         SystemExit: A signal asked to stop; run again to resume.
     """
-    start(task, "clipfold.training.on_clips", fit_here)
+    module = "clipfold.training.on_clips"
+    repeat(task, module, lambda once: start(once, module, fit_here))
 
 
 def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
@@ -145,11 +147,11 @@ def train_here(
     Raises:
         SystemExit: A signal asked to stop; the checkpoint is written.
     """
-    started = time.monotonic()
+    started, seed = time.monotonic(), task.training_seed
     settings = task.settings
     files = [task.splits, *(path for paths in task.data.values() for path in paths)]
     code = fingerprint(module, task.module)  # other code may not understand the checkpoint
-    facts = [task.module, settings, task.fold, chosen, task.seed, task.stored_size, code, torch.__version__]
+    facts = [task.module, settings, task.fold, chosen, seed, task.stored_size, code, torch.__version__]
     key = key_of(facts, files)
     with listening() as stop, joined() as processes:
         device = choose_device(settings, task.threads, processes.rank)
@@ -160,7 +162,7 @@ def train_here(
         source = partial(_source, clips, fold, device, settings["workers"])
         train, val = source("train"), source("val")
         peaks.note("reading")
-        torch.manual_seed(task.seed)
+        torch.manual_seed(seed)
         network = _build(task.module, settings, clips, classes)
         place(network, settings, device)
         forbid_randomness(device)
@@ -175,7 +177,7 @@ def train_here(
             train=train,
             val=val,
             classes=classes,
-            seed=task.seed,
+            seed=seed,
             micro=micro,
             recorder=recorder,
             checkpoint=checkpoint,

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scipy.special import softmax
 from clipfold.models.mixing import mix
 from clipfold.storage.files import Array, read_table, write_json
 from clipfold.storage.replace import replacing
+from clipfold.storage.trainings import trainings_in
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.task import Task
 
@@ -35,7 +37,9 @@ def fit(task: Task) -> None:
     loss = log_loss(weights, val, fold.targets("val"))
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    write_predictions(task.outputs["predictions"], fold, {split: mix(weights, own) for split, own in given.items()})
+    mixed = {split: mix(weights, own) for split, own in given.items()}
+    each = {split: [mix(weights, once) for once in _each_training(tables, fold, split)] for split in given}
+    write_predictions(task.outputs["predictions"], fold, mixed, each)
     write_record(task, fold, "predictions", weights=by_member, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
 
@@ -71,7 +75,20 @@ def log_loss(weights: Array, probabilities: Array, targets: Array) -> float:
     return float(-np.log(np.clip(likelihood, 1e-7, 1)).mean())
 
 
-def _probabilities(table: pd.DataFrame, fold: Fold, split: str) -> Array:
+def _each_training(tables: Sequence[pd.DataFrame], fold: Fold, split: str) -> list[Array]:
+    """Read what the members say in each of several trainings, float64 (members, videos, classes).
+
+    Members trained once say the same in all. Empty if all were trained once.
+    """
+    number = max(trainings_in(table.columns, fold.classes) for table in tables)
+    each = [[f"p{k}" if f"p{k}_{fold.classes[0]}" in table else "p" for table in tables] for k in range(number)]
+    return [
+        np.stack([_probabilities(table, fold, split, p) for table, p in zip(tables, once, strict=True)])
+        for once in each
+    ]
+
+
+def _probabilities(table: pd.DataFrame, fold: Fold, split: str, prefix: str = "p") -> Array:
     """Read a member's probabilities, float64 (videos, classes), in the order of `fold.ids(split)`."""
     rows = table[table.split == split].set_index("id").loc[fold.ids(split)]
-    return rows[[f"p_{name}" for name in fold.classes]].to_numpy(np.float64)
+    return rows[[f"{prefix}_{name}" for name in fold.classes]].to_numpy(np.float64)

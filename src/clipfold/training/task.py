@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipfold.storage.files import PathLike
+from clipfold.storage.hashing import stable_hash
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,11 +19,12 @@ class Task:
         splits: Table of the folds.
         fold: Number of the fold; None if the fit is of no fold, see `FinalTask`.
         outputs: Files to write: `model`, `history`, `predictions`, `record`.
-        seed: Seed for everything random: initial weights, order, augmentation.
+        seed: Seed of the run; see `training_seed`.
         threads: CPU threads to use.
         scratch: Folder for a network's checkpoint, TensorBoard's files and the profiler's trace.
         stored_size: Edge in pixels of the clips as decoded (`decode.size`).
         gpus: GPUs that train a network together, each in its own process.
+        number: Which training of the fold this is, see `clipfold.training.seeds`.
         views: View -> its options in `decode.views`, for the views that the data come from; recorded in `fit.json`.
     """
 
@@ -37,4 +39,14 @@ class Task:
     scratch: PathLike
     stored_size: int
     gpus: int = 1
+    number: int = 0
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def training_seed(self) -> int:
+        """Seed for everything random: initial weights, order, augmentation. Every training of every fold has its own.
+
+        Fold numbers continue over repeats. With one seed for all folds, they would share the luck of its start, and
+        their mean would not lessen it.
+        """
+        return stable_hash(f"{self.seed}/{self.fold}/{self.number}", digest_size=4)

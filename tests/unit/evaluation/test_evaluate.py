@@ -371,3 +371,40 @@ def test_the_positive_class_can_be_named(tmp_path, no_figures):
         assert first["", decision, name] == pytest.approx(before["", decision, name])
     thresholds = [pd.read_parquet(tables["choices"]).threshold for tables in (outputs, usual)]
     np.testing.assert_allclose(thresholds[0], 1 - thresholds[1])
+
+
+def varied(spread):
+    """Give the model `cnn` three trainings in each fold, whose mean is what it says without them."""
+
+    def edit(model, fold, table):
+        if model != "cnn":
+            return table
+        random = np.random.default_rng(fold)
+        change = random.normal(size=(3, len(table)))
+        change = spread * (change - change.mean(axis=0))
+        for k, own in enumerate(change):
+            table = table.assign(**{f"p{k}_fake": table.p_fake + own, f"p{k}_real": table.p_real - own})
+        return table
+
+    return edit
+
+
+def test_chance_in_training_widens_intervals_and_weakens_tests_and_changes_no_value(tmp_path, no_figures):
+    skills = {"cnn": 0.3, "other": 0.2, "third": 0.2}
+    found = [run(tmp_path / f"{spread}", skills, edit=varied(spread)) for spread in (0.0, 0.3)]
+    compared, calibrated, pairs = (
+        [read_table(own[name]).to_pandas() for own in found] for name in ("comparison", "calibration", "pairs")
+    )
+    alike, apart = (table.set_index("model") for table in compared)
+    assert alike.value.equals(apart.value)
+    assert apart.low["cnn"] < alike.low["cnn"] - 0.005
+    assert apart.corrected_low["cnn"] < alike.corrected_low["cnn"] - 0.005
+    assert apart.low["other"] == alike.low["other"]
+    assert (apart.difference_low[["other", "third"]] < alike.difference_low[["other", "third"]]).all()
+    alike, apart = pairs
+    with_cnn = (alike.model == "cnn") | (alike.other == "cnn")
+    assert (apart.p_bootstrap > alike.p_bootstrap)[with_cnn].all()
+    assert apart.p_bootstrap[~with_cnn].equals(alike.p_bootstrap[~with_cnn])
+    alike, apart = (table.query("model == 'cnn'") for table in calibrated)
+    assert (apart.before_high - apart.before_low > alike.before_high - alike.before_low).all()
+    assert (apart.difference_high - apart.difference_low > alike.difference_high - alike.difference_low).all()

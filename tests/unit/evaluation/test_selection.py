@@ -30,13 +30,16 @@ def models(random, number, groups=15, skill=0.0, classes=2):
     return found
 
 
-def corrected(found, key, seed=0):
+def corrected(found, key, seed=0, training=0.0, chance=0.0):
     pooled = next(iter(found.values()))
     counts = intervals.draw(int(pooled.groups.max()) + 1, seed, 100)
-    measured = {name: Measured(own, {}, {key: headline_of(own, key, counts)}, {}) for name, own in found.items()}
+    value = {name: float(headline_of(own, key, np.ones((1, counts.shape[1])))[0]) for name, own in found.items()}
+    measured = {
+        name: Measured(own, {key: value[name]}, {key: headline_of(own, key, counts)}, {}, {key: chance})
+        for name, own in found.items()
+    }
     degrees = intervals.degrees_of_freedom(pooled.targets, pooled.groups)
-    best = max(float(headline_of(own, key, np.ones((1, counts.shape[1])))[0]) for own in found.values())
-    return best, best_of_many(measured, key, counts, degrees, 0.0)
+    return max(value.values()), best_of_many(measured, key, counts, degrees, training)
 
 
 def headline_of(pooled, key, counts):
@@ -57,6 +60,15 @@ def test_the_best_of_many_equal_models_is_corrected_to_about_their_worth(key, cl
     assert best > 0.05
     assert abs(value) < 0.025
     assert held > 0.9
+
+
+def test_luck_in_training_adds_to_the_correction_as_to_the_standard_error():
+    found = models(np.random.default_rng(0), 8)
+    best, (tested, *_) = corrected(found, KEY)
+    _, (trained, *_) = corrected(found, KEY, training=0.44)
+    assert best - trained == pytest.approx(1.2 * (best - tested))
+    _, (started, *_) = corrected(found, KEY, training=0.44, chance=0.01)
+    assert started < trained - 0.01
 
 
 def test_a_clear_winner_keeps_its_value():

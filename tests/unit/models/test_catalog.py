@@ -54,6 +54,8 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"architecture": "svm", "class_weight": "none"}], "class_weight is 'none': use balanced, or null"),
         ([{"architecture": "gradient_boosting", "max_iter": 0}], "max_iter is 0: use 1 or more"),
         ([{"architecture": "svm", "memory": 8000}], "memory is not a setting of svm: did you mean 'memory_mb'"),
+        ([{"architecture": "svm", "seeds": 3}], "models: svm: seeds is 3: svm has no chance in training: leave it out"),
+        ([{"architecture": "naive_cnn", "seeds": 0}], "models: naive_cnn: seeds is 0: use 1 or more"),
         ([{"architecture": "svm", "foo": 1}], "foo is not a setting of svm: use one of features, class_weight"),
         ([{"architecture": "feature_mlp", "hidden": [8, 0]}], r"hidden is \[8, 0\]: use one or more widths"),
     ],

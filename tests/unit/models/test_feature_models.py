@@ -5,7 +5,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from clipfold.models.architectures import svm
 from clipfold.models.catalog import ARCHITECTURES, plan_models
-from clipfold.models.fitted import TRUSTED, read_fitted, write_fitted
+from clipfold.models.fitted import TRUSTED, class_probabilities, each_training, read_fitted, write_fitted
 
 ON_FEATURES = [name for name, architecture in ARCHITECTURES.items() if architecture.input == "features"]
 
@@ -39,6 +39,23 @@ def test_learns_any_number_of_classes_and_loads_back_with_few_trusted_types(name
     write_fitted(tmp_path / "model.skops", model)
     assert set(skops.io.get_untrusted_types(file=tmp_path / "model.skops")) <= set(TRUSTED)
     np.testing.assert_array_equal(read_fitted(tmp_path / "model.skops").predict_proba(x), probabilities)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", None])
+def test_a_multilayer_perceptron_of_several_seeds_is_the_mean_of_them(class_weight, tmp_path):
+    x, y = rows(3)
+    y = np.where(y == 1, 3, y)  # of four classes, one is not in the training data
+    model = build("feature_mlp", seeds=3, class_weight=class_weight).fit(x, y)
+    write_fitted(tmp_path / "model.skops", model)
+    loaded = read_fitted(tmp_path / "model.skops")
+    each = each_training(loaded, x, 4)
+    assert each.shape == (3, 60, 4)
+    np.testing.assert_allclose(each.mean(axis=0), class_probabilities(loaded, x, 4))
+    np.testing.assert_array_equal(
+        each[0][:, [0, 2, 3]], build("feature_mlp", class_weight=class_weight).fit(x, y).predict_proba(x)
+    )
+    assert not np.allclose(each[0], each[1])
+    assert set(skops.io.get_untrusted_types(file=tmp_path / "model.skops")) <= set(TRUSTED)
 
 
 @pytest.mark.parametrize("name", ["feature_mlp", "gradient_boosting"])

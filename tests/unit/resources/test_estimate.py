@@ -55,6 +55,14 @@ def test_more_videos_and_epochs_ask_for_more_time_not_memory():
     assert (needs.memory_mb, needs.runtime) == (4200, 130)  # 10 minutes, thrice the videos, twice the epochs, twice
 
 
+def test_more_seeds_ask_for_more_time_not_memory():
+    once, thrice = model(epochs=10), model(epochs=10, seeds=3)
+    assert estimate(thrice, [], 100).runtime == 3 * once.needs.runtime
+    needs = estimate(thrice, [fit(once)], 100)
+    assert (needs.memory_mb, needs.runtime) == (4200, 70)  # 10 minutes, thrice, twice
+    assert estimate(model(seeds=3, runtime=90), [], 100).runtime == 90
+
+
 def test_what_the_config_asks_for_holds():
     x3d = model(memory_mb=20000, runtime=90)
     assert estimate(x3d, [fit(x3d)], 100) == x3d.needs
@@ -96,6 +104,7 @@ ODD = {
     "huge": RECORD | {"peak_mb": 10**400},
     "settings of another shape": RECORD | {"settings": 3},
     "no epochs": RECORD | {"settings": {"epochs": 0}},
+    "no seeds": RECORD | {"settings": {"seeds": 0}},
 }
 
 

@@ -43,7 +43,7 @@ def test_one_video_does_not_decide_alone():
     assert 0.5 < weights[0] < 0.7
 
 
-def write_fold(folder, test_values):
+def write_fold(folder, test_values, trainings=0):
     ids = [f"v{i:02}" for i in range(30)]
     splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
     labels = ["a", "b"] * 15
@@ -55,6 +55,8 @@ def write_fold(folder, test_values):
         table = splits.loc[splits.split != "train", ["id", "label", "split"]].sample(frac=1, random_state=3)
         p = np.where(table.split == "test", test_values, random.random(len(table)))
         table = table.assign(p_a=1 - p, p_b=p)
+        for k in range(trainings if member == "x" else 0):  # about the mean, and this of both
+            table = table.assign(**{f"p{k}_a": 1 - p - 0.1 + 0.2 * k, f"p{k}_b": p + 0.1 - 0.2 * k})
         paths.append(folder / f"{member}.parquet")
         write_table(paths[-1], pa.Table.from_pandas(table, preserve_index=False))
     outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
@@ -84,6 +86,14 @@ def test_test_predictions_change_no_weight(tmp_path):
     assert (predictions.split == "val").sum() == 10
 
 
+def test_an_ensemble_varies_as_its_members_do_and_is_the_mean_of_its_trainings(tmp_path):
+    weights, predictions = write_fold(tmp_path, 0.4, trainings=2)
+    for k, change in enumerate((0.1, -0.1)):
+        expected = predictions.p_b + change * weights["x"]
+        assert predictions[f"p{k}_b"].to_numpy() == pytest.approx(expected.to_numpy())
+    assert "p2_b" not in predictions
+
+
 def test_members_are_all_others_by_default():
     models = plan_models(["svm", "ensemble", "naive_cnn"], **PLAN)
     assert models[1].settings["members"] == ["svm", "naive_cnn"]
@@ -99,6 +109,10 @@ def test_members_are_all_others_by_default():
         (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "ensemble"]}], "members is 'ensemble'"),
         (["svm", "ensemble"], "name two or more"),
         (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "svm"]}], "name two or more"),
+        (
+            [{"architecture": "naive_cnn", "seeds": 2}, {"architecture": "x3d", "seeds": 3}, "svm", "ensemble"],
+            "give those with several seeds the same number",
+        ),
     ],
 )
 def test_wrong_members_are_named(entries, message):

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from sklearn.ensemble import VotingClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_sample_weight
 
 from clipfold.models.tabular import standardised
+from clipfold.storage.hashing import stable_hash
 
 
 class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no types
@@ -19,7 +21,15 @@ class BalancedMLP(MLPClassifier):  # type: ignore[misc]  # scikit-learn has no t
 
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
-    """Build the classifier; `hidden` gives the width of each layer, `alpha` the strength of L2 regularisation."""
+    """Build the classifier; `hidden` gives the width of each layer, `alpha` the strength of L2 regularisation.
+
+    With several `seeds`, it is the mean of as many; its `transform` gives the probabilities of each.
+    """
     kind = BalancedMLP if settings["class_weight"] else MLPClassifier
-    hidden = tuple(settings["hidden"])
-    return standardised(kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed))
+    hidden, count = tuple(settings["hidden"]), settings["seeds"]
+    seeds = [stable_hash(f"{seed}/{number}", digest_size=4) if number else seed for number in range(count)]
+    each = [kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=own) for own in seeds]
+    if count == 1:
+        return standardised(each[0])
+    named = [(f"training_{number}", own) for number, own in enumerate(each)]
+    return standardised(VotingClassifier(named, voting="soft", flatten_transform=False))

@@ -217,8 +217,10 @@ class OpenBundle:
         Args:
             probabilities: Result of `probabilities`.
         """
-        temperatures = [fit["temperature"] for fit in self.description["fits"]]
-        each = np.stack([scale(own, t) for own, t in zip(probabilities, temperatures, strict=True)])
+        fits = self.description["fits"]
+        each = np.stack(
+            [scale(own, f["temperature"], np.array(f["bias"])) for own, f in zip(probabilities, fits, strict=True)]
+        )
         mean = each.mean(axis=0)
         named = self.decide(mean)
         spread = each[:, np.arange(len(named)), named].std(axis=0)

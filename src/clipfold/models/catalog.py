@@ -8,7 +8,7 @@ from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
-from clipfold.models.settings import ON_CLIPS, PRETRAINED, check_combinations
+from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, check_combinations
 
 Settings = dict[str, Any]
 
@@ -64,16 +64,21 @@ class Model:
 
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
+_INVERSE = "inverse strength of the L2 regularisation"
 _VIT_GMAC = {"vit_micro": 0.54, "vit_tiny": 1.5, "vit_small": 3.9, "vit_b_16": 15.6}
 _CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.66, "mobilenet_v3_large": 1.4}
 _VITS, _CNNS = tuple(_VIT_GMAC), tuple(_CNN_GMAC)
 
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
 _ARCHITECTURES = (
-    on_features("logistic_regression", 30, C=Setting(1.0, "inverse strength of the L2 regularisation", above=0)),
+    on_features(
+        "logistic_regression",
+        runtime=30,
+        C=Setting({"grid": [0.001, 0.01, 0.1, 1.0]}, _INVERSE, kind=float, above=0),
+    ),
     on_features(
         "svm",
-        C=Setting(1.0, "inverse strength of the L2 regularisation", above=0),
+        C=Setting({"grid": [0.1, 1.0, 10.0]}, _INVERSE, kind=float, above=0),
         kernel=Setting("rbf", "kernel", choices=("linear", "poly", "rbf", "sigmoid")),
         gamma=Setting(
             "scale",
@@ -174,6 +179,7 @@ _ARCHITECTURES = (
     ),
     on_features(
         "gradient_boosting",
+        ON_FEATURES,
         learning_rate=Setting(0.1, "factor of each tree", above=0),
         max_iter=Setting(100, "number of trees per class", low=1, memory=True),
         max_leaf_nodes=Setting(31, "leaves of a tree", low=2, memory=True),

@@ -21,6 +21,8 @@ TRUSTED = (
     "clipfold.models.architectures.feature_mlp.BalancedMLP",
     "clipfold.models.architectures.gradient_boosting.columns_with_values",
     "clipfold.models.architectures.svm.CalibratedSVC",
+    "clipfold.models.tabular.Ranks",
+    "clipfold.models.tabular.separation",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

@@ -22,4 +22,5 @@ def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
     """Build the classifier; `hidden` gives the width of each layer, `alpha` the strength of L2 regularisation."""
     kind = BalancedMLP if settings["class_weight"] else MLPClassifier
     hidden = tuple(settings["hidden"])
-    return standardised(kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed))
+    network = kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=seed)
+    return standardised(network, settings)

@@ -14,6 +14,7 @@ from clipfold.table.columns import NAMED
 FORMAT = 2
 """Raised when a description changes in a way that older code could not read."""
 
+
 def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
     """Fits of format 1 were calibrated by a temperature alone."""
     none = [0.0] * len(old["classes"])

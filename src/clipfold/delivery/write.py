@@ -25,6 +25,7 @@ from clipfold.evaluation.intervals import draw
 from clipfold.evaluation.pooling import target_indices
 from clipfold.evaluation.temperature import biases, scale
 from clipfold.features.registry import VIEWS
+from clipfold.models.load import used_members
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
 from clipfold.storage.assigned import in_order, read_assigned
@@ -65,7 +66,7 @@ def _copy_fits(model: str, task: BundleTask, folder: Path) -> list[str]:
     names = [f"fits/{number}" for number in range(len(sources[model]))]
     for number, name in enumerate(names):
         _copy_fit(Path(sources[model][number]), folder / name, folder / ENCODERS)
-        for member in read_record(folder / name / "fit.json")["settings"].get("members", ()):
+        for member in used_members(read_record(folder / name / "fit.json")):
             _copy_fit(Path(sources[member][number]), folder / name / "members" / member, folder / ENCODERS)
     return names
 
@@ -97,7 +98,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
     if task.finals:
         temperatures, added = np.exp(np.log(temperatures).mean(keepdims=True)), added.mean(axis=0, keepdims=True)
     two = len(record["classes"]) == 2
-    members = [read_record(path) for path in sorted((folder / fits[0]).rglob("fit.json"))]
+    members = [read_record(path) for path in sorted((folder / "fits").rglob("fit.json"))]
     reads = {each["input"] for each in members}
     views = {"clips", *(VIEWS if "features" in reads and not task.table else ())}
     decode = task.settings["decode"]

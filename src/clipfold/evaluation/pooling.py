@@ -78,9 +78,7 @@ def pool(model: str, paths: Sequence[PathLike], videos: pd.DataFrame, classes: S
     ]
     given = pd.concat(parts, ignore_index=True)
     groups = videos.drop_duplicates("id").set_index("id")["group"]
-    choices = pd.DataFrame(
-        [{"fold": i} | _choose(chosen_on(part), groups, classes) for i, part in enumerate(parts)]
-    )
+    choices = pd.DataFrame([{"fold": i} | _choose(chosen_on(part), groups, classes) for i, part in enumerate(parts)])
     table = _checked(model, given.loc[given.split == "test", ["id", "fold", *columns]], videos)
     targets, probabilities = target_indices(table.label, classes), table[columns].to_numpy(np.float64)
     chosen = choices.loc[table.fold]

@@ -58,9 +58,7 @@ class Architecture:
         return {name: setting.default for name, setting in self.declared.items()}
 
 
-def on_features(
-    name: str, shared: Mapping[str, Setting] = SCALED, runtime: int = 60, **own: Setting
-) -> Architecture:
+def on_features(name: str, shared: Mapping[str, Setting] = SCALED, runtime: int = 60, **own: Setting) -> Architecture:
     """An architecture on features; its settings are the shared ones and its own."""
     needs = Resources(memory_mb=2000, gpus=0, threads=1, runtime=runtime)
     module = f"clipfold.models.architectures.{name}"

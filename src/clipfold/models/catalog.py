@@ -1,13 +1,14 @@
 """The catalog of architectures: name, module, settings, resources. Standard library only: every start reads it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
+from clipfold.models.select import expand
 from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, check_combinations
 
 Settings = dict[str, Any]
@@ -23,6 +24,7 @@ class Model:
         settings: All settings, defaults filled in; plain types only.
         needs: Resources of one of its jobs.
         fixed: Resources that the entry names; the others may be estimated from earlier fits.
+        variant_of: Name of the entry that may choose it, if it is fitted for that one only; it is never scored itself.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Model:
     settings: Settings
     needs: Resources
     fixed: frozenset[str] = frozenset()
+    variant_of: str = ""
 
     @property
     def module(self) -> str:
@@ -190,7 +193,16 @@ _ARCHITECTURES = (
         name="ensemble",
         module="clipfold.training.on_predictions",
         input="predictions",
-        declared={"members": Setting([], "names of other entries; empty: all", values="names of other entries")},
+        declared={
+            "members": Setting(
+                [], "names of other entries; empty: all but those that mix or choose", values="names of other entries"
+            ),
+            "weights": Setting(
+                "fitted",
+                "`fitted`: those of the mean with the lowest log-loss; `best`: all for the best, as in a `select`",
+                choices=("fitted", "best"),
+            ),
+        },
         needs=Resources(memory_mb=1000, gpus=0, threads=1, runtime=10),
     ),
 )
@@ -218,14 +230,15 @@ def plan_models(
 
     Args:
         entries: Each is the name of an architecture, or a mapping with `architecture`, optionally `name` (the
-            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
+            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`; or one
+            with `select`, see `models.select`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
         modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
             are the features of its models.
 
     Returns:
-        One model per entry, in their order.
+        One model per entry, in their order, each after the variants that only it may choose.
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
@@ -233,9 +246,10 @@ def plan_models(
             there is none.
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
-    models = [_complete(entry, modality) for entry in entries]
+    expanded = expand(entries, ARCHITECTURES)
+    models = [replace(_complete(entry, modality), variant_of=of) for entry, of in expanded]
     if modality == "table":
-        _check_for_table(entries, models)
+        _check_for_table([entry for entry, _ in expanded], models)
     names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
@@ -270,11 +284,11 @@ def plan_shortcuts() -> list[Model]:
 
 
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
-    """Check the members of an ensemble; by default, they are all models except ensembles."""
-    single = [model.name for model in models if model.input != "predictions"]
+    """Check the members of an ensemble; by default, they are all entries that neither mix nor choose."""
+    single = [m.name for m in models if m.input != "predictions" and m.variant_of in ("", ensemble.name)]
     members = ensemble.settings["members"] = ensemble.settings["members"] or single
     for member in members:
-        wanted = f"use names of other entries that are not ensembles: {', '.join(single)}"
+        wanted = f"use names of other entries that neither mix nor choose: {', '.join(single)}"
         require(member in single, f"models: {ensemble.name}: members", member, wanted)
     several = len(set(members)) == len(members) > 1
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
@@ -298,6 +312,8 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
             require(whole, f"models: {name}: {key}", value, f"use a whole number, {low} or more")
         elif key in known.declared:
             known.declared[key].check(f"models: {name}: {key}", value)
+            whole = isinstance(value, Mapping) and (key == "features" or known.input == "predictions")
+            require(not whole, f"models: {name}: {key}", value, "name an entry for each in a select instead of a grid")
         else:
             remedy = suggest(key, [*known.declared, *needs])
             raise ValueError(f"models: {name}: {key} is not a setting of {architecture}: {remedy}")

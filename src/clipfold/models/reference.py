@@ -24,7 +24,12 @@ END = "<!-- end -->"
 
 def reference() -> str:
     """Build the reference in Markdown."""
-    shared = {"every model on features": ON_FEATURES, "models on features but trees": _SCALES, "every model on clips": ON_CLIPS, "a backbone": PRETRAINED}
+    shared = {
+        "every model on features": ON_FEATURES,
+        "models on features but trees": _SCALES,
+        "every model on clips": ON_CLIPS,
+        "a backbone": PRETRAINED,
+    }
     parts = [
         "### Architectures",
         _table(

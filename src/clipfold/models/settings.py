@@ -25,15 +25,13 @@ ON_FEATURES: Settings = {
 SCALED: Settings = {
     **ON_FEATURES,
     "scaling": Setting(
-        {"grid": ["variance", "ranks"]},
+        "variance",
         "`variance`: mean 0 and variance 1 in each column; `ranks`: the share of training videos below",
-        kind=str,
         choices=("variance", "ranks"),
     ),
     "keep": Setting(
-        {"grid": [0.3, 1.0]},
+        1.0,
         "share of the columns to keep, those that separate the classes best in the training split",
-        kind=float,
         above=0,
         high=1,
         values="a share above 0, at most 1",

@@ -56,7 +56,7 @@ def separation(x: Array, targets: Array) -> Array:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # columns of one value
         found = f_classif(x, targets)[0]
-    return np.nan_to_num(np.asarray(found, float), posinf=np.finfo(float).max)
+    return np.asarray(np.nan_to_num(found, posinf=np.finfo(float).max), np.float64)
 
 
 def encoded(model: BaseEstimator, columns: Sequence[str], categories: Sequence[str]) -> Pipeline:

@@ -170,6 +170,10 @@ _ARCHITECTURES = (
         width=Setting(16, _WIDTH, low=1, values="1 or more channels", memory=True),
     ),
     on_features(
+        "feature_ensemble",
+        C=Setting({"grid": [0.001, 0.01, 0.1, 1.0]}, f"{_INVERSE}, of each member", kind=float, above=0),
+    ),
+    on_features(
         "feature_mlp",
         hidden=Setting(
             [64, 32],
@@ -197,10 +201,10 @@ _ARCHITECTURES = (
             "members": Setting(
                 [], "names of other entries; empty: all but those that mix or choose", values="names of other entries"
             ),
-            "weights": Setting(
-                "fitted",
-                "`fitted`: those of the mean with the lowest log-loss; `best`: all for the best, as in a `select`",
-                choices=("fitted", "best"),
+            "mix": Setting(
+                "mean",
+                "`mean`: weights with the lowest log-loss; `best`: all weight for the best member, as in a `select`",
+                choices=("mean", "best"),
             ),
         },
         needs=Resources(memory_mb=1000, gpus=0, threads=1, runtime=10),

@@ -18,6 +18,7 @@ from clipfold.storage.replace import replacing
 
 # Types in our models that skops does not trust by itself; none of them runs code from the file.
 TRUSTED = (
+    "clipfold.models.architectures.feature_ensemble.Stack",
     "clipfold.models.architectures.feature_mlp.BalancedMLP",
     "clipfold.models.architectures.gradient_boosting.columns_with_values",
     "clipfold.models.architectures.svm.CalibratedSVC",

@@ -47,7 +47,7 @@ def expand(entries: Sequence[Entry], known: Known) -> list[tuple[Entry, str]]:
         made = [v if isinstance(v, str) else {"name": f"{name}__{i}"} | v for i, v in enumerate(variants, 1)]
         found += [(each, name) for each in made if not isinstance(each, str)]
         members = [name_of(each) for each in made]
-        found.append(({"architecture": "ensemble", "name": name, "members": members, "weights": "best"} | own, ""))
+        found.append(({"architecture": "ensemble", "name": name, "members": members, "mix": "best"} | own, ""))
     return found
 
 

@@ -17,7 +17,7 @@ def fit(task: FinalTask) -> None:
     """
     started = time.monotonic()
     weights, facts = mean_weights(task.chosen), {}
-    if task.settings["weights"] == "best":
+    if task.settings["mix"] == "best":
         best = best_member(task.chosen)
         weights, facts = {name: float(name == best) for name in weights}, {"chosen": {"member": best}}
     write_json(task.outputs["model"], {"weights": weights})

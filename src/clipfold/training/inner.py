@@ -130,6 +130,11 @@ def at(x: Any, rows: Array) -> Any:
     return x.iloc[rows] if hasattr(x, "iloc") else x[rows]
 
 
+def columns_of(x: Any, positions: Sequence[int]) -> Any:
+    """Return some columns of an array or data frame."""
+    return x.iloc[:, positions] if hasattr(x, "iloc") else x[:, positions]
+
+
 def calibrated_loss(targets: Array, probabilities: Array, calibration: Calibration) -> float:
     """Compute the log-loss of calibrated probabilities."""
     own = scale(probabilities, *calibration)

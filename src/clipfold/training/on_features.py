@@ -18,6 +18,7 @@ from clipfold.storage.replace import replacing
 from clipfold.training.feature_table import FeatureTable, read_features
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.inner import Rows, choose, combinations, inner_folds
+from clipfold.training.stacking import stack
 from clipfold.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,9 @@ def fit(task: Task) -> None:
 
     Args:
         task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`;
-            `calibrate(model, slope, intercept)` calibrates one whose probabilities need it. Its data are `features`,
-            tables, and its setting `features` names the groups of columns to learn from. Only `gradient_boosting` uses
-            several threads.
+            `calibrate(model, slope, intercept)` calibrates one whose probabilities need it; `members(columns)` and
+            `Stack` stack several. Its data are `features`, tables, and its setting `features` names the groups of
+            columns to learn from. Only `gradient_boosting` uses several threads.
     """
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
@@ -77,20 +78,27 @@ def fit_rows(task: Task, fold: Fold, table: FeatureTable) -> Fitted:
     folds = inner_folds(targets, groups, (learnt.split == "val").to_numpy())
     rows = Rows(table.rows(learnt.id.tolist()), targets, groups, len(fold.classes), folds)
 
-    def make(settings: Any) -> Any:
-        return table.fitting(module.build(settings, task.seed))
+    def build(settings: Any) -> Any:
+        return module.build(settings, task.seed)
 
-    chosen = choose(make, task.settings, rows)
-    model = make(chosen.settings).fit(rows.x, targets)
-    probabilities, calibration = chosen.probabilities, chosen.calibration
-    if hasattr(module, "calibrate"):
-        module.calibrate(model, 1 / calibration.temperature, calibration.bias)
-        probabilities = scale(probabilities, *calibration)
+    if hasattr(module, "members"):
+        parts = module.members(table.columns)
+        stacked = stack(parts, build, task.settings, table, rows)
+        model = module.Stack(stacked.members, [*parts.values()], stacked.weights.tolist()).fit(rows.x, targets)
+        probabilities, facts = stacked.probabilities, stacked.facts
+    else:
+        chosen = choose(lambda settings: table.fitting(build(settings)), task.settings, rows)
+        model = table.fitting(build(chosen.settings)).fit(rows.x, targets)
+        probabilities, calibration = chosen.probabilities, chosen.calibration
+        if hasattr(module, "calibrate"):
+            module.calibrate(model, 1 / calibration.temperature, calibration.bias)
+            probabilities = scale(probabilities, *calibration)
+        values = {name: chosen.settings[name] for name in next(combinations(task.settings))}
+        facts = {"chosen": values, "tried": chosen.tried} if values else {}
     loss = partial(log_loss, labels=range(len(fold.classes)))
     losses = {
         "train_loss": float(loss(targets, class_probabilities(model, rows.x, len(fold.classes)))),
         "val_loss": float(loss(targets[rows.held], probabilities)),
     }
-    values = {name: chosen.settings[name] for name in next(combinations(task.settings))}
-    facts = {"inner_folds": len(folds), "chosen": values, "tried": chosen.tried if values else []}
-    return Fitted(model, probabilities, learnt.id.iloc[rows.held].tolist(), losses, facts)
+    seen = learnt.id.iloc[rows.held].tolist()
+    return Fitted(model, probabilities, seen, losses, {"inner_folds": len(folds)} | facts)

@@ -1,4 +1,4 @@
-"""An ensemble: a weighted mean of other models' probabilities, or the best of them (`weights: best`)."""
+"""An ensemble: a weighted mean of other models' probabilities, or the best of them (`mix: best`)."""
 
 import logging
 import time
@@ -38,7 +38,7 @@ def fit(task: Task) -> None:
     rows = pd.concat([fold.table[fold.table.split == split] for split in unseen])
     targets, members = rows.target.to_numpy(), task.settings["members"]
     facts = {}
-    if task.settings["weights"] == "best":
+    if task.settings["mix"] == "best":
         losses = [_calibrated(each, targets, rows.group.nunique()) for each in own]
         weights = np.eye(len(members))[np.argmin(losses)]
         tried = [{"member": name, "loss": loss} for name, loss in zip(members, losses, strict=True)]

@@ -15,7 +15,7 @@ def test_a_select_chooses_between_entries_and_variants_of_its_own():
     svm, own, select = planned("svm", {"name": "any", "select": ["svm", {"architecture": "svm", "kernel": "linear"}]})
     assert (own.name, own.variant_of, own.settings["kernel"]) == ("any__2", "any", "linear")
     assert (svm.variant_of, select.variant_of) == ("", "")
-    assert select.settings == {"members": ["svm", "any__2"], "weights": "best"}
+    assert select.settings == {"members": ["svm", "any__2"], "mix": "best"}
 
 
 def test_a_grid_of_a_network_is_a_select_of_all_combinations():

@@ -45,7 +45,7 @@ def test_one_video_does_not_decide_alone():
     assert 0.5 < weights[0] < 0.7
 
 
-def write_fold(folder, test_values, weights="fitted"):
+def write_fold(folder, test_values, mix="mean"):
     ids = [f"v{i:02}" for i in range(30)]
     splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
     labels = ["a", "b"] * 15
@@ -62,7 +62,7 @@ def write_fold(folder, test_values, weights="fitted"):
     outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
     task = Task(
         module="",
-        settings={"members": ["x", "y"], "weights": weights},
+        settings={"members": ["x", "y"], "mix": mix},
         data={"predictions": paths},
         splits=folder / "splits.parquet",
         fold=0,
@@ -88,7 +88,7 @@ def test_test_predictions_change_no_weight(tmp_path):
 
 
 def test_a_select_gives_all_weight_to_the_member_that_is_best_on_validation(tmp_path):
-    record, predictions = write_fold(tmp_path, 0.2, weights="best")
+    record, predictions = write_fold(tmp_path, 0.2, mix="best")
     losses = {each["member"]: each["loss"] for each in record["tried"]}
     best = min(losses, key=losses.get)
     assert record["chosen"] == {"member": best}

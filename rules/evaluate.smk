@@ -40,7 +40,7 @@ rule evaluate:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(60),
     params:
-        models=[model.name for model in PLAN.models],
+        models=[model.name for model in PLAN.scored],
         shortcuts=[model.name for model in PLAN.shortcuts],
         folds=len(FOLDS),
         extras=lambda wildcards: PLAN.extras(),

@@ -126,8 +126,8 @@ def of_each_shard(path):
 
 
 def of_each_fold(file):
-    """List a file of every model and fold, ordered by model, then fold."""
-    return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in PLAN.models], fold=FOLDS)
+    """List a file of every scored model and fold, ordered by model, then fold."""
+    return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in PLAN.scored], fold=FOLDS)
 
 
 def model_files():

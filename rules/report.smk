@@ -43,7 +43,7 @@ rule report:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(30),
     params:
-        models=[model.name for model in PLAN.models],
+        models=[model.name for model in PLAN.scored],
         explained=[model.name for model in PLAN.explained],
         folds=len(FOLDS),
         config=PLAN.described,

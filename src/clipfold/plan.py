@@ -32,7 +32,7 @@ class Plan:
         videos: The rows of the manifest, in their order.
         shards: Shard name -> its videos, sorted by id.
         views: Name of a stored array -> the view that fills it.
-        models: The configured models, then the shortcuts.
+        models: The configured models with their variants, then the shortcuts.
         shortcuts: The baselines that know nothing of the action.
         table: The columns of a table, for `modality: table`.
         folds: Fold numbers, continuing over repeats.
@@ -76,7 +76,7 @@ class Plan:
         entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
         size, frames = config.decode.size, views["clips"].shape[0]
         models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
-        config.bundle.check_models([model.name for model in models])
+        config.bundle.check_models([model.name for model in models if not model.variant_of])
         columns = table_columns(config.columns) if tabular else config.columns
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         new_videos = read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else []
@@ -160,13 +160,18 @@ class Plan:
 
     @cached_property
     def configured(self) -> list[Model]:
-        """The entries of `models:`."""
+        """The entries of `models:`, and the variants that these may choose."""
         return [model for model in self.models if model not in self.shortcuts]
 
     @cached_property
+    def scored(self) -> list[Model]:
+        """The models that are evaluated: all but variants, one of which is scored as what chose it."""
+        return [model for model in self.models if not model.variant_of]
+
+    @cached_property
     def explained(self) -> list[Model]:
-        """Models to explain: an ensemble relies on its members, and shortcuts need no explanation."""
-        return [model for model in self.configured if model.input != "predictions"]
+        """Models to explain: what mixes or chooses relies on others, and shortcuts need no explanation."""
+        return [model for model in self.scored if model.input != "predictions" and model not in self.shortcuts]
 
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:

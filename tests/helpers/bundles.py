@@ -19,14 +19,14 @@ def describe(folder, **changes):
     """Return a description of the files in a folder."""
     metrics = {"roc_auc": 0.9, "log_loss": 0.3}
     return {
-        "format": 1,
+        "format": 2,
         "name": "svm",
         "architecture": "svm",
         "input": "features",
         "classes": ["calm", "fight"],
         "positive": "fight",
         "threshold": 0.5,
-        "fits": [{"folder": "fits/0", "temperature": 1.5}],
+        "fits": [{"folder": "fits/0", "temperature": 1.5, "bias": [0.0, 0.0]}],
         "final": False,
         "settings": {"C": 1.0},
         "decode": {},

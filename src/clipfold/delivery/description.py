@@ -11,10 +11,17 @@ from clipfold.storage.records import parse_json
 from clipfold.table.cells import CATEGORY, KINDS
 from clipfold.table.columns import NAMED
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a description changes in a way that older code could not read."""
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
+    """Fits of format 1 were calibrated by a temperature alone."""
+    none = [0.0] * len(old["classes"])
+    return old | {"fits": [{**fit, "bias": none} for fit in old["fits"]]}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
 
 MODALITIES = ("video", "image", "table")
@@ -33,11 +40,13 @@ class Fit(TypedDict):
 
     Args:
         folder: Where `fit.json` and the model lie.
-        temperature: Scales its logits.
+        temperature: Divides its logits.
+        bias: Is added to them then, a value for each class.
     """
 
     folder: str
     temperature: float
+    bias: list[float]
 
 
 class Metric(TypedDict):
@@ -230,6 +239,8 @@ def _check_values(where: str, found: Description) -> None:
     require(bool(found["fits"]), f"{where}: fits", [], "name one or more")
     for each in found["fits"]:
         require(each["temperature"] > 0, f"{where}: fits: temperature", each["temperature"], "use a positive number")
+        fit = len(each["bias"]) == len(classes)
+        require(fit, f"{where}: fits: bias", each["bias"], "use a number for each class")
     names = [metric_name(metric) for metric in found["metrics"]]
     require(len({*names}) == len(names), f"{where}: metrics", names, "name each once")
     try:

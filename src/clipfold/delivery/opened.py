@@ -170,13 +170,13 @@ class OpenBundle:
         return Embedded(read_embeddings(self.folder, len(groups)), groups)
 
     def embed(self, clips: Array) -> Array:
-        """Embed clips by the first frozen encoder of the first fit; see `clipfold.models.load.FittedModel`.
+        """Embed clips by the first frozen encoder of the fits; see `clipfold.models.load.FittedModel`.
 
         Raises:
             ValueError: There is no encoder.
         """
         with self._lock, _usable("the encoder"):
-            found = self.fits[0].embed(clips)
+            found = next((own for fit in self.fits if (own := fit.embed(clips)) is not None), None)
             if found is None:
                 raise ValueError("no model has one, but the bundle has embeddings")
             return found
@@ -189,7 +189,7 @@ class OpenBundle:
     @property
     def reads(self) -> frozenset[str]:
         """What the fits predict from: `features`, `clips` or both."""
-        return self.fits[0].reads
+        return frozenset().union(*(fit.reads for fit in self.fits))
 
     def probabilities(
         self, *, features: pd.DataFrame | None = None, clips: Array | None = None, boxes: Array | None = None
@@ -217,8 +217,10 @@ class OpenBundle:
         Args:
             probabilities: Result of `probabilities`.
         """
-        temperatures = [fit["temperature"] for fit in self.description["fits"]]
-        each = np.stack([scale(own, t) for own, t in zip(probabilities, temperatures, strict=True)])
+        fits = self.description["fits"]
+        each = np.stack(
+            [scale(own, f["temperature"], np.array(f["bias"])) for own, f in zip(probabilities, fits, strict=True)]
+        )
         mean = each.mean(axis=0)
         named = self.decide(mean)
         spread = each[:, np.arange(len(named)), named].std(axis=0)

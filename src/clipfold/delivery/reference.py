@@ -12,7 +12,7 @@ from clipfold.delivery.distance import Reference, choose
 from clipfold.delivery.embedding import write_embeddings
 from clipfold.delivery.format import REFERENCE
 from clipfold.delivery.inputs import describe
-from clipfold.evaluation.temperature import scale
+from clipfold.evaluation.temperature import biases, scale
 from clipfold.models.record import read_record
 from clipfold.storage.assigned import read_assigned
 from clipfold.storage.files import Array, open_array, read_frame, read_table, write_table
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from clipfold.delivery.task import BundleTask
 
 
-def write_reference(
-    folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str, temperatures: "pd.Series[float]"
-) -> None:
-    """Write the table into the folder of a bundle; `temperatures` are those of the folds.
+def write_reference(folder: Path, bundle: "OpenBundle", task: "BundleTask", model: str, choices: pd.DataFrame) -> None:
+    """Write the table into the folder of a bundle; `choices` are what the folds chose, by fold.
 
     Its columns: `id` and `group`, as numbers, for names may tell what nobody should know; `label`; `p_<class>`,
     calibrated and out of fold; `distance`; `input.<name>`. If the model looks through a frozen encoder, the embeddings
@@ -37,8 +35,7 @@ def write_reference(
     chosen = [ids[i] for i in choose(ids)]
     rows = _rows(bundle, task) if bundle.table else _videos(task, set(chosen))
     table = rows.reindex(chosen)
-    columns = [f"p_{name}" for name in bundle.classes]
-    scores = _scores(task, model, columns, temperatures).reindex(chosen)
+    scores = _scores(task, model, bundle.classes, choices).reindex(chosen)
     reference = pd.concat([used.loc[chosen], scores, table.add_prefix("input.")], axis=1)
     reference["group"] = np.unique(reference.group, return_inverse=True)[1]
     reference["distance"] = Reference(reference).own
@@ -80,10 +77,11 @@ def _embedded(bundle: "OpenBundle", task: "BundleTask", chosen: Sequence[str]) -
     return np.stack([found[name] for name in chosen])
 
 
-def _scores(task: "BundleTask", model: str, columns: list[str], temperatures: "pd.Series[float]") -> pd.DataFrame:
+def _scores(task: "BundleTask", model: str, classes: list[str], choices: pd.DataFrame) -> pd.DataFrame:
     """Return the calibrated out-of-fold probabilities, mean over repeats, by id."""
     table = read_table(task.evaluation["predictions"]).to_pandas()
     table = table[table.model == model]
-    table[columns] = scale(table[columns].to_numpy(), temperatures.loc[table.fold].to_numpy())
+    columns, chosen = [f"p_{name}" for name in classes], choices.loc[table.fold]
+    table[columns] = scale(table[columns].to_numpy(), chosen.temperature.to_numpy(), biases(chosen, classes))
     means: pd.DataFrame = table.groupby("id")[columns].mean()
     return means

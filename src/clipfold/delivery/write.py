@@ -20,11 +20,12 @@ from clipfold.delivery.golden import write_golden
 from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.reference import write_reference
 from clipfold.delivery.task import BundleTask
-from clipfold.evaluation.calibration import TEMPERATURES, compare
+from clipfold.evaluation.calibration import compare
 from clipfold.evaluation.intervals import draw
 from clipfold.evaluation.pooling import target_indices
-from clipfold.evaluation.temperature import scale
+from clipfold.evaluation.temperature import biases, scale
 from clipfold.features.registry import VIEWS
+from clipfold.models.load import used_members
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
 from clipfold.storage.assigned import in_order, read_assigned
@@ -49,7 +50,7 @@ def write_bundle(task: BundleTask) -> None:
         choices = read_choices(task.evaluation["choices"], model)
         description = _describe(model, task, fits, folder, choices)
         bundle = OpenBundle(folder, description)
-        write_reference(folder, bundle, task, model, choices.set_index("fold").temperature)
+        write_reference(folder, bundle, task, model, choices.set_index("fold"))
         _write_seen(folder, task)
         write_golden(folder, bundle)
         card = model_card(description, embedded=(folder / TABLE).exists()).encode()
@@ -65,7 +66,7 @@ def _copy_fits(model: str, task: BundleTask, folder: Path) -> list[str]:
     names = [f"fits/{number}" for number in range(len(sources[model]))]
     for number, name in enumerate(names):
         _copy_fit(Path(sources[model][number]), folder / name, folder / ENCODERS)
-        for member in read_record(folder / name / "fit.json")["settings"].get("members", ()):
+        for member in used_members(read_record(folder / name / "fit.json")):
             _copy_fit(Path(sources[member][number]), folder / name / "members" / member, folder / ENCODERS)
     return names
 
@@ -93,11 +94,11 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
     record = read_record(folder / fits[0] / "fit.json")
     splits = read_assigned(task.splits)
     used = splits.drop_duplicates("id")
-    temperatures = choices.temperature.tolist()
+    temperatures, added = choices.temperature.to_numpy(), biases(choices, record["classes"])
     if task.finals:
-        temperatures = [float(np.exp(np.log(temperatures).mean()))]
+        temperatures, added = np.exp(np.log(temperatures).mean(keepdims=True)), added.mean(axis=0, keepdims=True)
     two = len(record["classes"]) == 2
-    members = [read_record(path) for path in sorted((folder / fits[0]).rglob("fit.json"))]
+    members = [read_record(path) for path in sorted((folder / "fits").rglob("fit.json"))]
     reads = {each["input"] for each in members}
     views = {"clips", *(VIEWS if "features" in reads and not task.table else ())}
     decode = task.settings["decode"]
@@ -109,8 +110,11 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         "input": record["input"],
         "classes": record["classes"],
         "positive": in_order(record["classes"], task.positive)[1] if two else None,
-        "threshold": _threshold(choices) if two else None,
-        "fits": [{"folder": name, "temperature": t} for name, t in zip(fits, temperatures, strict=True)],
+        "threshold": _threshold(choices, in_order(record["classes"], task.positive)) if two else None,
+        "fits": [
+            {"folder": name, "temperature": float(t), "bias": bias.tolist()}
+            for name, t, bias in zip(fits, temperatures, added, strict=True)
+        ],
         "final": bool(task.finals),
         "settings": record["settings"],
         "decode": {**decode, "views": {name: decode["views"][name] for name in sorted(views)}},
@@ -143,22 +147,22 @@ def _table(task: BundleTask) -> dict[str, Any] | None:
     return {"columns": dict(kinds), "categories": categories, "names": dict(task.table["names"])}
 
 
-def _threshold(choices: pd.DataFrame) -> float:
-    """Return the mean over folds of the thresholds chosen on validation, for calibrated probabilities."""
+def _threshold(choices: pd.DataFrame, classes: Sequence[str]) -> float:
+    """Return the mean of the thresholds that the folds chose, for calibrated probabilities."""
     given = np.column_stack([1 - choices.threshold, choices.threshold]).clip(0, 1)
-    return float(scale(given, choices.temperature.to_numpy())[:, 1].mean())
+    return float(scale(given, choices.temperature.to_numpy(), biases(choices, classes))[:, 1].mean())
 
 
 def read_choices(path: PathLike, model: str) -> pd.DataFrame:
-    """Read what the folds of a model chose on their validation videos, in the order of the folds.
+    """Read what the folds of a model chose without their test videos, in the order of the folds.
 
     A temperature at a bound is no choice, but the lack of one: all validation videos were right, or nothing was
     learnt. There, probabilities stay as they are.
     """
     table = read_frame(path)
     own = table[table.model == model].sort_values("fold", ignore_index=True)
-    bounded = np.isclose(own.temperature.to_numpy()[:, None], TEMPERATURES, rtol=0.01).any(axis=1)
-    return own.assign(temperature=own.temperature.where(~bounded, 1.0))
+    none = {name: own[name].where(~own.bounded, 0.0) for name in own.columns if str(name).startswith("bias_")}
+    return own.assign(temperature=own.temperature.where(~own.bounded, 1.0), **none)
 
 
 def _metrics(task: BundleTask, model: str, classes: Sequence[str], choices: pd.DataFrame) -> list[dict[str, Any]]:
@@ -180,12 +184,13 @@ def _calibrated(task: BundleTask, model: str, classes: Sequence[str], choices: p
     table = read_frame(task.evaluation["predictions"])
     table = table[table.model == model].reset_index(drop=True)
     before = table[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-    temperatures = choices.set_index("fold").temperature.loc[table.fold].to_numpy()
+    chosen = choices.set_index("fold").loc[table.fold]
+    after = scale(before, chosen.temperature.to_numpy(), biases(chosen, classes))
     groups = np.unique(table.group.to_numpy(str), return_inverse=True)[1]
     repeats = [np.flatnonzero(table["repeat"] == each) for each in sorted(table["repeat"].unique())]
     counts = draw(int(groups.max()) + 1, seed=0)
     targets = target_indices(table.label, classes)
-    return compare(targets, before, scale(before, temperatures), groups, repeats, counts)
+    return compare(targets, before, after, groups, repeats, counts)
 
 
 def _write_seen(folder: Path, task: BundleTask) -> None:

@@ -1,16 +1,15 @@
-"""Choose thresholds and temperatures on validation splits, and measure calibration."""
+"""Choose thresholds on predictions that no fit learned from, and measure calibration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import expit, logit
 
 from clipfold.evaluation.intervals import degrees_of_freedom, difference, interval, interval_of, standard_error, sums
 from clipfold.evaluation.metrics import bins, confidence, of_probabilities
-from clipfold.evaluation.temperature import logits
+from clipfold.evaluation.temperature import Calibration
 from clipfold.storage.files import Array
 
 METRICS = ("log_loss", "brier", "ece")
@@ -21,7 +20,7 @@ SCHEMA = pa.schema(
         "before": pa.float64(),  # as predicted by the model
         "before_low": pa.float64(),
         "before_high": pa.float64(),
-        "after": pa.float64(),  # at the temperature chosen on each fold's validation split
+        "after": pa.float64(),  # calibrated by each fold's choices
         "after_low": pa.float64(),
         "after_high": pa.float64(),
         "difference": pa.float64(),  # after minus before: negative is better
@@ -33,7 +32,7 @@ SCHEMA = pa.schema(
 BINS = pa.schema(
     {
         "model": pa.string(),
-        "scaled": pa.bool_(),  # at the temperature chosen on each fold's validation split
+        "scaled": pa.bool_(),  # calibrated by each fold's choices
         "predictions": pa.int64(),
         "probability": pa.float64(),  # mean predicted probability in the bin
         "frequency": pa.float64(),  # observed frequency of the class in the bin
@@ -44,29 +43,46 @@ BINS = pa.schema(
 )
 
 RELIABILITY_BINS = 10
-TEMPERATURES = (0.1, 10.0)
-"""Lower and upper bound: unbounded, the fit diverges where a model gets every validation video right."""
 
 
-def choose_threshold(positive: Array, scores: Array) -> float:
+def choose_threshold(positive: Array, scores: Array, expected: float = 0.5, groups: int | None = None) -> float:
     """Choose the threshold with the highest balanced accuracy; scores above it are called positive.
+
+    The best one of few groups is best by chance: it has a normal prior around the expected one, on logits with standard
+    deviation 1, against which each group counts as one observation, as in `temperature.fit_calibration`.
 
     Args:
         positive: True for positive videos, bool of (videos,).
         scores: Probability of the positive class, float of (videos,).
+        expected: What the threshold would be if scores were calibrated as `expected_threshold` says, in (0, 1).
+        groups: Number of groups that the videos are from; None: as many as videos.
 
     Returns:
-        The midpoint between two scores; the nearest to 0.5 among equally good ones. 0.5 if all or no videos are
-        positive.
+        The midpoint between two scores, or `expected`. 0.5 if all or no videos are positive.
     """
     if positive.all() or not positive.any():
         return 0.5
     levels = np.unique(scores)
-    thresholds = np.r_[levels[0] / 2, (levels[:-1] + levels[1:]) / 2, (levels[-1] + 1) / 2]
+    thresholds = np.r_[expected, levels[0] / 2, (levels[:-1] + levels[1:]) / 2, (levels[-1] + 1) / 2]
     hits = 1 - np.searchsorted(np.sort(scores[positive]), thresholds, side="right") / positive.sum()
     rejections = np.searchsorted(np.sort(scores[~positive]), thresholds, side="right") / (~positive).sum()
-    best = np.isclose(hits + rejections, (hits + rejections).max(), rtol=0, atol=1e-12)
-    return float(min(thresholds[best], key=lambda threshold: (abs(threshold - 0.5), threshold)))
+    ends = np.finfo(float).eps, 1 - np.finfo(float).eps
+    away = logit(thresholds.clip(*ends)) - logit(np.clip(expected, *ends))
+    gain = (hits + rejections) / 2 * (len(scores) if groups is None else groups)
+    return float(thresholds[np.argmax(gain - away**2 / 2)])
+
+
+def expected_threshold(positive: Array, calibration: Calibration) -> float:
+    """Return the score whose calibrated probability is the share of positive videos.
+
+    With calibrated scores, no other threshold has a higher expected balanced accuracy.
+
+    Args:
+        positive: True for positive videos, bool of (videos,), some but not all.
+        calibration: That of the scores, of two classes, the positive one last.
+    """
+    odds = logit(positive.mean()) + calibration.bias[0] - calibration.bias[1]
+    return float(expit(odds * calibration.temperature))
 
 
 def decide(probabilities: Array, threshold: Array | float) -> Array:
@@ -82,33 +98,6 @@ def decide(probabilities: Array, threshold: Array | float) -> Array:
     return (probabilities[:, 1] > threshold).astype(np.int64)
 
 
-def fit_temperature(targets: Array, probabilities: Array, groups: int | None = None) -> float:
-    """Fit the temperature that minimises the log-loss when logits are divided by it (Guo et al. 2017).
-
-    Few groups say little: the logarithm of the temperature has a standard normal prior, against which each group counts
-    as one observation. Without it there is no best one where all videos are right, or none is better than another.
-
-    Args:
-        targets: Class indices, int of (videos,).
-        probabilities: Float of (videos, classes).
-        groups: Number of groups that the videos are from; None: as many as videos.
-
-    Returns:
-        A value within `TEMPERATURES`; above 1 means the model was overconfident. 1 without videos.
-    """
-    if not len(targets):
-        return 1.0
-    number = len(targets) if groups is None else groups
-    (low, high), own, each = TEMPERATURES, logits(probabilities), np.arange(len(targets))
-
-    def loss(log_temperature: float) -> float:
-        likely = log_softmax(own / np.exp(log_temperature), axis=1)[each, targets].mean()
-        return float(log_temperature**2 / 2 - number * likely)
-
-    found = minimize_scalar(loss, bounds=(np.log(low), np.log(high)), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
-
-
 def compare(
     targets: Array,
     before: Array,
@@ -119,12 +108,12 @@ def compare(
     training: float = 0.0,
     chance: Mapping[tuple[str, ...], float] | None = None,
 ) -> list[dict[str, Any]]:
-    """Compare calibration before and after temperature scaling.
+    """Compare how calibrated probabilities are before and after it.
 
     Args:
         targets: Class indices, int of (rows,).
         before: Predicted probabilities, float of (rows, classes).
-        after: The same probabilities after scaling.
+        after: The same probabilities, calibrated.
         groups: The group of each row, an index into the columns of `counts`, int of (rows,).
         repeats: The row indices of each repeat.
         counts: Result of `intervals.draw`.

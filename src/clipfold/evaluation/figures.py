@@ -198,14 +198,14 @@ def _confusion_picture(predictions: Predictions) -> Figure:
 
 
 def _reliability(models: Sequence[str], classes: Sequence[str], bins: pd.DataFrame) -> Figure:
-    """Draw each model's reliability, as predicted and at the temperature chosen on validation."""
+    """Draw each model's reliability, as predicted and calibrated."""
     figure, panels = _panels(models, 2.6, 2.7)
     for axes, model in zip(panels, models, strict=True):
         axes.plot([0, 1], [0, 1], color=_ink(), linewidth=0.8, linestyle=(0, (2, 4)))
         for scaled, color, style, marker in ((False, _COLORS[1], "--", "s"), (True, _COLORS[0], "-", "o")):
             part = bins[(bins.model == model) & (bins.scaled == scaled)]
             axes.vlines(part.probability, part.low, part.high, color=color, linewidth=0.8, alpha=0.7)
-            label = "temperature from validation" if scaled else "as predicted"
+            label = "calibrated" if scaled else "as predicted"
             axes.plot(part.probability, part.frequency, style, marker=marker, color=color, markersize=3.5, label=label)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="probability", ylabel="frequency")
     title = f"Positive class: {_short(classes[1], 30)}" if len(classes) == 2 else "Predicted class"

@@ -1,4 +1,4 @@
-"""Pool the test predictions of all folds, with the threshold and temperature chosen on validation."""
+"""Pool the test predictions of all folds, with the threshold and calibration that each fold chose without them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clipfold.evaluation.calibration import choose_threshold, decide, fit_temperature
-from clipfold.evaluation.temperature import scale
+from clipfold.evaluation.calibration import choose_threshold, decide, expected_threshold
+from clipfold.evaluation.temperature import biases, fit_calibration, scale
 from clipfold.storage.files import Array, PathLike, read_table
 
 KEYS = ("id", "label", "group", "repeat", "fold", "model")
@@ -22,12 +22,13 @@ class Pooled:
 
     Args:
         table: `id label group repeat fold model p_<class>...`, sorted by repeat, then id; the same rows for all models.
-        choices: Values chosen on each fold's validation split: `fold`, `videos`, `threshold` (NaN for more than two
-            classes) and `temperature`.
+        choices: Values chosen on predictions of each fold for videos that the fit had not seen (`chosen_on`): `fold`,
+            `videos`, `groups`, `threshold` (NaN for more than two classes), `temperature`, `bias_<class>` and `bounded`
+            (see `temperature.Calibration`).
         targets: Class indices, int of (rows,).
         groups: The group of each row, an index into the sorted groups, int of (rows,).
         probabilities: Float of (rows, classes).
-        calibrated: `probabilities` at the temperature of their fold.
+        calibrated: `probabilities` with the calibration of their fold.
         decided: Class indices at the threshold of their fold, int of (rows,); None for more than two classes.
     """
 
@@ -61,7 +62,7 @@ def read_predictions(paths: Sequence[PathLike]) -> list[pd.DataFrame]:
 
 
 def pool(model: str, tables: Sequence[pd.DataFrame], videos: pd.DataFrame, classes: Sequence[str]) -> Pooled:
-    """Gather the test rows of all folds; choose threshold and temperature on each fold's validation rows.
+    """Gather the test rows of all folds; choose threshold and calibration of each fold on its other rows.
 
     Args:
         model: Name of the model.
@@ -79,9 +80,7 @@ def pool(model: str, tables: Sequence[pd.DataFrame], videos: pd.DataFrame, class
     parts = [table[["id", "label", "split", *columns]].assign(fold=fold) for fold, table in enumerate(tables)]
     given = pd.concat(parts, ignore_index=True)
     groups = videos.drop_duplicates("id").set_index("id")["group"]
-    choices = pd.DataFrame(
-        [{"fold": i} | _choose(part[part.split == "val"], groups, classes) for i, part in enumerate(parts)]
-    )
+    choices = pd.DataFrame([{"fold": i} | _choose(chosen_on(part), groups, classes) for i, part in enumerate(parts)])
     table = _checked(model, given.loc[given.split == "test", ["id", "fold", *columns]], videos)
     targets, probabilities = target_indices(table.label, classes), table[columns].to_numpy(np.float64)
     chosen = choices.loc[table.fold]
@@ -91,7 +90,7 @@ def pool(model: str, tables: Sequence[pd.DataFrame], videos: pd.DataFrame, class
         targets,
         np.unique(table.group.to_numpy(str), return_inverse=True)[1],
         probabilities,
-        scale(probabilities, chosen.temperature.to_numpy()),
+        scale(probabilities, chosen.temperature.to_numpy(), biases(chosen, classes)),
         decide(probabilities, chosen.threshold.to_numpy()) if len(classes) == 2 else None,
     )
 
@@ -101,12 +100,27 @@ def target_indices(labels: pd.Series[str], classes: Sequence[str]) -> Array:
     return labels.map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
 
 
-def _choose(val: pd.DataFrame, groups: pd.Series[str], classes: Sequence[str]) -> dict[str, Any]:
-    targets = target_indices(val.label, classes)
-    probabilities = val[[f"p_{name}" for name in classes]].to_numpy(np.float64)
-    threshold = choose_threshold(targets == 1, probabilities[:, 1]) if len(classes) == 2 else np.nan
-    temperature = fit_temperature(targets, probabilities, val.id.map(groups).nunique())
-    return {"videos": len(val), "threshold": threshold, "temperature": temperature}
+def chosen_on(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictions that choices are made on.
+
+    Those of networks are for the validation split. Models on features have out-of-fold predictions of inner fits for
+    the train split, too.
+    """
+    return predictions[predictions.split.isin(("train", "val"))]
+
+
+def _choose(rows: pd.DataFrame, groups: pd.Series[str], classes: Sequence[str]) -> dict[str, Any]:
+    targets = target_indices(rows.label, classes)
+    probabilities = rows[[f"p_{name}" for name in classes]].to_numpy(np.float64)
+    number = rows.id.map(groups).nunique()
+    found = fit_calibration(targets, probabilities, number)
+    positive, threshold = targets == 1, np.nan
+    if len(classes) == 2:
+        expected = expected_threshold(positive, found) if 0 < positive.mean() < 1 else 0.5
+        threshold = choose_threshold(positive, probabilities[:, 1], expected, number)
+    chosen = {"videos": len(rows), "groups": number, "threshold": threshold, "temperature": found.temperature}
+    own = {f"bias_{name}": float(value) for name, value in zip(classes, found.bias, strict=True)}
+    return chosen | own | {"bounded": found.bounded}
 
 
 def _checked(model: str, given: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ class EvaluationTask:
         features: Tables of handcrafted features.
         extras: `id` and the manifest's extra columns; empty if it has none.
         outputs: Paths of the files to write. Tables: `predictions` (`id label group repeat fold model p_<class>...`,
-            sorted by model, repeat and id), `choices` (`model fold videos threshold temperature`, chosen on each fold's
-            validation split), `unlabelled` (see `evaluation.unlabelled`) and, best model first, `metrics`,
+            sorted by model, repeat and id), `choices` (`model` and what each fold chose without its test
+            videos, see `pooling.Pooled`), `unlabelled` (see `evaluation.unlabelled`) and, best model first, `metrics`,
             `comparison`, `pairs`, `calibration`, `bins` and `slices`, with their modules' schemas. LaTeX:
             `comparison_tex`, `per_class_tex`. Figures: `roc`, `precision_recall`, `confusion` and `reliability` as SVG,
             and the same names with `_pdf` as PDF.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from clipfold.evaluation.temperature import scale
+from clipfold.evaluation.temperature import biases, scale
 from clipfold.storage.assigned import UNLABELLED
 from clipfold.storage.files import PathLike, read_table
 
@@ -16,7 +16,7 @@ def answers(model: str, paths: Sequence[PathLike], choices: pd.DataFrame, classe
     Args:
         model: Name of the model.
         paths: Prediction tables of the model, in fold order.
-        choices: `fold` and `temperature`, chosen on the validation split of each fold.
+        choices: What each fold chose, see `pooling.Pooled`.
         classes: Class names.
 
     Returns:
@@ -25,13 +25,18 @@ def answers(model: str, paths: Sequence[PathLike], choices: pd.DataFrame, classe
         predicted class) and `folds` (their number).
     """
     columns = [f"p_{name}" for name in classes]
-    temperatures = choices.set_index("fold")["temperature"]
+    chosen = choices.set_index("fold")
     tables = []
     for path in paths:
         own = read_table(path, ["id", "split", *columns]).to_pandas()
         tables.append(own[own["split"] == UNLABELLED].set_index("id")[columns].sort_index())
     ids = tables[0].index
-    each = np.stack([scale(own.loc[ids].to_numpy(np.float64), temperatures[fold]) for fold, own in enumerate(tables)])
+    each = np.stack(
+        [
+            scale(own.loc[ids].to_numpy(np.float64), chosen["temperature"][fold], biases(chosen.loc[[fold]], classes))
+            for fold, own in enumerate(tables)
+        ]
+    )
     mean = each.mean(axis=0)
     best = mean.argmax(axis=1)
     spread = each[:, np.arange(len(ids)), best].std(axis=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from clipfold.models.declare import Setting
-from clipfold.models.settings import ON_CLIPS, ON_FEATURES
+from clipfold.models.settings import ON_CLIPS, SCALED
 
 Input = Literal["features", "clips", "predictions"]
 
@@ -58,11 +58,11 @@ class Architecture:
         return {name: setting.default for name, setting in self.declared.items()}
 
 
-def on_features(name: str, runtime: int = 60, **own: Setting) -> Architecture:
+def on_features(name: str, shared: Mapping[str, Setting] = SCALED, runtime: int = 60, **own: Setting) -> Architecture:
     """An architecture on features; its settings are the shared ones and its own."""
     needs = Resources(memory_mb=2000, gpus=0, threads=1, runtime=runtime)
     module = f"clipfold.models.architectures.{name}"
-    return Architecture(name=name, module=module, input="features", declared={**ON_FEATURES, **own}, needs=needs)
+    return Architecture(name=name, module=module, input="features", declared={**shared, **own}, needs=needs)
 
 
 def on_clips(

@@ -1,14 +1,15 @@
 """The catalog of architectures: name, module, settings, resources. Standard library only: every start reads it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
-from clipfold.models.settings import ON_CLIPS, PRETRAINED, SEEDS, check_combinations
+from clipfold.models.select import expand
+from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, SEEDS, check_combinations
 
 Settings = dict[str, Any]
 
@@ -23,6 +24,7 @@ class Model:
         settings: All settings, defaults filled in; plain types only.
         needs: Resources of one of its jobs.
         fixed: Resources that the entry names; the others may be estimated from earlier fits.
+        variant_of: Name of the entry that may choose it, if it is fitted for that one only; it is never scored itself.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Model:
     settings: Settings
     needs: Resources
     fixed: frozenset[str] = frozenset()
+    variant_of: str = ""
 
     @property
     def module(self) -> str:
@@ -64,16 +67,21 @@ class Model:
 
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
+_INVERSE = "inverse strength of the L2 regularisation"
 _VIT_GMAC = {"vit_micro": 0.54, "vit_tiny": 1.5, "vit_small": 3.9, "vit_b_16": 15.6}
 _CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.66, "mobilenet_v3_large": 1.4}
 _VITS, _CNNS = tuple(_VIT_GMAC), tuple(_CNN_GMAC)
 
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
 _ARCHITECTURES = (
-    on_features("logistic_regression", 30, C=Setting(1.0, "inverse strength of the L2 regularisation", above=0)),
+    on_features(
+        "logistic_regression",
+        runtime=30,
+        C=Setting({"grid": [0.001, 0.01, 0.1, 1.0]}, _INVERSE, kind=float, above=0),
+    ),
     on_features(
         "svm",
-        C=Setting(1.0, "inverse strength of the L2 regularisation", above=0),
+        C=Setting({"grid": [0.1, 1.0, 10.0]}, _INVERSE, kind=float, above=0),
         kernel=Setting("rbf", "kernel", choices=("linear", "poly", "rbf", "sigmoid")),
         gamma=Setting(
             "scale",
@@ -162,6 +170,10 @@ _ARCHITECTURES = (
         width=Setting(16, _WIDTH, low=1, values="1 or more channels", memory=True),
     ),
     on_features(
+        "feature_ensemble",
+        C=Setting({"grid": [0.001, 0.01, 0.1, 1.0]}, f"{_INVERSE}, of each member", kind=float, above=0),
+    ),
+    on_features(
         "feature_mlp",
         hidden=Setting(
             [64, 32],
@@ -175,6 +187,7 @@ _ARCHITECTURES = (
     ),
     on_features(
         "gradient_boosting",
+        ON_FEATURES,
         learning_rate=Setting(0.1, "factor of each tree", above=0),
         max_iter=Setting(100, "number of trees per class", low=1, memory=True),
         max_leaf_nodes=Setting(31, "leaves of a tree", low=2, memory=True),
@@ -185,7 +198,16 @@ _ARCHITECTURES = (
         name="ensemble",
         module="clipfold.training.on_predictions",
         input="predictions",
-        declared={"members": Setting([], "names of other entries; empty: all", values="names of other entries")},
+        declared={
+            "members": Setting(
+                [], "names of other entries; empty: all but those that mix or choose", values="names of other entries"
+            ),
+            "mix": Setting(
+                "mean",
+                "`mean`: weights with the lowest log-loss; `best`: all weight for the best member, as in a `select`",
+                choices=("mean", "best"),
+            ),
+        },
         needs=Resources(memory_mb=1000, gpus=0, threads=1, runtime=10),
     ),
 )
@@ -213,14 +235,15 @@ def plan_models(
 
     Args:
         entries: Each is the name of an architecture, or a mapping with `architecture`, optionally `name` (the
-            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`.
+            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`; or one
+            with `select`, see `models.select`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
         modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
             are the features of its models.
 
     Returns:
-        One model per entry, in their order.
+        One model per entry, in their order, each after the variants that only it may choose.
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
@@ -228,9 +251,10 @@ def plan_models(
             there is none.
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
-    models = [_complete(entry, modality) for entry in entries]
+    expanded = expand(entries, ARCHITECTURES)
+    models = [replace(_complete(entry, modality), variant_of=of) for entry, of in expanded]
     if modality == "table":
-        _check_for_table(entries, models)
+        _check_for_table([entry for entry, _ in expanded], models)
     names = [model.name.lower() for model in models]
     for model in models:
         if model.input == "predictions":
@@ -265,11 +289,11 @@ def plan_shortcuts() -> list[Model]:
 
 
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
-    """Check the members of an ensemble; by default, they are all models except ensembles."""
-    single = [model.name for model in models if model.input != "predictions"]
+    """Check the members of an ensemble; by default, they are all entries that neither mix nor choose."""
+    single = [m.name for m in models if m.input != "predictions" and m.variant_of in ("", ensemble.name)]
     members = ensemble.settings["members"] = ensemble.settings["members"] or single
     for member in members:
-        wanted = f"use names of other entries that are not ensembles: {', '.join(single)}"
+        wanted = f"use names of other entries that neither mix nor choose: {', '.join(single)}"
         require(member in single, f"models: {ensemble.name}: members", member, wanted)
     several = len(set(members)) == len(members) > 1
     seeds = {model.name: model.settings.get("seeds", 1) for model in models if model.name in members}
@@ -296,6 +320,8 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
             require(whole, f"models: {name}: {key}", value, f"use a whole number, {low} or more")
         elif key in known.declared:
             known.declared[key].check(f"models: {name}: {key}", value)
+            whole = isinstance(value, Mapping) and (key == "features" or known.input == "predictions")
+            require(not whole, f"models: {name}: {key}", value, "name an entry for each in a select instead of a grid")
         elif key == "seeds":
             chance = ", ".join(each.name for each in ARCHITECTURES.values() if "seeds" in each.declared)
             none = f"{architecture} has no chance in training: leave it out; those that have are {chance}"

@@ -1,5 +1,6 @@
 """The declaration of one setting of a model. Standard library only: every start reads it."""
 
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ class Setting:
     Validation, the reference in `config/README.md` and the memory estimate read this declaration.
 
     Args:
-        default: The default. A value must have its type; whole numbers are accepted where the default has decimals.
-            The limits and choices of a list hold for each of its entries.
+        default: The default, or a grid of values to choose from. A value must have its type; whole numbers are accepted
+            where the default has decimals. The limits and choices of a list hold for each of its entries.
         doc: One line for the reference.
         low: Smallest accepted number.
         high: Largest accepted number.
@@ -22,7 +23,7 @@ class Setting:
         below: Exclusive upper limit.
         choices: Accepted texts; any text if empty.
         also: Further accepted values, of any type.
-        kind: Type of a value where the default has another.
+        kind: Type of a value where the default has another, as a grid has.
         memory: Whether the setting shapes the memory of a fit. Only records of fits with equal values then count.
         values: Description of the accepted values, for messages ("use ...") and the reference; by default made from the
             limits and choices.
@@ -42,20 +43,29 @@ class Setting:
     values: str = ""
 
     def check(self, name: str, value: object) -> None:
-        """Check a value.
+        """Check a value, or each of a grid.
 
         Raises:
             ValueError: The value has the wrong type, is out of range or is not one of the choices.
         """
+        if isinstance(value, Mapping):
+            for each in grid_values(name, value):
+                self.check(name, each)
+            return
         if value in self.also:
             return
-        kind = self.kind or type(self.default)
+        kind, default = self.kind or type(self.default), self.example
         if kind is float and not self.also:
-            number = f"use a number such as {self.default!r} (YAML reads 1e-3 as text: write 1.0e-3)"
+            number = f"use a number such as {default!r} (YAML reads 1e-3 as text: write 1.0e-3)"
             require(_has_type(value, float), name, value, number)
         elif not self.also:
-            require(_has_type(value, kind), name, value, f"use a value such as {self.default!r}")
+            require(_has_type(value, kind), name, value, f"use a value such as {default!r}")
         require(_has_type(value, kind) and self._accepts(value), name, value, f"use {self.accepted}")
+
+    @property
+    def example(self) -> Any:
+        """A value: the default, or the first one of a grid."""
+        return self.default["grid"][0] if isinstance(self.default, dict) else self.default
 
     def _accepts(self, value: Any) -> bool:
         if not isinstance(value, list):
@@ -91,6 +101,19 @@ class Setting:
             upper = f"to {self.high}" if self.high is not None else f"up to, not including, {self.below}"
             return f"{self.low} or more" if self.high is None and self.below is None else f"{self.low} {upper}"
         return "text"
+
+
+def grid_values(name: str, grid: Mapping[Any, Any]) -> list[Any]:
+    """Return the values of a grid, `{grid: [0.1, 1]}`: one is chosen in each fold, without its test videos.
+
+    Raises:
+        ValueError: It is something else, has fewer than two values, or one twice.
+    """
+    values: Any = grid.get("grid")
+    several = isinstance(values, list) and len(values) > 1 and len({repr(each) for each in values}) == len(values)
+    good = several and len(grid) == 1 and not any(isinstance(each, Mapping) for each in values)
+    require(good, name, dict(grid), "use a value, or a grid of two or more different ones, such as {grid: [0.1, 1.0]}")
+    return list(values)
 
 
 def _has_type(value: object, kind: type) -> bool:

@@ -18,9 +18,12 @@ from clipfold.storage.replace import replacing
 
 # Types in our models that skops does not trust by itself; none of them runs code from the file.
 TRUSTED = (
+    "clipfold.models.architectures.feature_ensemble.Stack",
     "clipfold.models.architectures.feature_mlp.BalancedMLP",
     "clipfold.models.architectures.gradient_boosting.columns_with_values",
     "clipfold.models.architectures.svm.CalibratedSVC",
+    "clipfold.models.tabular.Ranks",
+    "clipfold.models.tabular.separation",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils._bunch.Bunch",  # names of the parts of a VotingClassifier

@@ -85,9 +85,15 @@ def load(
         return next(each) if number == 1 else Trainings([*each])
     if members is None:
         folder = Path(folder)
-        members = {name: folder.parents[1] / name / folder.name for name in record["settings"]["members"]}
+        members = {name: folder.parents[1] / name / folder.name for name in used_members(record)}
     # A member is no ensemble: of what, would be searched outside of a bundle, or without end.
     return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
+
+
+def used_members(record: Record) -> list[str]:
+    """List the members of an ensemble that a fit needs: the others have no weight. Empty for other models."""
+    weights = record.get("weights", {})
+    return [name for name in record["settings"].get("members", ()) if weights.get(name, 1.0)]
 
 
 class FeatureModel:
@@ -194,7 +200,8 @@ class Ensemble:
 
     def __init__(self, record: Record, path: PathLike, members: Mapping[str, FittedModel]) -> None:
         self.classes: list[str] = record["classes"]
-        self.weights = {name: amount(weight) for name, weight in parse_json(read_bytes(Path(path)))["weights"].items()}
+        weights = {name: amount(weight) for name, weight in parse_json(read_bytes(Path(path)))["weights"].items()}
+        self.weights = {name: weight for name, weight in weights.items() if weight}  # a select has one
         for name in self.weights:
             if name not in members:
                 raise ValueError(f"members has no {name}: pass the folder of every member")

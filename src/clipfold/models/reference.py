@@ -16,7 +16,7 @@ from clipfold.features.registry import GROUPS
 from clipfold.models.architecture import Architecture
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.declare import Setting
-from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED
+from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, SCALED
 
 BEGIN = "<!-- begin: written by python -m clipfold.models.reference -->"
 END = "<!-- end -->"
@@ -24,7 +24,12 @@ END = "<!-- end -->"
 
 def reference() -> str:
     """Build the reference in Markdown."""
-    shared = {"every model on features": ON_FEATURES, "every model on clips": ON_CLIPS, "a backbone": PRETRAINED}
+    shared = {
+        "every model on features": ON_FEATURES,
+        "models on features but trees": _SCALES,
+        "every model on clips": ON_CLIPS,
+        "a backbone": PRETRAINED,
+    }
     parts = [
         "### Architectures",
         _table(
@@ -67,6 +72,7 @@ def insert(page: str) -> str:
     return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
 
 
+_SCALES = {name: setting for name, setting in SCALED.items() if name not in ON_FEATURES}
 _HEADER = ("setting", "default", "values", "what it is")
 
 
@@ -76,7 +82,7 @@ def _row(name: str, setting: Setting) -> tuple[str, ...]:
 
 
 def _own(known: Architecture) -> Mapping[str, Setting]:
-    shared = {"features": ON_FEATURES, "clips": {**ON_CLIPS, **PRETRAINED}, "predictions": {}}[known.input]
+    shared = {"features": SCALED, "clips": {**ON_CLIPS, **PRETRAINED}, "predictions": {}}[known.input]
     return {name: setting for name, setting in known.declared.items() if shared.get(name) != setting}
 
 

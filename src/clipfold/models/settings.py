@@ -29,6 +29,22 @@ ON_FEATURES: Settings = {
     ),
 }
 
+SCALED: Settings = {
+    **ON_FEATURES,
+    "scaling": Setting(
+        "variance",
+        "`variance`: mean 0 and variance 1 in each column; `ranks`: the share of training videos below",
+        choices=("variance", "ranks"),
+    ),
+    "keep": Setting(
+        1.0,
+        "share of the columns to keep, those that separate the classes best in the training split",
+        above=0,
+        high=1,
+        values="a share above 0, at most 1",
+    ),
+}
+
 ON_CLIPS: Settings = {
     "frames": Setting(
         16,

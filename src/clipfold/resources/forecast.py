@@ -6,6 +6,7 @@ are chosen on the upper side.
 """
 
 import json
+import math
 import subprocess
 import time
 from collections import Counter
@@ -134,10 +135,11 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
     per_second = _GPU_GMAC * gpus if gpus else _CORE_GMAC * max(1, threads)
     if stage == "embed":
         return 5 + work.videos / max(1, work.shards) * (1 + work.copies) * (gmac / per_second + 0.004)
-    if model is None or model["input"] != "clips":
-        if model and model["input"] == "predictions":
-            return 1.0
-        return 3 + 0.003 * work.videos * (model["settings"].get("seeds", 1) if model else 1) + 4 * (stage == "explain")
+    if model is None or model["input"] == "predictions":
+        return 1.0 if model else 3 + 0.003 * work.videos
+    if model["input"] == "features":
+        inner = 4 if stage == "explain" else _fits(model["settings"]) * _fit_seconds(model["settings"], work.videos)
+        return float(3 + 0.003 * work.videos + inner * model["settings"].get("seeds", 1))
     step = 3 * gmac / per_second + 0.004
     if stage == "explain":
         return float(6 + 10 * (0.5 + 32 * step * model["settings"]["seeds"]))
@@ -145,6 +147,17 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
         step = 0.004
     trained: float = work.videos * (1.0 if stage == "final" else (1 - 1 / max(2, work.folds)) * 0.8)
     return float(4 + trained * model["settings"]["epochs"] * model["settings"]["seeds"] * step)
+
+
+def _fits(settings: Mapping[str, Any]) -> int:
+    """Count the fits of a model on features: each combination of its grids in five inner folds, and the chosen one."""
+    grids = [len(value["grid"]) for value in settings.values() if isinstance(value, Mapping)]
+    return 5 * math.prod(grids) + 1
+
+
+def _fit_seconds(settings: Mapping[str, Any], videos: int) -> float:
+    """Estimate one of these fits; a tree takes longer than a linear model."""
+    return 0.02 + 1e-4 * videos + 0.005 * float(settings.get("max_iter", 0))
 
 
 def disk_bytes(rules: Counter[str], work: Work) -> float:

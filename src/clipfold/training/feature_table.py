@@ -24,6 +24,10 @@ class FeatureTable:
     columns: list[str]
     categories: list[str]
 
+    def only(self, columns: Sequence[str]) -> "FeatureTable":
+        """Return the table with some of the columns to learn from."""
+        return FeatureTable(self.table, list(columns), [name for name in self.categories if name in columns])
+
     def rows(self, ids: Sequence[str]) -> Any:
         """Return the rows of some videos: float (videos, columns), or a data frame if there are categories."""
         found = self.table.loc[list(ids), self.columns]

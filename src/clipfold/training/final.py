@@ -67,6 +67,17 @@ def read_rates(histories: Sequence[PathLike]) -> list[list[float]]:
     return [own["learning_rate"].tolist() for path in histories for own in by_training(pd.read_csv(path))]
 
 
+def best_member(records: Sequence[dict[str, Any]]) -> str:
+    """Return the member of a select with the lowest mean loss over its folds; of equals, the one listed first.
+
+    >>> best_member([{"tried": [{"member": "a", "loss": 0.5}, {"member": "b", "loss": 0.4}]}])
+    'b'
+    """
+    names = [str(each["member"]) for each in records[0]["tried"]]
+    losses = [fmean(record["tried"][i]["loss"] for record in records) for i in range(len(names))]
+    return names[losses.index(min(losses))]
+
+
 def mean_weights(records: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Average the weights of an ensemble's members over its folds.
 

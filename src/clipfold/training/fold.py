@@ -34,6 +34,11 @@ class Fold:
         """Splits to predict: `val`, `test`, and the videos without a label if there are some."""
         return ["val", "test", *([UNLABELLED] if (self.table.split == UNLABELLED).any() else [])]
 
+    @property
+    def learnt(self) -> pd.DataFrame:
+        """The rows of all videos that a fit may learn from: train and val, where it is not kept for choices."""
+        return self.table[self.table.split.isin(("train", "val"))]
+
     def ids(self, split: str) -> list[str]:
         """Ids of the videos in a split."""
         return self.table.loc[self.table.split == split, "id"].tolist()
@@ -41,10 +46,6 @@ class Fold:
     def targets(self, split: str) -> Array:
         """Class indices of the videos in a split, int64, in the order of `ids`."""
         return self.table.loc[self.table.split == split, "target"].to_numpy(np.int64)
-
-    def groups(self, split: str) -> Array:
-        """Groups of the videos in a split, in the order of `ids`."""
-        return self.table.loc[self.table.split == split, "group"].to_numpy(str)
 
 
 def read_fold(splits: PathLike, number: int | None) -> Fold:
@@ -63,7 +64,7 @@ def write_predictions(
     probabilities: Mapping[str, Array],
     trainings: Mapping[str, Sequence[Array]] | None = None,
 ) -> None:
-    """Write the predictions for the videos of `fold.predicted`.
+    """Write predictions of a fit: of the train split, only those of inner fits that have not seen the video.
 
     Args:
         path: Table to write: `id`, `label`, `split` and `p_<class>`; with trainings, `p<k>_<class>` of each as well.

@@ -1,4 +1,4 @@
-"""An ensemble: a weighted mean of other models' probabilities, with weights fitted on validation videos alone."""
+"""An ensemble: a weighted mean of other models' probabilities, or the best of them (`mix: best`)."""
 
 import logging
 import time
@@ -6,21 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import softmax
 
+from clipfold.evaluation.temperature import fit_calibration
 from clipfold.models.mixing import mix
 from clipfold.storage.files import Array, read_table, write_json
 from clipfold.storage.replace import replacing
 from clipfold.storage.trainings import trainings_in
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+from clipfold.training.inner import calibrated_loss
 from clipfold.training.task import Task
+from clipfold.training.weights import fit_weights, log_loss
 
 logger = logging.getLogger(__name__)
 
 
 def fit(task: Task) -> None:
-    """Fit the weights on one fold. Nothing is random.
+    """Fit the weights on one fold, or choose one member. Nothing is random.
+
+    Both use the videos that every member predicted without having seen them: those of the validation split, and those
+    of the train split if all members have out-of-fold predictions of inner folds.
 
     Args:
         task: Its setting `members` names the other models; its data are `predictions`, their tables of the same fold
@@ -29,50 +33,35 @@ def fit(task: Task) -> None:
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
     tables = [read_table(path).to_pandas() for path in task.data["predictions"]]
-    given = {split: np.stack([_probabilities(table, fold, split) for table in tables]) for split in fold.predicted}
-    val = given["val"]
-    weights = fit_weights(val, fold.targets("val"))
-    by_member = dict(zip(task.settings["members"], map(float, weights), strict=True))
+    unseen = [s for s in ("train", "val") if all((table.split == s).any() for table in tables)]
+    tested = [split for split in fold.predicted if split != "val"]
+    given = {split: np.stack([_probabilities(table, fold, split) for table in tables]) for split in (*unseen, *tested)}
+    own = np.concatenate([given[split] for split in unseen], axis=1)
+    rows = pd.concat([fold.table[fold.table.split == split] for split in unseen])
+    targets, members = rows.target.to_numpy(), task.settings["members"]
+    facts = {}
+    if task.settings["mix"] == "best":
+        losses = [_calibrated(each, targets, rows.group.nunique()) for each in own]
+        weights = np.eye(len(members))[np.argmin(losses)]
+        tried = [{"member": name, "loss": loss} for name, loss in zip(members, losses, strict=True)]
+        facts = {"chosen": {"member": members[int(np.argmin(losses))]}, "tried": tried}
+    else:
+        weights = fit_weights(own, targets)
+    by_member = dict(zip(members, map(float, weights), strict=True))
     write_json(task.outputs["model"], {"weights": by_member})
-    loss = log_loss(weights, val, fold.targets("val"))
+    loss = log_loss(weights, own, targets)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    mixed = {split: mix(weights, own) for split, own in given.items()}
-    each = {split: [mix(weights, once) for once in _each_training(tables, fold, split)] for split in given}
-    write_predictions(task.outputs["predictions"], fold, mixed, each)
-    write_record(task, fold, "predictions", weights=by_member, seconds=time.monotonic() - started)
+    mixed = {split: mix(weights, each) for split, each in given.items()}
+    trainings = {split: [mix(weights, once) for once in _each_training(tables, fold, split)] for split in given}
+    write_predictions(task.outputs["predictions"], fold, mixed, trainings)
+    write_record(task, fold, "predictions", weights=by_member, **facts, seconds=time.monotonic() - started)
     logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
 
 
-def fit_weights(probabilities: Array, targets: Array) -> Array:
-    """Find the weights whose mean has the lowest log-loss.
-
-    The loss is convex in the weights (linear opinion pool, Stone 1961), so the starting point does not matter. Equal
-    weights are mixed in as if there were one more validation video per member: with few videos, the member that is
-    best by chance would otherwise get all the weight.
-
-    Args:
-        probabilities: float (members, videos, classes).
-        targets: Class indices, int64 (videos,).
-
-    Returns:
-        float64 (members,), at least 0 and 1 in total.
-    """
-    members, videos = probabilities.shape[:2]
-
-    def loss(logits: Array) -> float:
-        weights = softmax(logits)
-        prior = -np.log(np.clip(weights, 1e-12, 1)).sum() / videos
-        return log_loss(weights, probabilities, targets) + float(prior)
-
-    found = softmax(minimize(loss, np.zeros(members), method="L-BFGS-B").x)
-    return np.asarray(found, np.float64)
-
-
-def log_loss(weights: Array, probabilities: Array, targets: Array) -> float:
-    """Compute the mean log-loss of the weighted mean; arguments as in `fit_weights`."""
-    likelihood = mix(weights, probabilities)[np.arange(len(targets)), targets]
-    return float(-np.log(np.clip(likelihood, 1e-7, 1)).mean())
+def _calibrated(probabilities: Array, targets: Array, groups: int) -> float:
+    """Compute a member's log-loss after calibration: one that is badly scaled may know more."""
+    return calibrated_loss(targets, probabilities, fit_calibration(targets, probabilities, groups))
 
 
 def _each_training(tables: Sequence[pd.DataFrame], fold: Fold, split: str) -> list[Array]:

@@ -125,7 +125,7 @@ def test_members_outside_of_the_bundle_are_refused(bundle, tmp_path, name):
 
 def test_a_fit_outside_of_the_bundle_is_refused(bundle):
     for folder in ("..", "/etc", "fits/1", ""):
-        make_bundle(bundle, fits=[{"folder": folder, "temperature": 1.0}])
+        make_bundle(bundle, fits=[{"folder": folder, "temperature": 1.0, "bias": [0.0, 0.0]}])
         refuses(bundle, f"fits: folder is '{folder}': files must list")
 
 
@@ -265,14 +265,14 @@ def test_damage_at_any_byte_is_noticed_or_harmless(bundle, tmp_path):
 # Wrong descriptions
 
 WRONG = {
-    "format": [2, "1", 1.0, True, None],
+    "format": [3, "1", 1.0, True, None],
     "name": ["", "../a", "-rf", "a" * 101, "a\nb", "a\x1b[2J", 5, None, "a/b"],
     "architecture": ["", "os.system", 3],
     "input": ["video", None],
     "classes": [[], ["calm"], ["calm", "calm"], "calm", ["calm", 1], ["calm", "a\x1b]"], {"calm": 1}],
     "positive": ["other", None, 1],
     "threshold": [None, -0.1, 1.1, "0.5", True, [0.5]],
-    "fits": [[], {}, [{}], [{"folder": "fits/0"}], [{"folder": "fits/0", "temperature": 0}], [5]],
+    "fits": [[], {}, [{}], [{"folder": "fits/0"}], [{"folder": "fits/0", "temperature": 0, "bias": [0, 0]}], [5]],
     "final": [0, "no", None],
     "settings": [[], None, "C"],
     "decode": [[]],
@@ -346,20 +346,20 @@ def test_bundles_of_older_formats_load(bundle, tmp_path, monkeypatch):
     """As if a later version had renamed a key, and then another: what was written before is read as its own."""
     pack(bundle, tmp_path / "old.clipfold")
     facts = json.loads((bundle / "bundle.json").read_text())
-    monkeypatch.setattr(description, "FORMAT", 3)
+    monkeypatch.setattr(description, "FORMAT", 4)
     monkeypatch.setattr(
         description,
         "UPGRADES",
-        {1: lambda old: old | {"leak": old["leakage"]}, 2: lambda old: old | {"leakage": f"{old['leak']}!"}},
+        {2: lambda old: old | {"leak": old["leakage"]}, 3: lambda old: old | {"leakage": f"{old['leak']}!"}},
     )
     for path in (bundle, tmp_path / "old.clipfold"):
         with open_bundle(path) as folder:
-            assert read_description(folder) == facts | {"format": 3, "leak": "", "leakage": "!"}
-    (bundle / "bundle.json").write_text(json.dumps(facts | {"format": 4}))
-    refuses(bundle, "format is 4: this version of clipfold reads 1 to 3: use the version that made")
+            assert read_description(folder) == facts | {"format": 4, "leak": "", "leakage": "!"}
+    (bundle / "bundle.json").write_text(json.dumps(facts | {"format": 5}))
+    refuses(bundle, "format is 5: this version of clipfold reads 2 to 4: use the version that made")
     facts.pop("leakage")
     (bundle / "bundle.json").write_text(json.dumps(facts))
-    refuses(bundle, "is no description of format 1")
+    refuses(bundle, "is no description of format 2")
 
 
 @pytest.mark.parametrize("module", ["format", "registry"])

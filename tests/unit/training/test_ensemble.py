@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from clipfold.models.catalog import plan_models
 from clipfold.storage.files import read_json, read_table, write_table
-from clipfold.training.on_predictions import fit, fit_weights, log_loss
+from clipfold.training.final import best_member
+from clipfold.training.on_predictions import fit
 from clipfold.training.task import Task
+from clipfold.training.weights import fit_weights, log_loss
 
 PLAN = {"largest_size": 112, "most_frames": 16}
 
@@ -43,7 +45,7 @@ def test_one_video_does_not_decide_alone():
     assert 0.5 < weights[0] < 0.7
 
 
-def write_fold(folder, test_values, trainings=0):
+def write_fold(folder, test_values, mix="mean", trainings=0):
     ids = [f"v{i:02}" for i in range(30)]
     splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
     labels = ["a", "b"] * 15
@@ -62,7 +64,7 @@ def write_fold(folder, test_values, trainings=0):
     outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
     task = Task(
         module="",
-        settings={"members": ["x", "y"]},
+        settings={"members": ["x", "y"], "mix": mix},
         data={"predictions": paths},
         splits=folder / "splits.parquet",
         fold=0,
@@ -73,25 +75,38 @@ def write_fold(folder, test_values, trainings=0):
         stored_size=112,
     )
     fit(task)
-    return read_json(outputs["model"])["weights"], read_table(outputs["predictions"]).to_pandas()
+    return read_json(outputs["record"]), read_table(outputs["predictions"]).to_pandas()
 
 
 def test_test_predictions_change_no_weight(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    weights, predictions = write_fold(tmp_path / "one", 0.2)
-    others, _ = write_fold(tmp_path / "two", 0.7)
-    assert weights == others
+    record, predictions = write_fold(tmp_path / "one", 0.2)
+    other, _ = write_fold(tmp_path / "two", 0.7)
+    assert record["weights"] == other["weights"]
+    assert 0 < record["weights"]["x"] < 1
     assert predictions[predictions.split == "test"].p_b.to_numpy() == pytest.approx(0.2)
     assert (predictions.split == "val").sum() == 10
 
 
 def test_an_ensemble_varies_as_its_members_do_and_is_the_mean_of_its_trainings(tmp_path):
-    weights, predictions = write_fold(tmp_path, 0.4, trainings=2)
+    record, predictions = write_fold(tmp_path, 0.4, trainings=2)
     for k, change in enumerate((0.1, -0.1)):
-        expected = predictions.p_b + change * weights["x"]
+        expected = predictions.p_b + change * record["weights"]["x"]
         assert predictions[f"p{k}_b"].to_numpy() == pytest.approx(expected.to_numpy())
     assert "p2_b" not in predictions
+
+
+def test_a_select_gives_all_weight_to_the_member_that_is_best_on_validation(tmp_path):
+    record, predictions = write_fold(tmp_path, 0.2, mix="best")
+    losses = {each["member"]: each["loss"] for each in record["tried"]}
+    best = min(losses, key=losses.get)
+    assert record["chosen"] == {"member": best}
+    assert record["weights"] == {name: float(name == best) for name in "xy"}
+    own = read_table(tmp_path / f"{best}.parquet").to_pandas().set_index("id").p_b
+    found = predictions.set_index("id").p_b
+    assert found.to_dict() == pytest.approx(own[found.index].to_dict())
+    assert best_member([record]) == best
 
 
 def test_members_are_all_others_by_default():

@@ -30,6 +30,6 @@ def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
     seeds = [stable_hash(f"{seed}/{number}", digest_size=4) if number else seed for number in range(count)]
     each = [kind(hidden, solver="lbfgs", alpha=settings["alpha"], max_iter=2000, random_state=own) for own in seeds]
     if count == 1:
-        return standardised(each[0])
+        return standardised(each[0], settings)
     named = [(f"training_{number}", own) for number, own in enumerate(each)]
-    return standardised(VotingClassifier(named, voting="soft", flatten_transform=False))
+    return standardised(VotingClassifier(named, voting="soft", flatten_transform=False), settings)

@@ -11,6 +11,7 @@ from clipfold.models.tabular import standardised
 
 def build(settings: Mapping[str, Any], seed: int) -> Pipeline:
     """Build the classifier; `C` is the inverse strength of the regularisation."""
+    weight = settings["class_weight"]
     return standardised(
-        LogisticRegression(C=settings["C"], class_weight=settings["class_weight"], max_iter=5000, random_state=seed)
+        LogisticRegression(C=settings["C"], class_weight=weight, max_iter=5000, random_state=seed), settings
     )

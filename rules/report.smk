@@ -21,6 +21,7 @@ rule report:
         pairs=rules.evaluate.output.pairs,
         calibration=rules.evaluate.output.calibration,
         slices=rules.evaluate.output.slices,
+        choices=rules.evaluate.output.choices,
         unlabelled=rules.evaluate.output.unlabelled,
         roc=rules.evaluate.output.roc,
         precision_recall=rules.evaluate.output.precision_recall,
@@ -50,7 +51,7 @@ rule report:
         labels=lambda wildcards: PLAN.labels_digest,
         positive=PLAN.positive,
         fingerprints=codes(),
-        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "slices", "unlabelled"]
+        evaluation=["predictions", "metrics", "comparison", "pairs", "calibration", "choices", "slices", "unlabelled"]
         + ["roc", "precision_recall", "confusion", "reliability"],
         benchmarks="results/benchmarks",
         code=code_of("report", "clipfold.report.write", *PAGE),

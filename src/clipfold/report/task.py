@@ -13,7 +13,7 @@ class ReportTask:
 
     Args:
         evaluation: Files written by `evaluate`: tables `predictions`, `metrics`, `comparison`, `pairs`, `calibration`,
-            `slices`, `unlabelled`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
+            `choices`, `slices`, `unlabelled`; SVG figures `roc`, `precision_recall`, `confusion`, `reliability`.
         metadata: Tables written by probing, one row per row of the manifest.
         splits: Table of the folds.
         quarantine: Table of the quarantined videos.

@@ -73,6 +73,7 @@ def write_report(task: ReportTask) -> None:
         "confusions": scores.confusions(predictions, order) if len(classes) > figures.PICTURE_ABOVE else None,
         "pairs": read_table(task.evaluation["pairs"]).to_pylist(),
         "calibration": read_table(task.evaluation["calibration"]).to_pylist(),
+        "bounded": _bounded(task.evaluation["choices"]),
         "slices": [row for row in slices if row["worse"]],
         "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
         **{name: svg(Path(task.evaluation[name]).read_text("utf-8")) for name in FIGURES},
@@ -146,10 +147,32 @@ def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "features": len(first.get("features", [])) or None,
         "parameters": first.get("parameters"),
         "epochs": [r["best_epoch"] for r in records if "best_epoch" in r],
+        "chosen": [_in_words(r["chosen"]) for r in records if r.get("chosen")],
         "devices": sorted({device_of(r) for r in records if "device" in r}),
         "seconds": [r["seconds"] for r in records if "seconds" in r],
     }
     return {"settings": first["settings"], **facts}
+
+
+def _bounded(choices: PathLike) -> dict[str, list[int]]:
+    """Count the folds of each model in which the temperature hit a bound, and all; without models that have none."""
+    table = read_table(choices, ["model", "bounded"]).to_pandas()
+    counts = {str(name): [int(own.bounded.sum()), len(own)] for name, own in table.groupby("model")}
+    return {name: count for name, count in counts.items() if count[0]}
+
+
+def _in_words(chosen: Mapping[str, Any]) -> str:
+    """Write what a fold chose.
+
+    >>> _in_words({"motion": {"C": 0.1}, "noise": {"C": 1}}), _in_words({"member": "svm"})
+    ('motion: C 0.1; noise: C 1', 'svm')
+    """
+    if "member" in chosen:
+        return str(chosen["member"])
+    nested = any(isinstance(value, Mapping) for value in chosen.values())
+    if nested:
+        return "; ".join(f"{name}: {_in_words(own)}" for name, own in chosen.items())
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())
 
 
 def _versions(*packages: str) -> dict[str, str]:

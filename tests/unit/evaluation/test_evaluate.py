@@ -225,7 +225,17 @@ def test_thresholds_and_temperatures_are_chosen_on_validation_only(tmp_path, no_
         read_table(run(tmp_path / str(i), {"a": 0.3}, edit=edit)["choices"]).to_pandas()
         for i, edit in enumerate((lambda _m, _f, t: t, other_test, other_val))
     )
-    assert chosen.columns.tolist() == ["model", "fold", "videos", "threshold", "temperature"]
+    assert chosen.columns.tolist() == [
+        "model",
+        "fold",
+        "videos",
+        "groups",
+        "threshold",
+        "temperature",
+        "bias_fake",
+        "bias_real",
+        "bounded",
+    ]
     assert chosen.videos.tolist() == [30, 30, 30]
     pd.testing.assert_frame_equal(chosen, same)
     assert (chosen.threshold != different.threshold).all()

@@ -214,7 +214,8 @@ def test_an_encoder_that_was_embedded_once_is_made_again(tmp_path):
 def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
     random = np.random.default_rng(0)
     labels = ["no", "yes"] * 30
-    table = pd.DataFrame(random.normal(size=(60, 4)), columns=[f"noise.f{i}" for i in range(4)])
+    names = [*(f"noise.f{i}" for i in range(4)), "motion.f4"]
+    table = pd.DataFrame(random.normal(size=(60, 5)), columns=names)
     table["noise.f2"] += np.array([0, 4] * 30)
     table.insert(0, "id", [f"v{i:02}" for i in range(60)])
     write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
@@ -225,7 +226,7 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
         for i, c, r in zip(table.id, labels, of_each, strict=True)
     ]
     write_table(tmp_path / "splits.parquet", pa.Table.from_pylist(rows))
-    settings = {"features": ["noise"], "class_weight": "balanced", "C": 1.0}
+    settings = dict(features=["noise", "motion"], class_weight="balanced", C=1.0, scaling="variance", keep=1.0)
     names = {"model": "model.skops", "history": "history.csv", "predictions": "p.parquet", "record": "fit.json"}
     for fold in (0, 1):
         task = Task(
@@ -252,6 +253,7 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
         )
     )
     found = read_table(tmp_path / "explained.parquet").to_pandas()
-    assert found.feature[0] == "noise.f2"
-    assert found.value[0] > 0.3
-    assert found.value[1:].abs().max() < 0.1
+    assert {*found.feature[:2]} == {"noise.f2", "noise.*"}  # the feature, and all of its group together
+    assert found.value[:2].min() > 0.3
+    assert {*found.feature[2:]} == {"noise.f0", "noise.f1", "noise.f3", "motion.f4", "motion.*"}
+    assert found.value[2:].abs().max() < 0.1

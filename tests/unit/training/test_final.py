@@ -215,7 +215,10 @@ def test_an_ensemble_mixes_final_members_with_the_mean_of_the_folds_weights(data
         final_on_features.fit(FinalTask(**arguments))
     folder = tmp_path / "ensemble/final"
     arguments = final_plan(data, folder, "naive_cnn", best=(1, 1)) | {"data": {}}
-    arguments |= {"module": "clipfold.training.on_predictions", "settings": {"members": ["weak", "strong"]}}
+    arguments |= {
+        "module": "clipfold.training.on_predictions",
+        "settings": {"members": ["weak", "strong"], "mix": "mean"},
+    }
     arguments["outputs"]["model"] = str(folder / "model.json")
     for record, weight in zip(arguments["records"], (0.1, 0.4), strict=True):
         write_json(record, {"weights": {"weak": weight, "strong": 1 - weight}})

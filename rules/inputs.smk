@@ -130,6 +130,11 @@ def of_each_fold(file):
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in PLAN.models], fold=FOLDS)
 
 
+def of_shortcuts(file):
+    """List a file of a fold of every shortcut on features."""
+    return [f"results/models/{model.name}/fold-{{fold}}/{file}" for model in PLAN.light_shortcuts]
+
+
 def model_files():
     """List the fitted model of every model and fold."""
     return [f"results/models/{m.name}/fold-{fold}/{MODEL_FILE[m.input]}" for m in PLAN.models for fold in FOLDS]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clipfold.report.shortcuts import sees
+
 FEW = 10
 """With fewer groups of a class, its own metrics say little."""
 
@@ -42,19 +44,20 @@ def claims(
     leaks = bool(audit["leaks"] or audit["mark"] or audit.get("scheme") == "random")
     above = bool(best["low"] > level)
     may, may_not, untested = [], [], []
-    beats = not best["better_shortcut"] or bool(best["over_shortcut_low"] > 0)
+    beats = not best["best_shortcut"] or bool(best["over_shortcut_low"] > 0)
     if above and beats and not leaks:
         may.append(f"{name} tells these classes apart in groups that it was not trained on, better than by chance.")
-        if best["better_shortcut"]:
-            may.append(f"It uses more of the videos than {best['better_shortcut']} sees.")
+        if best["best_shortcut"]:
+            seen = _listed([sees(row["model"]) for row in comparison if row["shortcut"]])
+            may.append(f"It uses more of the videos than the shortcuts see: {seen}.")
     if behind and not leaks:
         may.append(f"{name} is better on such videos than {_listed(behind)}.")
     if not above:
         may_not.append(f"That any model knows something: the interval of the best is not above chance, {level:.2f}.")
     if not beats:
         may_not.append(
-            f"That a model uses the content of the videos: {best['better_shortcut']}, which sees almost none of it, is "
-            "not shown to be worse."
+            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which sees "
+            "nothing else, is not shown to be worse."
         )
     if ties:
         may_not.append(f"That {name} is better than {_listed(ties)}: these videos do not show it.")

@@ -155,6 +155,14 @@ def frames(file):
     return [] if PLAN.table else of_each_shard(f"results/frames/{{shard}}/{file}")
 
 
+def embeddings():
+    """List the embeddings of every shard by the first encoder, if there is one."""
+    if not PLAN.encoders:
+        return {}
+    name = next(iter(PLAN.encoders))
+    return {"embeddings": of_each_shard(f"results/embedded/{name}/{{shard}}/frames.npy"), "index": frames("index.parquet")}
+
+
 def clips_at(size, stored):
     """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
     as_stored = f"results/{stored}/{{shard}}/clips.npy"

@@ -41,8 +41,8 @@ COMPARISON = pa.schema(
         "p_holm": pa.float64(),  # against the best model, from `PAIRS`; NaN for the best
         "tied": pa.bool_(),  # not significantly different from the best: `p_holm` is 0.05 or more
         "shortcut": pa.bool_(),  # a baseline: listed last, never best, never tied, not in `PAIRS`
-        # The baseline that is the hardest to beat, whose difference has the lowest end: a model beats all if it beats that
-        # one, with no correction for their number. "" for baselines, and if there are none.
+        # The baseline that is the hardest to beat, by its difference in standard errors: a model beats all if it beats
+        # that one, with no correction for their number. "" for baselines, and if there are none.
         "best_shortcut": pa.string(),
         "over_shortcut": pa.float64(),  # difference from that baseline; positive is better
         "over_shortcut_low": pa.float64(),
@@ -131,7 +131,7 @@ def compare(
             to_best = apart(model, order[0])
         hardest, over = "", (np.nan,) * 3
         if baselines and model not in baselines:
-            hardest, over = min(((each, apart(model, each)) for each in baselines), key=_lowest)
+            hardest, over = min(((each, apart(model, each)) for each in baselines), key=_in_errors)
         rows.append(
             {"model": model, "metric": metric, "value": value[model], "low": low, "high": high}
             | {"pooled": measured[model].values["", "", "roc_auc"] if ranked else np.nan}
@@ -144,9 +144,10 @@ def compare(
     return rows, pairs
 
 
-def _lowest(over: tuple[str, tuple[float, float, float]]) -> float:
-    """Return the lowest end of a difference from a baseline; last in order if there is none."""
-    return float(np.nan_to_num(over[1][1], nan=np.inf))
+def _in_errors(over: tuple[str, tuple[float, float, float]]) -> float:
+    """Return a difference from a baseline as a share of its interval; last in order if there is none."""
+    by, low, high = over[1]
+    return float(np.nan_to_num(by / max(high - low, 1e-9), nan=np.inf))
 
 
 def _pairs(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clipfold.report.coarser import dropped
 from clipfold.report.shortcuts import sees
 
 FEW = 10
@@ -24,6 +25,7 @@ def claims(
     groups: Mapping[str, int],
     shares: Mapping[str, float],
     networks: Sequence[str],
+    coarser: Mapping[str, Any] | None = None,
 ) -> dict[str, list[str]]:
     """Derive the claims from the results.
 
@@ -33,6 +35,7 @@ def claims(
         groups: Class -> number of groups with usable videos of it.
         shares: Class -> its share of the usable videos, in [0, 1].
         networks: Names of the models with a random start.
+        coarser: What `evaluation.coarser_groups` wrote, if anything.
 
     Returns:
         `may`, `may_not` and `untested`: sentences without markup.
@@ -65,6 +68,8 @@ def claims(
         may_not.append("Any of this for new groups: videos of the tests leak into training.")
     if audit.get("groups", {}).get("source") == "proposed":
         may_not.append("That the groups are right: they were guessed.")
+    if dropped(coarser):
+        may_not.append("That the groups are coarse enough: a score drops where groups that look alike are merged.")
     mix = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:6])
     may_not.append(
         f"Precision, average precision or calibration where classes are mixed otherwise than here ({mix}"
@@ -73,6 +78,10 @@ def claims(
     if few := [name for name, count in groups.items() if count < FEW]:
         may_not.append(f"Much about {_listed(few)}: fewer than {FEW} groups have {'it' if len(few) == 1 else 'them'}.")
     untested.append("Videos of other sources, places or times than these, and videos edited to deceive.")
+    if coarser and "reason" in coarser:
+        untested.append(f"Whether the groups are too fine: {coarser['reason']}.")
+    if any(row["model"] == "shortcut_shuffled" for row in comparison):
+        untested.append(f"Whether {name} needs the order of the frames: the shortcut in shuffled order is another model.")
     if networks:
         untested.append(f"Other random starts of {_listed(networks)}: each fold was trained once.")
     return {"may": may, "may_not": may_not, "untested": untested}

@@ -14,7 +14,7 @@ from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.leakage.recall import measured_recall
-from clipfold.report import dataset, evidence, scores, tabular, usage, videos
+from clipfold.report import coarser, dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.claims import chance, claims
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
@@ -42,6 +42,7 @@ def write_report(task: ReportTask) -> None:
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
     predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
     audit = dataset.audited(read_json(task.audit))
+    coarse = read_json(task.coarser_groups) if task.coarser_groups else None
     slices = read_table(task.evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in task.histories.items() if (tables := _epochs(paths))}
     fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
@@ -63,7 +64,8 @@ def write_report(task: ReportTask) -> None:
         "axis": scores.axis(comparison),
         "external": _external(task.external),
         "chance": chance(comparison[0]["metric"], len(classes)),
-        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals)),
+        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals), coarse),
+        "coarser": coarser.described(coarse),
         "resamples": RESAMPLES,
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),

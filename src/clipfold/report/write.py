@@ -40,6 +40,7 @@ def write_report(task: ReportTask) -> None:
     comparison = scores.comparison(read_table(task.evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
+    shown = evidence.worth_showing(comparison, chance(comparison[0]["metric"], len(classes)))
     predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
     audit = dataset.audited(read_json(task.audit))
     coarse = read_json(task.coarser_groups) if task.coarser_groups else None
@@ -79,7 +80,8 @@ def write_report(task: ReportTask) -> None:
         **{name: svg(Path(task.evaluation[name]).read_text("utf-8")) for name in FIGURES},
         "gallery": videos.gallery(predictions, rivals, task.clips, task.index),
         "videos": videos.table(predictions, order, classes),
-        "evidence": evidence.read(task.explanations, rivals),
+        "evidence": evidence.read(task.explanations, shown),
+        "withheld": [model for model in rivals if model in task.explanations and model not in shown],
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},

@@ -1,6 +1,32 @@
 from clipfold.storage.layout import LEDGER
 
 
+# Trains nothing that is compared: the groups themselves are on trial.
+rule coarser_groups:
+    input:
+        **embeddings(),
+        features=of_each_shard("results/features/{shard}.parquet"),
+        splits="results/splits/splits.parquet",
+        matches="results/splits/matches.parquet",
+    output:
+        "results/evaluation/coarser_groups.json",
+    log:
+        "logs/coarser_groups.log",
+    benchmark:
+        "results/benchmarks/coarser_groups.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
+    params:
+        seed=SETTINGS["seed"],
+        code=code_of("coarser_groups", "clipfold.evaluation.coarser_groups"),
+    script:
+        "../workflow/scripts/coarser_groups.py"
+
+
 rule evaluate:
     input:
         predictions=of_each_fold("predictions.parquet"),

@@ -130,6 +130,11 @@ def of_each_fold(file):
     return expand(f"results/models/{{model}}/fold-{{fold}}/{file}", model=[m.name for m in PLAN.scored], fold=FOLDS)
 
 
+def of_shortcuts(file):
+    """List a file of a fold of every shortcut on features."""
+    return [f"results/models/{model.name}/fold-{{fold}}/{file}" for model in PLAN.light_shortcuts]
+
+
 def model_files():
     """List the fitted model of every model and fold."""
     return [f"results/models/{m.name}/fold-{fold}/{MODEL_FILE[m.input]}" for m in PLAN.models for fold in FOLDS]
@@ -148,6 +153,14 @@ def metadata():
 def frames(file):
     """List a file of the decoded frames of every shard; a table has none."""
     return [] if PLAN.table else of_each_shard(f"results/frames/{{shard}}/{file}")
+
+
+def embeddings():
+    """List the embeddings of every shard by the first encoder, if there is one."""
+    if not PLAN.encoders:
+        return {}
+    name = next(iter(PLAN.encoders))
+    return {"embeddings": of_each_shard(f"results/embedded/{name}/{{shard}}/frames.npy"), "index": frames("index.parquet")}
 
 
 def clips_at(size, stored):

@@ -23,6 +23,7 @@ rule report:
         slices=rules.evaluate.output.slices,
         choices=rules.evaluate.output.choices,
         unlabelled=rules.evaluate.output.unlabelled,
+        coarser_groups=rules.coarser_groups.output,
         roc=rules.evaluate.output.roc,
         precision_recall=rules.evaluate.output.precision_recall,
         confusion=rules.evaluate.output.confusion,

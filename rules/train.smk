@@ -1,4 +1,6 @@
 for model in PLAN.models:
+    if model in PLAN.light_shortcuts:
+        continue
 
     rule:
         name:
@@ -35,6 +37,39 @@ for model in PLAN.models:
             code=code_of("train", f"clipfold.training.on_{model.input}", model.module),
         script:
             "../workflow/scripts/train.py"
+
+
+# A shortcut is fitted in less time than a job takes to start: one job fits all of them on a fold.
+if PLAN.light_shortcuts:
+
+    rule train_shortcuts:
+        input:
+            **data_of(PLAN.light_shortcuts[0]),
+            splits="results/splits/splits.parquet",
+        output:
+            model=of_shortcuts(MODEL_FILE["features"]),
+            history=of_shortcuts("history.csv"),
+            predictions=of_shortcuts("predictions.parquet"),
+            record=of_shortcuts("fit.json"),
+        log:
+            "logs/train_shortcuts/fold-{fold}.log",
+        benchmark:
+            "results/benchmarks/train_shortcuts/fold-{fold}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: 1
+        resources:
+            mem_mb=by_attempt(max(RESOURCES[model.name].memory_mb for model in PLAN.light_shortcuts)),
+            runtime=by_attempt(max(RESOURCES[model.name].runtime for model in PLAN.light_shortcuts)),
+        params:
+            module=PLAN.light_shortcuts[0].module,
+            settings={model.name: model.settings for model in PLAN.light_shortcuts},
+            views=views_of(PLAN.light_shortcuts[0]),
+            stored_size=PLAN.size,
+            seed=SETTINGS["seed"],
+            code=code_of("train_shortcuts", "clipfold.training.on_features", PLAN.light_shortcuts[0].module),
+        script:
+            "../workflow/scripts/train_shortcuts.py"
 
 
 # One model on all data, made where a bundle asks for it or its files are named. Nothing that a test split had a part in

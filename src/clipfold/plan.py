@@ -97,7 +97,7 @@ class Plan:
                 new_manifest=new,
                 new_videos=new_videos,
             )
-        shortcuts = plan_shortcuts() if config.shortcuts and not tabular else []
+        shortcuts = plan_shortcuts(models, config.modality) if config.shortcuts and not tabular else []
         manifest = find_manifest(config.manifest, folders)
         videos = read_manifest(manifest, columns, separator=config.group_separator)
         rates_of(videos)
@@ -167,6 +167,11 @@ class Plan:
     def scored(self) -> list[Model]:
         """The models that are evaluated: all but variants, one of which is scored as what chose it."""
         return [model for model in self.models if not model.variant_of]
+
+    @cached_property
+    def light_shortcuts(self) -> list[Model]:
+        """The baselines on features, all of which one job fits on a fold."""
+        return [model for model in self.shortcuts if model.input == "features"]
 
     @cached_property
     def explained(self) -> list[Model]:

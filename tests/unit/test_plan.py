@@ -24,8 +24,10 @@ def plan(folder, **values):
 def test_defaults_plan_everything(folder):
     made = plan(folder)
     assert [model.name for model in made.models][:3] == ["logistic_regression", "svm", "naive_cnn"]
-    assert [model.name for model in made.shortcuts] == ["shortcut_container", "shortcut_frame"]
-    assert made.models[-2:] == made.shortcuts
+    assert [model.name for model in made.shortcuts] == [
+        f"shortcut_{name}" for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
+    ]
+    assert made.models[-7:] == made.shortcuts
     assert made.configured == made.explained == made.models[:3]
     assert (made.folds, list(made.shards), made.size, [*made.views]) == (
         range(5),
@@ -34,6 +36,7 @@ def test_defaults_plan_everything(folder):
         ["clips", "motion", "native"],
     )
     assert made.encoders == {}
+    assert made.light_shortcuts == made.shortcuts
     assert not made.trains_as_stored
     assert made.extras()["score"][:2] == ["0.0", "0.5"]
 
@@ -43,6 +46,8 @@ def test_parts_that_models_share_are_found(folder):
     assert made.trains_as_stored
     assert list(made.encoders) == [encoder_key(made.models[1].encoder)]
     assert made.shortcuts == []
+    encoded = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}]).shortcuts[-1]
+    assert (encoded.name, encoded.settings) == ("shortcut_still_vit_gru", made.models[1].settings | {"frames": 1})
     assert all(len(videos) <= 4 for videos in made.shards.values())
     assert sum(map(len, made.shards.values())) == 12
 
@@ -69,7 +74,7 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
         ({"models": ["svn"]}, "did you mean 'svm'"),
         ({"bundle": {"models": ["svn"]}}, "bundle.models is 'svn': did you mean 'svm'"),
         ({"bundle": {"models": [3]}}, "bundle.models is 3: use one of best, logistic_regression, svm, naive_cnn"),
-        ({"bundle": {"models": ["shortcut_frame"]}}, "bundle.models is 'shortcut_frame': use one of best"),
+        ({"bundle": {"models": ["shortcut_still"]}}, "bundle.models is 'shortcut_still': use one of best"),
         ({"models": [{"architecture": "svm", "name": "best"}]}, "models: name is 'best': use another"),
         ({"splits": {"folds": 7}}, "splits.folds is 7: use at most 6, the number of groups in the manifest"),
         ({"splits": {"scheme": "column"}}, "no row with label .* has 'test' in split"),

@@ -15,6 +15,9 @@ from clipfold.storage.files import read_json, read_table
 pytestmark = pytest.mark.workflow
 
 COPIED = "d-real.mp4"
+SHORTCUTS = {
+    f"shortcut_{name}" for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
+}
 LIGHT = {"models": ["logistic_regression"], "shortcuts": True}
 TABLES = ("metrics", "comparison", "calibration", "slices")
 
@@ -68,10 +71,10 @@ def test_an_allowed_leak_marks_every_table_and_baselines_are_never_best(leaking)
         assert set(table.column("leakage").to_pylist()) <= {mark}, name
     assert f"Leaks: {mark}." in (results / "evaluation/comparison.tex").read_text()
     rows = read_table(results / "evaluation/comparison.parquet").to_pylist()
-    assert [row["shortcut"] for row in rows] == [False, True, True]
-    assert {row["model"] for row in rows[1:]} == {"shortcut_container", "shortcut_frame"}
-    best, better = rows[:2]
-    assert best["better_shortcut"] == better["model"]
+    assert [row["shortcut"] for row in rows] == [False] + [True] * 7
+    assert {row["model"] for row in rows[1:]} == SHORTCUTS
+    best = rows[0]
+    (better,) = (row for row in rows if row["model"] == best["best_shortcut"])
     assert best["over_shortcut"] == pytest.approx(best["value"] - better["value"])
     assert best["over_shortcut_low"] <= best["over_shortcut"] <= best["over_shortcut_high"]
     columns = read_json(results / "models/shortcut_container/fold-0/fit.json")["features"]
@@ -125,8 +128,8 @@ def test_no_test_prediction_reaches_training_or_selection(finished, tmp_path):
     inputs = {made: set(given.split(", ")) for given, files in jobs for made in files.split(", ")}
     learned = re.compile(r"results/models/(\w+)/fold-(\d+)/")
     fitted = [file for file in inputs if learned.match(file)]
-    assert {learned.match(file)[1] for file in fitted} == {*models, "shortcut_container", "shortcut_frame"}
-    assert len(fitted) == 4 * 2 * (len(models) + 2)
+    assert {learned.match(file)[1] for file in fitted} == {*models, *SHORTCUTS, "shortcut_still_vit_gru"}
+    assert len(fitted) == 4 * 2 * (len(models) + len(SHORTCUTS) + 1)
     predicting = re.compile(r"results/(models|evaluation|report)/")
     for file in fitted:
         model, fold = learned.match(file).groups()

@@ -16,6 +16,7 @@ if __name__ == "__main__":
                 explanations=dict(zip(params.explained, source.explanations, strict=True)),
                 output=snakemake.output[0],
                 external=source.get("external"),
+                coarser_groups=source.coarser_groups,
                 **{n: source[n] for n in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")},
                 **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels", "positive")},
             )

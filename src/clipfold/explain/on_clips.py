@@ -1,6 +1,8 @@
 """Show what a network looked at in its most confident errors and in some correct predictions."""
 
+import copy
 import logging
+from collections.abc import Sequence
 from functools import partial
 from statistics import fmean
 
@@ -25,6 +27,8 @@ from clipfold.video.sampling import uniform
 
 logger = logging.getLogger(__name__)
 
+CONTROL_STEPS = 8
+"""Points on the path for the control, whose places need less precision."""
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -34,10 +38,13 @@ SCHEMA = pa.schema(
         "probability": pa.float64(),  # of the predicted class
         "wrong": pa.bool_(),
         "share": pa.float64(),  # sum of the attributions over the rise of the evidence; should be near 1
+        # rank correlation of the evidence with that of the same network with shuffled weights: near 1, the picture shows
+        # the clip and not what was learned (Adebayo et al. 2018)
+        "control": pa.float64(),
         "frames": pa.int16(),
         "width": pa.int16(),  # of a frame, in pixels
         "height": pa.int16(),
-        "picture": pa.binary(),  # WebP filmstrip: frames above, the same with the evidence below
+        "picture": pa.binary(),  # WebP filmstrip: frames; their evidence; the same of shuffled weights
     }
 )
 
@@ -61,20 +68,24 @@ def explain(task: ExplainTask) -> None:
     chosen = pd.concat([confident_errors(rows, task.errors), some_hits(rows, task.hits, task.seed)])
     files = {"clips": task.data["clips"], "index": task.data["index"], "augmented": (), "augmented_index": ()}
     clips = Clips(files, task.settings["frames"], task.stored_size, task.settings["size"])
-    found, networks, built = {}, [], None
+    found, networks, shuffled, built = {}, [], None, None
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
         fold = row["fold"]
         if built != fold:
             networks, built = _rebuilt(task, fold, device), fold
+            shuffled = with_shuffled_weights(networks[0], task.seed)
         clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
         shown = (torch.from_numpy(clip).to(device), torch.from_numpy(box).to(device))
         target = classes.index(row["predicted"])
         each = [halving(partial(attribute, network, *shown, target, STEPS), BATCH) for network in networks]
         places, rise = torch.stack([own for own, _ in each]).mean(dim=0), fmean(rise for _, rise in each)
         share = places.sum().item() / rise if rise else float("nan")
-        picture = _picture(content(clip, box), content(places.cpu().numpy(), box))
+        control, _ = halving(partial(attribute, shuffled, *shown, target, CONTROL_STEPS), BATCH)
+        maps = [smoothed(content(each.cpu().numpy(), box)) for each in (places, control)]
+        picture = _picture(content(clip, box), maps)
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}
-        found[row["id"], fold] = size | {"share": share, "picture": encode_filmstrip(picture)}
+        facts_of = {"share": share, "control": _alike(*maps), "picture": encode_filmstrip(picture)}
+        found[row["id"], fold] = size | facts_of
         logger.info("%s: the attributions sum to %.0f %% of the evidence", row["id"], 100 * share)
     facts = chosen[["id", "fold", "label", "predicted", "probability", "wrong"]].to_dict("records")
     write_table(task.output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
@@ -87,19 +98,36 @@ def _rebuilt(task: ExplainTask, fold: int, device: torch.device) -> list[ClipNet
     return [network.requires_grad_(False) for network in each]
 
 
-def _picture(clip: Array, places: Array) -> Array:
-    """Build the frames of a filmstrip: the clip above, the same with the evidence for the prediction lit up below.
+def with_shuffled_weights(network: ClipNetwork, seed: int) -> ClipNetwork:
+    """Copy a network and shuffle the values within each of its weights, which keeps their scale."""
+    other, generator = copy.deepcopy(network), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in other.parameters():
+            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+            weight.copy_(weight.flatten()[order].reshape(weight.shape))
+    return other
+
+
+def _alike(one: Array, other: Array) -> float:
+    """Compute the rank correlation of two maps; NaN if one is the same everywhere."""
+    flat = pd.DataFrame({"one": one.ravel(), "other": other.ravel()}).rank()
+    return float(flat.one.corr(flat.other))
+
+
+def _picture(clip: Array, maps: Sequence[Array]) -> Array:
+    """Build the frames of a filmstrip: the clip above, the same with each map lit up below.
 
     Args:
         clip: uint8 (frames, height, width, 3).
-        places: Attributions, float (frames, height, width).
+        maps: Evidence, smoothed, each float (frames, height, width).
     """
     shown = uniform(len(clip), min(len(clip), FRAMES))
-    heat = smoothed(places)[shown]
-    top = np.quantile(heat, 0.995)
-    heat = np.clip(heat / top, 0, 1) if top > 0 else heat
-    lit = [_lit(*each) for each in zip(clip[shown], heat, strict=True)]
-    return np.concatenate([clip[shown], np.stack(lit)], axis=1)
+    rows = [clip[shown]]
+    for heat in (each[shown] for each in maps):
+        top = np.quantile(heat, 0.995)
+        bright = np.clip(heat / top, 0, 1) if top > 0 else heat
+        rows.append(np.stack([_lit(*each) for each in zip(clip[shown], bright, strict=True)]))
+    return np.concatenate(rows, axis=1)
 
 
 def smoothed(places: Array) -> Array:

@@ -1,4 +1,8 @@
-"""Find the features that a model needs: permutation importance (Breiman 2001) on the test videos of each fold."""
+"""Find the features that a model needs: permutation importance (Breiman 2001) on the test videos of each fold.
+
+Beside it stand two controls: the same where the labels are shuffled too, which shows the importance that chance gives;
+and the rise where all features are shuffled at once, of which the single ones account for a part.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +25,8 @@ SCHEMA = pa.schema(
         "feature": pa.string(),  # or `GROUP.*`: all of a group together, where a model has several
         "value": pa.float64(),  # rise of the log-loss on test videos, mean over folds
         "sd": pa.float64(),  # over folds
+        "control": pa.float64(),  # the same with shuffled labels, mean over folds of the absolute value
+        "together": pa.float64(),  # rise where all features are shuffled at once; the same in each row
     }
 )
 REPEATS = 10
@@ -35,26 +41,38 @@ def explain(task: ExplainTask) -> None:
         task: The model; its output is a table of `SCHEMA`, the most important feature first.
     """
     table = read_table(task.data["features"]).to_pandas().set_index("id")
-    folds = []
+    folds, together = [], []
     for model, predicted, record in zip(task.models, task.predictions, task.records, strict=True):
         facts, rows = read_record(record), read_table(predicted, ["id", "label", "split"]).to_pandas()
         classes, columns = facts["classes"], facts["features"]
         repeats = max(1, min(REPEATS, MOST // len(columns)))
         tested = rows[rows.split == "test"]
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
-        score = partial(_score, classes=len(classes))
-        x, fitted = table.loc[tested.id, columns], read_fitted(model)
-        x = x if facts.get("categories") else x.to_numpy()
+        fitted, random = read_fitted(model), np.random.default_rng(task.seed)
+        x = table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy()
+        measure = partial(_importances, fitted, x, classes=len(classes), repeats=repeats, seed=task.seed)
         with threadpool_limits(task.threads):
-            found = permutation_importance(fitted, x, targets, scoring=score, n_repeats=repeats, random_state=task.seed)
-            together = _together(partial(score, fitted, targets=targets), x, columns, task.seed)
-        folds.append(pd.Series(dict(zip(columns, found.importances_mean, strict=True)) | together))
-    every = pd.concat(folds, axis=1)
-    summary = pd.DataFrame({"value": every.mean(axis=1), "sd": every.std(axis=1)}).sort_values("value", ascending=False)
+            value, control = (measure(columns, targets=y) for y in (targets, random.permutation(targets)))
+            probabilities = class_probabilities(fitted, x, len(classes))
+        folds.append(pd.DataFrame({"value": value, "control": control.abs()}))
+        together.append(_rise(targets, probabilities, random))
+    value, control = (pd.concat([fold[name] for fold in folds], axis=1) for name in ("value", "control"))
+    summary = pd.DataFrame({"value": value.mean(axis=1), "sd": value.std(axis=1), "control": control.mean(axis=1)})
+    summary = summary.assign(together=np.mean(together)).sort_values("value", ascending=False)
     write_table(task.output, summary.rename_axis("feature").reset_index().to_dict("records"), SCHEMA)
 
 
-def _together(score: Callable[[Array], float], x: Any, columns: Sequence[str], seed: int) -> dict[str, float]:
+def _importances(
+    model: Any, x: Any, columns: Sequence[str], *, targets: Array, classes: int, repeats: int, seed: int
+) -> pd.Series[float]:
+    """Measure how much worse predictions are without each feature, and without all of each group."""
+    score = partial(_score, classes=classes)
+    found = permutation_importance(model, x, targets, scoring=score, n_repeats=repeats, random_state=seed)
+    alone = dict(zip(columns, found.importances_mean, strict=True))
+    return pd.Series(alone | _by_group(partial(score, model, targets=targets), x, columns, seed))
+
+
+def _by_group(score: Callable[[Array], float], x: Any, columns: Sequence[str], seed: int) -> dict[str, float]:
     """Measure how much worse predictions are when all features of a group are shuffled alike; empty for one group."""
     random, groups = np.random.default_rng(seed), np.array([name.split(".")[0] for name in columns])
     before, losses = score(x), {}
@@ -62,6 +80,13 @@ def _together(score: Callable[[Array], float], x: Any, columns: Sequence[str], s
         shuffled = [np.where(groups == name, x[random.permutation(len(x))], x) for _ in range(REPEATS)]
         losses[f"{name}.*"] = before - float(np.mean([score(each) for each in shuffled]))
     return losses
+
+
+def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> float:
+    """Compute the mean rise of the log-loss where each video gets the prediction for another one."""
+    labels = range(probabilities.shape[1])
+    shuffled = [log_loss(targets, random.permutation(probabilities), labels=labels) for _ in range(REPEATS)]
+    return float(np.mean(shuffled) - log_loss(targets, probabilities, labels=labels))
 
 
 def _score(model: Any, x: Array, targets: Array, classes: int) -> float:

@@ -23,10 +23,14 @@ class Group(NamedTuple):
 
 GROUPS: Mapping[str, Group] = {
     "brightness": Group("clipfold.features.brightness", view="motion"),
+    "colour": Group("clipfold.features.colour", view="clips"),
     "container": Group("clipfold.features.container", view="metadata"),
     "frame": Group("clipfold.features.frame", view="clips"),
     "motion": Group("clipfold.features.motion", view="motion", moving=True),
     "noise": Group("clipfold.features.noise", view="native"),
+    "shuffled": Group("clipfold.features.shuffled", view="motion", moving=True),
+    "sound": Group("clipfold.features.sound", view="metadata"),
+    "still": Group("clipfold.features.still", view="clips"),
 }
 
 MODULES = tuple(group.module for group in GROUPS.values())

@@ -35,17 +35,22 @@ class Model:
     variant_of: str = ""
 
     @property
+    def known(self) -> Architecture:
+        """Its architecture."""
+        return ARCHITECTURES.get(self.architecture, _OF_SHORTCUTS)
+
+    @property
     def module(self) -> str:
-        return ARCHITECTURES[self.architecture].module
+        return self.known.module
 
     @property
     def input(self) -> Input:
-        return ARCHITECTURES[self.architecture].input
+        return self.known.input
 
     @property
     def gmac(self) -> float:
         """Cost of a forward pass of one clip, see `Architecture`: for the forecast."""
-        known = ARCHITECTURES[self.architecture]
+        known = self.known
         if known.input != "clips":
             return 0.0
         by_choice = known.gmac
@@ -213,16 +218,21 @@ _ARCHITECTURES = (
 )
 
 ARCHITECTURES: Mapping[str, Architecture] = {known.name: known for known in _ARCHITECTURES}
+"""Those that entries of `models:` may name."""
+_OF_SHORTCUTS = on_features("linear_or_trees")
 
-SHORTCUTS: Mapping[str, tuple[str, Settings]] = {
-    "shortcut_container": ("gradient_boosting", {"features": ["container"], "max_leaf_nodes": 7}),
-    "shortcut_frame": ("logistic_regression", {"features": ["frame"], "C": 0.01}),
+SHORTCUTS: Mapping[str, Sequence[str]] = {
+    "shortcut_container": ["container"],
+    "shortcut_sound": ["sound"],
+    "shortcut_brightness": ["brightness"],  # alone: other columns would hide it from a fit on few videos
+    "shortcut_colour": ["colour"],
+    "shortcut_mean_frame": ["frame"],
+    "shortcut_still": ["still"],
+    "shortcut_shuffled": ["shuffled"],
 }
-"""Baselines that cannot know what happens in a video: name -> architecture and settings.
-
-One sees the container's metadata (size, rates, duration, codec, encoder, sound), the other a blurred mean frame.
-"""
-
+"""Baselines that cannot know what happens in a video: name -> the feature groups that they see."""
+_OF_IMAGES = ("shortcut_container", "shortcut_brightness", "shortcut_colour", "shortcut_mean_frame")
+_PREFIX = "shortcut_"
 
 FOR_TABLES = ("logistic_regression", "svm", "gradient_boosting")
 """The models of a table by default, where those of videos are `logistic_regression`, `svm` and `naive_cnn`."""
@@ -260,7 +270,8 @@ def plan_models(
         if model.input == "predictions":
             _check_members(model, models)
         name = model.name.lower()  # some file systems do not know case, and names are folders
-        require(name not in SHORTCUTS, "models: name", model.name, "use another: a baseline has this name")
+        baseline = name.startswith(_PREFIX)
+        require(not baseline, "models: name", model.name, f"use another: {_PREFIX} begins the names of baselines")
         require(names.count(name) == 1, "models: name", model.name, "give each entry its own name, not only in case")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
@@ -283,9 +294,29 @@ def _check_for_table(entries: Sequence[str | Mapping[str, Any]], models: Sequenc
             model.settings["features"] = ["table"]
 
 
-def plan_shortcuts() -> list[Model]:
-    """Complete the baselines, which are trained like models."""
-    return [_complete({"architecture": a, "name": name, **own}) for name, (a, own) in SHORTCUTS.items()]
+def plan_shortcuts(models: Sequence[Model] = (), modality: str = "video") -> list[Model]:
+    """Complete the baselines, which are trained like models.
+
+    Args:
+        models: The configured models. For each frozen encoder of videos, the first model with it is trained once more,
+            on a single frame.
+        modality: What a row of the manifest is. Of an image, a single frame and its shuffled order are no shortcuts.
+    """
+    names = _OF_IMAGES if modality == "image" else tuple(SHORTCUTS)
+    light = [
+        Model(
+            name=name,
+            architecture=_OF_SHORTCUTS.name,
+            settings=_OF_SHORTCUTS.settings | {"features": list(SHORTCUTS[name])},
+            needs=_OF_SHORTCUTS.needs,
+        )
+        for name in names
+    ]
+    encoded = {str(model.encoder): model for model in reversed(models) if model.encoder and modality == "video"}
+    return light + [
+        replace(model, name=f"{_PREFIX}still_{model.name}", settings=model.settings | {"frames": 1})
+        for model in reversed(encoded.values())
+    ]
 
 
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:

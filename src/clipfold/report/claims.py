@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clipfold.report.coarser import dropped
+from clipfold.report.shortcuts import sees
+
 FEW = 10
 """With fewer groups of a class, its own metrics say little."""
 
@@ -22,6 +25,7 @@ def claims(
     groups: Mapping[str, int],
     shares: Mapping[str, float],
     networks: Sequence[str],
+    coarser: Mapping[str, Any] | None = None,
 ) -> dict[str, list[str]]:
     """Derive the claims from the results.
 
@@ -31,6 +35,7 @@ def claims(
         groups: Class -> number of groups with usable videos of it.
         shares: Class -> its share of the usable videos, in [0, 1].
         networks: Names of the models with a random start that each fold trained once.
+        coarser: What `evaluation.coarser_groups` wrote, if anything.
 
     Returns:
         `may`, `may_not` and `untested`: sentences without markup.
@@ -42,19 +47,20 @@ def claims(
     leaks = bool(audit["leaks"] or audit["mark"] or audit.get("scheme") == "random")
     above = bool(best["low"] > level)
     may, may_not, untested = [], [], []
-    beats = not best["better_shortcut"] or bool(best["over_shortcut_low"] > 0)
+    beats = not best["best_shortcut"] or bool(best["over_shortcut_low"] > 0)
     if above and beats and not leaks:
         may.append(f"{name} tells these classes apart in groups that it was not trained on, better than by chance.")
-        if best["better_shortcut"]:
-            may.append(f"It uses more of the videos than {best['better_shortcut']} sees.")
+        if best["best_shortcut"]:
+            seen = _listed([sees(row["model"]) for row in comparison if row["shortcut"]])
+            may.append(f"It uses more of the videos than the shortcuts see: {seen}.")
     if behind and not leaks:
         may.append(f"{name} is better on such videos than {_listed(behind)}.")
     if not above:
         may_not.append(f"That any model knows something: the interval of the best is not above chance, {level:.2f}.")
     if not beats:
         may_not.append(
-            f"That a model uses the content of the videos: {best['better_shortcut']}, which sees almost none of it, is "
-            "not shown to be worse."
+            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which sees "
+            "nothing else, is not shown to be worse."
         )
     if ties:
         may_not.append(f"That {name} is better than {_listed(ties)}: these videos do not show it.")
@@ -62,6 +68,8 @@ def claims(
         may_not.append("Any of this for new groups: videos of the tests leak into training.")
     if audit.get("groups", {}).get("source") == "proposed":
         may_not.append("That the groups are right: they were guessed.")
+    if dropped(coarser):
+        may_not.append("That the groups are coarse enough: a score drops where groups that look alike are merged.")
     mix = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:6])
     may_not.append(
         f"Precision, average precision or calibration where classes are mixed otherwise than here ({mix}"
@@ -70,6 +78,12 @@ def claims(
     if few := [name for name, count in groups.items() if count < FEW]:
         may_not.append(f"Much about {_listed(few)}: fewer than {FEW} groups have {'it' if len(few) == 1 else 'them'}.")
     untested.append("Videos of other sources, places or times than these, and videos edited to deceive.")
+    if coarser and "reason" in coarser:
+        untested.append(f"Whether the groups are too fine: {coarser['reason']}.")
+    if any(row["model"] == "shortcut_shuffled" for row in comparison):
+        untested.append(
+            f"Whether {name} needs the order of the frames: the shortcut in shuffled order is another model."
+        )
     if networks:
         untested.append(
             f"Other random starts of {_listed(networks)}: each fold was trained once, so chance in training is not in "

@@ -7,6 +7,17 @@ from clipfold.report.videos import embed
 from clipfold.storage.files import PathLike, read_table
 
 
+def worth_showing(comparison: Sequence[Mapping[str, Any]], chance: float) -> list[str]:
+    """List the models shown to be above chance and above every shortcut: of others, evidence says nothing.
+
+    Args:
+        comparison: Result of `scores.comparison`.
+        chance: The headline of a model that knows nothing.
+    """
+    rivals = [row for row in comparison if not row["shortcut"] and row["low"] > chance]
+    return [row["model"] for row in rivals if not row["best_shortcut"] or row["over_shortcut_low"] > 0]
+
+
 def read(explanations: Mapping[str, PathLike], models: Sequence[str]) -> dict[str, Any]:
     """Read the explanations, separated by kind.
 

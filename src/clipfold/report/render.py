@@ -12,6 +12,7 @@ from jinja2.ext import Extension
 from jinja2.lexer import Token, TokenStream
 from markupsafe import Markup, escape
 
+from clipfold.report.shortcuts import sees
 from clipfold.report.wording import reword
 
 PAGE = Path(__file__).parent / "page"
@@ -47,6 +48,7 @@ def environment(*folders: Path, noun: str = "video") -> Environment:
         "seconds": seconds,
         "share": share,
         "short": short,
+        "sees": sees,
     }
     made.filters["said"] = lambda sentence: reword(sentence, noun) if noun != "video" else sentence
     made.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))

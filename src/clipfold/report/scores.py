@@ -13,7 +13,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 # Defaults for comparisons without baselines.
-_WITHOUT_SHORTCUT = {"shortcut": False, "better_shortcut": ""} | dict.fromkeys(
+_WITHOUT_SHORTCUT = {"shortcut": False, "best_shortcut": ""} | dict.fromkeys(
     ("over_shortcut", "over_shortcut_low", "over_shortcut_high"), np.nan
 )
 

@@ -31,6 +31,7 @@ class ReportTask:
         labels: Digest of the manifest's ids, labels and groups.
         external: JSON about labelled videos that no fold saw, which `delivery` wrote; None without such.
         positive: The positive class of two; empty for the last in the alphabet.
+        coarser_groups: JSON that `evaluation.coarser_groups` wrote; None: nobody scored coarser groups.
     """
 
     evaluation: Mapping[str, PathLike]
@@ -51,3 +52,4 @@ class ReportTask:
     labels: str
     external: PathLike | None = None
     positive: str = ""
+    coarser_groups: PathLike | None = None

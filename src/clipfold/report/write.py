@@ -14,7 +14,7 @@ from clipfold.evaluation import figures
 from clipfold.evaluation.intervals import RESAMPLES
 from clipfold.evaluation.tables import NAMES
 from clipfold.leakage.recall import measured_recall
-from clipfold.report import dataset, evidence, scores, tabular, usage, videos
+from clipfold.report import coarser, dataset, evidence, scores, tabular, usage, videos
 from clipfold.report.claims import chance, claims
 from clipfold.report.render import render, svg
 from clipfold.report.task import ReportTask
@@ -41,8 +41,10 @@ def write_report(task: ReportTask) -> None:
     comparison = scores.comparison(read_table(task.evaluation["comparison"]).to_pandas(), metrics)
     order = [row["model"] for row in comparison]
     rivals = [row["model"] for row in comparison if not row["shortcut"]]
+    shown = evidence.worth_showing(comparison, chance(comparison[0]["metric"], len(classes)))
     predictions = videos.mean_over_repeats(read_table(task.evaluation["predictions"]).to_pandas(), classes)
     audit = dataset.audited(read_json(task.audit))
+    coarse = read_json(task.coarser_groups) if task.coarser_groups else None
     slices = read_table(task.evaluation["slices"]).to_pylist()
     curves = {model: tables for model, paths in task.histories.items() if (tables := _epochs(paths))}
     fits = {model: [read_json(path) for path in paths] for model, paths in task.records.items()}
@@ -64,7 +66,8 @@ def write_report(task: ReportTask) -> None:
         "axis": scores.axis(comparison),
         "external": _external(task.external),
         "chance": chance(comparison[0]["metric"], len(classes)),
-        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals)),
+        "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals), coarse),
+        "coarser": coarser.described(coarse),
         "resamples": RESAMPLES,
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),
@@ -79,7 +82,8 @@ def write_report(task: ReportTask) -> None:
         **{name: svg(Path(task.evaluation[name]).read_text("utf-8")) for name in FIGURES},
         "gallery": videos.gallery(predictions, rivals, task.clips, task.index),
         "videos": videos.table(predictions, order, classes),
-        "evidence": evidence.read(task.explanations, rivals),
+        "evidence": evidence.read(task.explanations, shown),
+        "withheld": [model for model in rivals if model in task.explanations and model not in shown],
         "learning_curves": svg(figures.learning_curves(curves)) if curves else None,
         "stages": stages,
         "watts": {"core": WATTS_PER_CORE, "gpu": WATTS_PER_GPU},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfold.models.architecture import Resources
-from clipfold.models.catalog import ARCHITECTURES, Model
+from clipfold.models.catalog import Model
 from clipfold.storage.records import amount, parse_json, read_or_ignore
 
 MARGIN = 1.25
@@ -68,7 +68,7 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
         videos: Number of videos in the manifest.
     """
     needs = model.needs
-    shape = [key for key, setting in ARCHITECTURES[model.architecture].declared.items() if setting.memory]
+    shape = [key for key, setting in model.known.declared.items() if setting.memory]
     similar = [
         fit
         for fit in fits

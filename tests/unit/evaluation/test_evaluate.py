@@ -160,6 +160,15 @@ def test_the_best_of_three_is_corrected_and_all_tries_count(tmp_path, no_figures
     assert [rows[0]["scored"] for rows in (few, many, again)] == [2, 3, 3]
 
 
+def test_a_model_is_compared_with_the_shortcut_that_is_the_hardest_to_beat(tmp_path, no_figures):
+    rows = read_table(run(tmp_path, {"a": 0.3, "b": 0.25, "c": 0.02}, shortcuts=["b", "c"])["comparison"]).to_pylist()
+    best, hardest, other = rows
+    assert (best["best_shortcut"], hardest["model"]) == ("b", "b")
+    assert best["over_shortcut"] == pytest.approx(best["value"] - hardest["value"])
+    assert other["value"] < hardest["value"]
+    assert hardest["best_shortcut"] == ""
+
+
 def test_another_scale_in_each_fold_changes_the_pooled_value_alone(tmp_path, no_figures):
     def shrunk(_model: str, fold: int, table: pd.DataFrame) -> pd.DataFrame:
         real = table.p_real / 4**fold

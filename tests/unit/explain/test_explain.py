@@ -161,7 +161,19 @@ def test_a_stored_network_is_explained_as_it_predicted(tmp_path, name):
     for row in rows.itertuples():
         assert row.probability == tested.loc[row.id, f"p_{row.predicted}"]
         assert bytes(row.picture[:4]) == b"RIFF"
-        assert (row.frames, row.width, row.height) == (3, SIZE, SIZE)  # the content is 32 x 16, twice
+        assert (row.frames, row.width, row.height) == (3, SIZE, SIZE * 3 // 2)  # the content is 32 x 16, three times
+        assert -1 <= row.control < 0.99  # places depend on the weights
+
+
+def test_shuffled_weights_are_the_same_values_in_another_order():
+    network = build("naive_cnn")
+    other = on_clips.with_shuffled_weights(network, 0)
+    for one, two in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one.flatten().sort().values, two.flatten().sort().values, rtol=0, atol=0)
+    assert not torch.equal(next(network.parameters()), next(other.parameters()))
+    heat = np.arange(24.0).reshape(2, 3, 4)
+    assert on_clips._alike(heat, heat**3) == pytest.approx(1)
+    assert on_clips._alike(heat, -heat) == pytest.approx(-1)
 
 
 def test_a_video_that_repeats_tested_twice_is_explained_by_each_of_their_models(tmp_path):
@@ -257,3 +269,6 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
     assert found.value[:2].min() > 0.3
     assert {*found.feature[2:]} == {"noise.f0", "noise.f1", "noise.f3", "motion.f4", "motion.*"}
     assert found.value[2:].abs().max() < 0.1
+    single = found.value[~found.feature.str.endswith(".*")]
+    assert found.together[0] == pytest.approx(single.sum(), rel=0.5)  # one feature decides
+    assert found.control[:2].max() < found.value[:2].min() / 2

@@ -11,7 +11,7 @@ GROUPS, SHARES = {"fight": 12, "no_fight": 11}, {"fight": 0.5, "no_fight": 0.5}
 
 def row(model, low=0.6, tied=False, shortcut=False, over=np.nan):
     found = {"model": model, "metric": "roc_auc_within", "low": low, "tied": tied, "shortcut": shortcut}
-    return found | {"better_shortcut": "" if np.isnan(over) else "colour", "over_shortcut_low": over}
+    return found | {"best_shortcut": "" if np.isnan(over) else "shortcut_colour", "over_shortcut_low": over}
 
 
 def box(rows, audit=None, groups=GROUPS, networks=()):
@@ -21,10 +21,11 @@ def box(rows, audit=None, groups=GROUPS, networks=()):
 
 def test_a_good_run():
     found = box(
-        [row("svm", over=0.1), row("cnn", tied=True), row("rnn"), row("colour", shortcut=True)], networks=["cnn"]
+        [row("svm", over=0.1), row("cnn", tied=True), row("rnn"), row("shortcut_colour", shortcut=True)],
+        networks=["cnn"],
     )
     assert "svm tells these classes apart" in found["may"]
-    assert "uses more of the videos than colour sees" in found["may"]
+    assert "uses more of the videos than the shortcuts see: the colours, wherever they are." in found["may"]
     assert "svm is better on such videos than rnn." in found["may"]
     assert "That svm is better than cnn" in found["may_not"]
     assert "knows something" not in found["may_not"]
@@ -41,9 +42,9 @@ def test_a_model_at_chance(low):
 
 
 def test_a_shortcut_that_explains_the_scores():
-    found = box([row("svm", over=-0.1), row("colour", shortcut=True)])
+    found = box([row("svm", over=-0.1), row("shortcut_colour", shortcut=True)])
     assert found["may"] == ""
-    assert "colour, which sees almost none of it, is not shown to be worse" in found["may_not"]
+    assert "svm uses more of the videos than the colours, wherever they are: shortcut_colour, which" in found["may_not"]
 
 
 @pytest.mark.parametrize("audit", [{"leaks": 3}, {"mark": "random folds"}, {"scheme": "random"}])

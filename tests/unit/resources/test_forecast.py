@@ -67,7 +67,7 @@ def test_measured_first_runs_are_forecast_on_the_upper_side_within_a_factor_of_3
     work = replace(WORK, videos=videos, megapixels=megapixels, models=facts)
     two_threads = {"probe", "decode", "matches", "train_naive_cnn", "explain_naive_cnn"}
     rules = [*DATA, "resize", "check_leakage", "collect_clips_64", "collect_features"]
-    rules += [f"explain_{name}" for name in names] + [f"train_{m.name}" for m in models for _ in range(5)]
+    rules += [f"{stage}_{name}" for name in names for stage in ["explain", *["train"] * 5]] + ["train_shortcuts"] * 5
     threads = [2 if rule in two_threads else 1 for rule in rules]
     total = sum(n * seconds_of(rule, work, n, 0) for rule, n in zip(rules, threads, strict=True))
     assert 1 < total / measured < 3

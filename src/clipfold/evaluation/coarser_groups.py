@@ -1,0 +1,142 @@
+"""Score a light model again under coarser groups: a drop beyond chance says that the groups may be too fine.
+
+Groups that look alike are merged. If they were recordings of one place, a model could recognise in the test what it saw
+in training, and no longer can: its score drops. Merging alone changes scores too, since folds get fewer and larger
+groups; so the same numbers of groups are also merged at random, and the drop is judged against those scores.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import StratifiedGroupKFold
+
+from clipfold.evaluation import within_folds
+from clipfold.leakage.disjoint_sets import DisjointSets
+from clipfold.storage.assigned import read_assigned
+from clipfold.storage.files import Array, PathLike, open_array, read_table, write_json
+
+FOLDS, ASSIGNMENTS, RANDOM = 5, 3, 59
+SHARES = (0.5, 0.25)
+"""Merged groups as a share of all; the first is the test, the second is shown beside it."""
+MOST_VIDEOS = 1000
+_NOT_SEEN = ("container.", "sound.", "shuffled.")
+_LOOKS = ("frame.", "colour.")
+
+
+def score_coarser_groups(
+    features: Sequence[PathLike],
+    splits: PathLike,
+    matches: PathLike,
+    output: PathLike,
+    seed: int,
+    embedded: Mapping[str, Sequence[PathLike]] | None = None,
+) -> None:
+    """Score a ridge classifier on the features, under the groups as they are and under coarser ones.
+
+    Args:
+        features: Tables of features, by shard.
+        splits: Table of the folds.
+        matches: Table of the near-duplicate pairs, whose groups are merged first.
+        output: JSON to write: `groups`, `videos`, `looks` (by what groups look alike), `score` under the groups as they
+            are, and `levels`: for each of `SHARES`, `groups`, `similar` (score where groups that look alike are
+            merged), `random` (mean score where as many are merged at random), `low` and `high` (90 % of these lie
+            between), `p` (one-sided). Or `reason`, why nothing was scored.
+        seed: Seed for everything random.
+        embedded: `embeddings`, arrays of an encoder, and `index`, their indices; groups look alike by these, else by
+            colours and a blurred frame.
+    """
+    random = np.random.default_rng(seed)
+    videos = read_assigned(splits).drop_duplicates("id").sort_values("id").set_index("id")[["label", "group"]]
+    kept = _some_groups(videos.group, random)
+    videos = videos[videos.group.isin(kept)]
+    units = _joined(videos.group, read_table(matches, ["first", "second"]).to_pylist())
+    table = read_table(features).to_pandas().set_index("id").loc[videos.index].select_dtypes("number")
+    seen = table[[name for name in table if not name.startswith(_NOT_SEEN)]]
+    looks = _embeddings(embedded, videos.index) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
+    facts = {"groups": len(kept), "videos": len(videos), "looks": "embeddings" if embedded else "colours and places"}
+    if not len(looks.columns):
+        looks, facts["looks"] = seen, "all columns"
+    count = int(units.max()) + 1
+    if round(SHARES[0] * count) < 2 * FOLDS or not len(seen.columns):
+        reason = f"{count} groups are too few to merge" if len(seen.columns) else "no column has numbers"
+        write_json(output, facts | {"reason": reason})
+        return
+    x, y = _standardised(seen), videos.label.to_numpy(str)
+    merged = linkage(_means(_standardised(looks), units), "ward")
+
+    def score(names: Array) -> float:
+        return _score(x, y, names, seed)
+
+    levels = []
+    for share in SHARES:
+        clusters = fcluster(merged, max(2 * FOLDS, round(share * count)), "maxclust")
+        similar = score(clusters[units])
+        others = np.array([score(random.permutation(clusters)[units]) for _ in range(RANDOM)])
+        low, high = np.quantile(others, (0.05, 0.95))
+        p = (1 + (others <= similar).sum()) / (1 + RANDOM)
+        levels.append(
+            {"groups": int(clusters.max()), "similar": similar, "random": float(others.mean())}
+            | {"low": float(low), "high": float(high), "p": float(p)}
+        )
+    write_json(output, facts | {"score": score(videos.group.to_numpy(str)), "levels": levels})
+
+
+def _some_groups(groups: "pd.Series[str]", random: np.random.Generator) -> list[str]:
+    """Draw groups with at most `MOST_VIDEOS` videos together."""
+    sizes = groups.value_counts().sort_index()
+    drawn = sizes.iloc[random.permutation(len(sizes))]
+    return list(drawn.index[drawn.cumsum() <= MOST_VIDEOS]) if sizes.sum() > MOST_VIDEOS else list(sizes.index)
+
+
+def _joined(groups: "pd.Series[str]", pairs: Sequence[Mapping[str, str]]) -> Array:
+    """Number what is merged in any case, groups that share near duplicates: int of (videos,), from 0."""
+    codes = np.unique(groups.to_numpy(str), return_inverse=True)[1].tolist()
+    own, sets = dict(zip(groups.index, codes, strict=True)), DisjointSets(len(groups))
+    for pair in pairs:
+        if pair["first"] in own and pair["second"] in own:
+            sets.join(own[pair["first"]], own[pair["second"]])
+    return np.asarray(np.unique([sets.find(code) for code in codes], return_inverse=True)[1])
+
+
+def _embeddings(embedded: Mapping[str, Sequence[PathLike]], ids: Sequence[str]) -> pd.DataFrame:
+    """Read the mean embedding of each video over its frames."""
+    found = {}
+    for array, index in zip(embedded["embeddings"], embedded["index"], strict=True):
+        stored = open_array(array)
+        for row in read_table(index, ["id", "row"]).to_pylist():
+            if row["row"] is not None:
+                found[row["id"]] = np.asarray(stored[row["row"]], np.float32).mean(axis=0).ravel()
+    return pd.DataFrame([found[name] for name in ids], index=ids)
+
+
+def _standardised(table: pd.DataFrame) -> Array:
+    """Fill gaps with medians and scale columns to unit variance, without labels: float of (videos, columns)."""
+    values = table.replace([np.inf, -np.inf], np.nan)
+    values = values.fillna(values.median()).fillna(0)
+    return ((values - values.mean()) / values.std(ddof=0).replace(0, 1)).to_numpy()
+
+
+def _means(x: Array, units: Array) -> Array:
+    """Average the rows of each unit: float of (units, columns)."""
+    sums = np.zeros((units.max() + 1, x.shape[1]))
+    np.add.at(sums, units, x)
+    return np.asarray(sums / np.bincount(units)[:, None])
+
+
+def _score(x: Array, labels: Array, groups: Array, seed: int) -> float:
+    """Compute the mean ROC-AUC within folds over classes and assignments of groups to folds."""
+    classes, targets = np.unique(labels, return_inverse=True)
+    wanted = np.eye(len(classes))[targets]
+    _, groups = np.unique(groups, return_inverse=True)
+    found = []
+    for assignment in range(ASSIGNMENTS):
+        scores, folds = np.zeros(wanted.shape), np.zeros(len(x), int)
+        splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed + assignment)
+        for fold, (train, test) in enumerate(splitter.split(x, targets, groups)):
+            scores[test] = Ridge(alpha=x.shape[1]).fit(x[train], wanted[train]).predict(x[test])
+            folds[test] = fold
+        found += [within_folds.auc(targets == c, scores[:, c], groups, folds) for c in range(len(classes))]
+    return float(np.nanmean(found))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import clipfold
-from clipfold.features.extract import crop_view, extract_shard, video_features
+from clipfold.features.extract import extract_shard, shown_views, video_features
 from clipfold.features.registry import GROUPS, VIEWS
 from clipfold.storage.files import read_table, write_table
 
@@ -67,7 +67,7 @@ def shard(tmp_path_factory):
     for name, shape in shapes.items():
         np.save(folder / f"{name}.npy", random.integers(0, 256, shape, np.uint8))
     row = {"clips_box": [4, 0, 24, 32], "motion_box": [3, 0, 18, 24], "native_box": [5, 6, 20, 24]}
-    rows = [{"id": f"v{i}", "row": i, "motion_frames": list(range(8 - i)), **row} for i in range(2)]
+    rows = [{"id": f"v{i}", "row": i, "motion_frames": list(range(8 - i)), "motion_times": [t / 9 for t in range(8 - i)], **row} for i in range(2)]
     write_table(folder / "index.parquet", pa.Table.from_pylist([*rows, {"id": "lost", "row": None}]))
     write_table(folder / "metadata.parquet", pa.Table.from_pylist([{"id": r["id"], **PROBED} for r in rows]))
     return folder
@@ -102,7 +102,7 @@ def test_one_video_has_the_same_features_without_a_shard(shard):
     )
     expected = read_table(shard / "features.parquet").to_pylist()[1]
     row = read_table(shard / "index.parquet").to_pylist()[1]
-    views = {view: crop_view(view, np.load(shard / f"{view}.npy")[1], row) for view in VIEWS}
+    views = shown_views({view: np.load(shard / f"{view}.npy")[1] for view in VIEWS}, row)
     assert {name: views[name].shape for name in VIEWS} == {
         "clips": (4, 24, 32, 3),
         "motion": (7, 18, 24),
@@ -138,4 +138,4 @@ def test_a_new_group_is_one_file_and_one_line(shard, tmp_path):
     assert error.startswith("models: svm: features is ['toi']: use one or more of toy, brightness")
     table = read_table(shard / "toy.parquet")
     assert table["toy.frames"].to_pylist() == [4.0, 4.0]
-    assert "motion.change_mean" in table.column_names
+    assert "motion.speed_mean" in table.column_names

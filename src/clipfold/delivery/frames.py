@@ -36,7 +36,7 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     }
     features = None
     if "features" in bundle.reads:
-        groups = feature_groups(bundle.folder)
+        groups = feature_groups(bundle)
         others = ", ".join(name for name in groups if GROUPS[name].view == "metadata")
         require(not others, "frames", "an array", f"this model reads {others} features, which only a file has")
         shown = shown_views(taken.arrays, taken.facts)

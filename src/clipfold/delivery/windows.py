@@ -102,7 +102,7 @@ def watch(
         raise Unusable(Status(probed["status"]), probed["reason"])
     if probed["container"] in CONTAINERS:
         raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
-    groups = feature_groups(bundle.folder)
+    groups = feature_groups(bundle)
     read = {GROUPS[name].view for name in groups} | ({"clips"} if "clips" in bundle.reads else set())
     views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)

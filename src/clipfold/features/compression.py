@@ -26,9 +26,7 @@ _UNITS = {
     "first_digit": "divergence",
     "kurtosis": "asinh of the excess",
 }
-COLUMNS = {
-    f"{name}{end}": unit for name, unit in _UNITS.items() for end in ("", "_spread", "_drift")
-}
+COLUMNS = {f"{name}{end}": unit for name, unit in _UNITS.items() for end in ("", "_spread", "_drift")}
 
 
 def features(crops: Array) -> dict[str, float]:
@@ -97,7 +95,9 @@ def _coefficients(crop: Array) -> list[float]:
 
 
 def _comb(low: Array) -> float:
-    histogram = np.bincount(np.clip(np.rint(low), -_LARGEST, _LARGEST).astype(int) + _LARGEST, minlength=2 * _LARGEST + 1)
+    histogram = np.bincount(
+        np.clip(np.rint(low), -_LARGEST, _LARGEST).astype(int) + _LARGEST, minlength=2 * _LARGEST + 1
+    )
     histogram[[0, _LARGEST, -1]] = 0  # zero and the ends hold the rest
     spectrum = np.abs(np.fft.rfft(histogram - histogram.mean()))[len(histogram) // 12 :]  # slow: the shape itself
     return float(np.log(spectrum.max() + 1) - np.log(np.median(spectrum) + 1))

@@ -53,9 +53,9 @@ def video_features(
 
     Args:
         probed: Its row of the probe's table.
-        views: The views that the groups read, by name, without padding (see `shown_views`): `clips`, `uint8` of (frames,
-            height, width, 3); `motion`, `uint8` of (steps, height, width); `native`, `uint8` of (frames, places,
-            height, width); and `V_times` of each view V that a timed group reads.
+        views: The views that the groups read, by name, without padding (see `shown_views`): `clips`, `uint8` of
+            (frames, height, width, 3); `motion`, `uint8` of (steps, height, width); `native`, `uint8` of (frames,
+            places, height, width); and `V_times` of each view V that a timed group reads, float64, in seconds.
         groups: Names of feature groups.
 
     Returns:

@@ -65,8 +65,8 @@ def _between(before: bytes, after: bytes, shape: tuple[int, int]) -> tuple[Array
     """Return the flow in pixels without the camera's part, the camera's part at the centre, and what is unexplained."""
     first, second = (np.frombuffer(frame, np.uint8).reshape(shape) for frame in (before, after))
     padded = [_padded(frame) for frame in (first, second)]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(padded[0], padded[1], None)[: shape[0], : shape[1]]  # type: ignore[call-overload]
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = search.calc(padded[0], padded[1], None)[: shape[0], : shape[1]]
     x, y = _positions(shape)
     came_from = cv2.remap(second, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     unexplained = float(np.abs(came_from.astype(np.int16) - first).mean())

@@ -132,9 +132,9 @@ def _directions(flow: Flow) -> dict[str, float]:
     weight = np.where(flow.speed > MOVING, flow.speed, 0).astype(np.float64)
     histograms = np.stack([np.bincount(b.ravel(), w.ravel(), _BINS) for b, w in zip(bins, weight, strict=True)])
     main = histograms.argmax(axis=1)
-    against = sum(
-        histograms[np.arange(len(main)), (main + _BINS // 2 + offset) % _BINS] for offset in (-1, 0, 1)
-    ) / (histograms.sum(axis=1) + TINY)
+    against = sum(histograms[np.arange(len(main)), (main + _BINS // 2 + offset) % _BINS] for offset in (-1, 0, 1)) / (
+        histograms.sum(axis=1) + TINY
+    )
     vertical = (weight * np.abs(np.sin(angle))).sum() / (weight.sum() + TINY)
     return {
         "direction_entropy": float(np.median([entropy(histogram) for histogram in histograms])),

@@ -22,7 +22,11 @@ COLUMNS = {
     "repeat_spread": "correlation",
     "level_ratio_low": "log ratio",
     "level_disagreement": "standard deviations",
-    **{f"band_{pixels}{end}": unit for pixels in _BANDS for end, unit in (("", "log grey levels"), ("_spread", "log ratio"))},
+    **{
+        f"band_{pixels}{end}": unit
+        for pixels in _BANDS
+        for end, unit in (("", "log grey levels"), ("_spread", "log ratio"))
+    },
     "band_slope": "log ratio",
     "band_slope_spread": "log ratio",
 }

@@ -1,5 +1,6 @@
 """Moving regions: how many, how large and fast, the paths they take, and how they meet."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -68,7 +69,7 @@ def features(track: Array, times: Array) -> dict[str, float]:
         "number_spread": float(counts.std()),
         "area": float(np.mean([region.area for region in every])) if every else 0.0,
         "largest_area": sum(region.area for region in largest) / len(steps),
-        "meetings": float(np.mean([_meetings(a, b) for a, b in zip(labels[:-1], labels[1:], strict=True)])),
+        "meetings": float(np.mean([_meetings(a, b) for a, b in pairwise(labels)])),
     }
     if not every:
         return values

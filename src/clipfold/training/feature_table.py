@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from clipfold.features.registry import versions_of
 from clipfold.models.tabular import encoded, text_columns
 from clipfold.storage.files import PathLike, read_table
 
@@ -35,10 +34,9 @@ class FeatureTable:
         return encoded(model, self.columns, self.categories) if self.categories else model
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, list[str]]:
         """What the record of a fit says of them."""
-        facts = {"features": self.columns, "feature_versions": versions_of(self.columns)}
-        return facts | ({"categories": self.categories} if self.categories else {})
+        return {"features": self.columns} | ({"categories": self.categories} if self.categories else {})
 
 
 def read_features(paths: Sequence[PathLike], wanted: Callable[[str], bool]) -> FeatureTable:

@@ -20,7 +20,7 @@ def usual():
 def test_the_fastest_pixels_have_the_speed_of_the_disc(usual):
     assert usual["speed_99_50"] == pytest.approx(np.log10(SPEED), abs=0.06)
     assert usual["speed_50_50"] < np.log10(SPEED / 10)
-    assert usual["moving_share"] == pytest.approx(np.pi * 0.12**2, abs=0.03)
+    assert usual["moving_share"] == pytest.approx(np.pi * 0.12**2, abs=0.06)  # and its rim
     assert usual["burstiness"] < -0.7
     assert usual["opposition"] < 0.05
 

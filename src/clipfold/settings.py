@@ -63,7 +63,7 @@ class DecodeSettings:
     views: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {
             "clips": {"kind": "uniform", "frames": 16},
-            "motion": {"kind": "luma", "rate": 10.0, "frames": 64, "size": 64},
+            "motion": {"kind": "luma", "rate": 10.0, "frames": 64, "size": 160},
             "native": {"kind": "crops", "frames": 4, "grid": 3, "size": 64},
         }
     )

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from clipfold.models.settings import ON_FEATURES
 from clipfold.plan import Plan, encoder_key
 
 VIT = {"architecture": "vit_gru", "weights": "pretrained", "freeze": True}
@@ -54,8 +55,9 @@ def test_parts_that_models_share_are_found(folder):
 
 def test_the_report_gets_every_setting_of_every_configured_model(folder):
     described = plan(folder, models=[{"architecture": "svm", "C": 2.0}]).described
+    features = ON_FEATURES["features"].default
     assert described["models"] == [
-        {"name": "svm", "architecture": "svm", "features": ["motion", "noise"], "class_weight": "balanced", "C": 2.0}
+        {"name": "svm", "architecture": "svm", "features": features, "class_weight": "balanced", "C": 2.0}
         | {"kernel": "rbf", "gamma": "scale"}
     ]
     assert described["probe"]["min_frames"] == 2

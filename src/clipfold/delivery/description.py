@@ -101,6 +101,7 @@ class Description(TypedDict):
         final: Whether the only fit is one on all data.
         files: Name -> SHA-256 of all other files.
         table: What its rows are, for a model that learned from a table; None for videos. Older bundles lack it.
+        feature_versions: Of the groups of features that the fits read; older bundles lack it, and have version 1.
     """
 
     format: int
@@ -125,6 +126,7 @@ class Description(TypedDict):
     created: str
     files: dict[str, str]
     table: NotRequired[Table | None]
+    feature_versions: NotRequired[dict[str, int]]
 
 
 def parse_description(content: bytes, where: str) -> Description:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
+from clipfold.delivery.feature_groups import feature_groups
 from clipfold.delivery.prepare import Prepared
-from clipfold.features.extract import crop_view, video_features
-from clipfold.features.registry import GROUPS, VIEWS
-from clipfold.models.record import read_record
+from clipfold.features.extract import shown_views, video_features
+from clipfold.features.registry import GROUPS
 from clipfold.storage.files import Array
 from clipfold.video.in_memory import take_views
 from clipfold.video.views import Timeline
@@ -36,9 +36,10 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
     }
     features = None
     if "features" in bundle.reads:
-        groups = [name for name, group in GROUPS.items() if group.view != "metadata"]
-        _require_no_file(bundle, groups)
-        shown: dict[str, Array] = {name: crop_view(name, taken.arrays[name], taken.facts) for name in VIEWS}
+        groups = feature_groups(bundle)
+        others = ", ".join(name for name in groups if GROUPS[name].view == "metadata")
+        require(not others, "frames", "an array", f"this model reads {others} features, which only a file has")
+        shown = shown_views(taken.arrays, taken.facts)
         features = pd.DataFrame([video_features(probed, shown, groups)], index=[""])
     return Prepared(
         videos=[{"id": "", "path": "", "status": "ok", "reason": ""}],
@@ -49,10 +50,3 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
         frames=[taken.facts["clips_frames"]],
         features=features,
     )
-
-
-def _require_no_file(bundle: "OpenBundle", groups: list[str]) -> None:
-    records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
-    columns = {column for record in records for column in record.get("features", ())}
-    others = sorted({column.partition(".")[0] for column in columns} - {*groups})
-    require(not others, "frames", "an array", f"this model reads {', '.join(others)} features, which only a file has")

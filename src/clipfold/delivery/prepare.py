@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
+from clipfold.delivery.feature_groups import feature_groups
 from clipfold.features.extract import extract_shard
-from clipfold.features.registry import VIEWS
 from clipfold.storage.files import Array, read_table
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.parts import NOTHING, Stated
@@ -78,7 +78,7 @@ def prepare(
         used = [row for row in rows if row["row"] is not None and policy.action(row["status"]) == "use"]
         features = None
         if "features" in bundle.reads:
-            extract_shard(metadata, index, {view: arrays[view] for view in VIEWS}, table)
+            extract_shard(metadata, index, arrays, table, feature_groups(bundle))
             features = read_table(table).to_pandas().set_index("id").loc[[row["id"] for row in used]]
         kept = {row["id"] for row in used}
         clips = np.load(arrays["clips"], mmap_mode="r")[[row["row"] for row in used]] if used else np.empty(0, np.uint8)

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
+from clipfold.delivery.feature_groups import feature_groups
 from clipfold.delivery.timeline import Timeline
-from clipfold.features.extract import crop_view, video_features
-from clipfold.features.registry import GROUPS, VIEWS
+from clipfold.features.extract import shown_views, video_features
+from clipfold.features.registry import GROUPS
 from clipfold.image.decode import CONTAINERS
-from clipfold.models.record import read_record
 from clipfold.settings import ProbeSettings
 from clipfold.status import Status
 from clipfold.storage.files import Array
@@ -102,7 +102,7 @@ def watch(
         raise Unusable(Status(probed["status"]), probed["reason"])
     if probed["container"] in CONTAINERS:
         raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
-    groups = _groups(bundle)
+    groups = feature_groups(bundle)
     read = {GROUPS[name].view for name in groups} | ({"clips"} if "clips" in bundle.reads else set())
     views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
@@ -156,20 +156,6 @@ def _probed(settings: ProbeSettings, video: Mapping[str, Any]) -> Iterator[dict[
     yield facts if not pts or None in pts else facts | {"pts": array("q", pts)}
 
 
-def _groups(bundle: "OpenBundle") -> list[str]:
-    """List the groups of features that the models read."""
-    records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
-    found = sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
-    for name in found:
-        require(
-            name in GROUPS,
-            "features of the bundle: group",
-            name,
-            f"this version has {', '.join(GROUPS)}: make it again",
-        )
-    return found
-
-
 def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged: bool, window: Window) -> Seen:
     """Reduce a window to what the models read; runs beside the decoder."""
     decoded = window.decoded
@@ -183,8 +169,7 @@ def _see(probed: Mapping[str, Any], clips: bool, groups: list[str], use_damaged:
     if clips:
         seen.clip, seen.box = arrays["clips"], facts["clips_box"]
     if groups:
-        shown: dict[str, Array] = {name: crop_view(name, arrays[name], facts) for name in VIEWS if name in arrays}
-        seen.features = video_features(probed, shown, groups)
+        seen.features = video_features(probed, shown_views(arrays, facts), groups)
     top, left, height, width = facts["still_box"]
     seen.still = arrays["still"][0, top : top + height, left : left + width]
     return seen

@@ -24,7 +24,7 @@ from clipfold.evaluation.calibration import compare
 from clipfold.evaluation.intervals import draw
 from clipfold.evaluation.pooling import target_indices
 from clipfold.evaluation.temperature import biases, scale
-from clipfold.features.registry import VIEWS
+from clipfold.features.registry import VIEWS, versions_of
 from clipfold.models.load import used_members
 from clipfold.models.record import model_file, read_record, versions
 from clipfold.settings import BEST
@@ -132,6 +132,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         "licences": _licences(members),
         "versions": versions() | {"av": version("av")},
         "table": _table(task),
+        "feature_versions": versions_of(column for each in members for column in each.get("features", ())),
         "created": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 

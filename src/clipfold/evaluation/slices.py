@@ -54,8 +54,8 @@ def read_facts(
     Returns:
         Table by id, in the order of `ids`: `size` as width and height in pixels (the number of pixels if there are many
         sizes), `duration` in seconds, `fps`, `vfr`, `codec`, `audio`, `encoder`, mean `brightness` in grey levels,
-        `motion` in pixels per step, and the extra columns, as numbers if all values are. Of a table, its first
-        `MOST_COLUMNS` columns and the extra ones.
+        `motion`, the logarithm of the mean speed in picture sizes per second, and the extra columns, as numbers if all
+        values are. Of a table, its first `MOST_COLUMNS` columns and the extra ones.
     """
     facts = _of_table(ids, features) if _is_table(features) else _of_videos(ids, metadata, features)
     if extras:

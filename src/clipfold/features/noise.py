@@ -1,4 +1,4 @@
-"""Sensor noise and block edges in the source's own pixels: a camera leaves the same traces all over the picture."""
+"""Sensor noise in the source's own pixels: a camera leaves the same traces all over the picture."""
 
 from functools import lru_cache
 from itertools import pairwise
@@ -8,6 +8,7 @@ import numpy as np
 
 from clipfold.storage.files import Array
 
+_BANDS = (1, 2, 4, 8)
 COLUMNS = {
     "level_median": "log grey levels",
     "level_spread": "log ratio",
@@ -19,8 +20,15 @@ COLUMNS = {
     "kurtosis_spread": "asinh of the excess",
     "repeat": "correlation",
     "repeat_spread": "correlation",
-    "blockiness": "log ratio",
-    "blockiness_spread": "log ratio",
+    "level_ratio_low": "log ratio",
+    "level_disagreement": "standard deviations",
+    **{
+        f"band_{pixels}{end}": unit
+        for pixels in _BANDS
+        for end, unit in (("", "log grey levels"), ("_spread", "log ratio"))
+    },
+    "band_slope": "log ratio",
+    "band_slope_spread": "log ratio",
 }
 _EPSILON = 1e-3  # grey levels; keeps the logarithm of a flat crop finite
 
@@ -38,26 +46,34 @@ def features(crops: Array) -> dict[str, float]:
         A value for each of `COLUMNS`; all NaN for crops under 16 pixels. Per crop: `level`, the logarithm of the
         noise's standard deviation in grey levels; `neighbour_correlation` of the residual with itself, shifted by one
         pixel; `kurtosis`, the inverse hyperbolic sine of the excess; `repeat`, the correlation of the residual with
-        that of the next sampled frame; `blockiness`, the logarithm of the mean step across 8-pixel block edges over the
-        mean step elsewhere. Each is the median over all crops; `_spread` is the range over the places. `level_ratio`:
-        largest minus median level; `level_drift`: standard deviation over time.
+        that of the next sampled frame; `band_N`, the logarithm of the deviation of means of N x N pixels within 2 x 2
+        of them (Haar wavelets); `band_slope`, the mean change from band to band. Each is the median over all crops;
+        `_spread` is the range over the places. `level_ratio`: largest minus median level; `level_ratio_low`: median
+        minus smallest; `level_disagreement`: range of the levels of the places over their mean deviation over time;
+        `level_drift`: this deviation.
     """
     if min(crops.shape[-2:]) < 16:
         return dict.fromkeys(COLUMNS, np.nan)
     frames = [_measure(frame.tobytes(), frame.shape) for frame in crops]
-    level, neighbour, kurtosis, blockiness = (np.stack(values) for values in list(zip(*frames, strict=True))[:4])
+    level, neighbour, kurtosis, bands = (np.stack(values) for values in list(zip(*frames, strict=True))[:4])
     repeats = [(after.normal * before.normal).mean(axis=(1, 2)) for before, after in pairwise(frames)]
     repeat = np.stack(repeats) if repeats else np.zeros_like(level)
     places = np.median(level, axis=0)
-    return {
+    drift = float(level.std(axis=0).mean())
+    values: dict[str, float] = {}
+    for number, pixels in enumerate(_BANDS):
+        values |= _median_and_spread(f"band_{pixels}", bands[:, number])
+    return values | {
         "level_median": float(np.median(level)),
         "level_spread": float(np.ptp(places)),
         "level_ratio": float(places.max() - np.median(places)),
-        "level_drift": float(level.std(axis=0).mean()),
+        "level_ratio_low": float(np.median(places) - places.min()),
+        "level_disagreement": float(np.ptp(places)) / (drift + 0.05),
+        "level_drift": drift,
         **_median_and_spread("neighbour_correlation", neighbour),
         **_median_and_spread("kurtosis", np.arcsinh(kurtosis)),
         **_median_and_spread("repeat", repeat),
-        **_median_and_spread("blockiness", blockiness),
+        **_median_and_spread("band_slope", (bands[:, -1] - bands[:, 0]) / (len(_BANDS) - 1)),
     }
 
 
@@ -67,7 +83,7 @@ class _Measured(NamedTuple):
     level: Array
     neighbour: Array
     kurtosis: Array
-    blockiness: Array
+    bands: Array
     normal: Array
 
 
@@ -81,7 +97,7 @@ def _measure(frame: bytes, shape: tuple[int, ...]) -> _Measured:
         level=np.log(np.sqrt(np.pi / 2) / 6 * np.abs(residual).mean(axis=(1, 2)) + _EPSILON),
         neighbour=(normal[..., :, 1:] * normal[..., :, :-1]).mean(axis=(1, 2)),
         kurtosis=(normal**4).mean(axis=(1, 2)) - 3,
-        blockiness=_blockiness(pixels),
+        bands=_bands(pixels),
         normal=normal,
     )
 
@@ -96,8 +112,13 @@ def _residual(pixels: Array) -> Array:
     return np.asarray(across[..., 2:, :] - 2 * across[..., 1:-1, :] + across[..., :-2, :])
 
 
-def _blockiness(pixels: Array) -> Array:
-    """Measure block edges; the grid's offset in a crop is unknown, so the phase with the largest steps counts."""
-    steps = np.abs(np.diff(pixels, axis=2)).mean(axis=1)
-    phases = np.stack([steps[..., phase::8].mean(axis=-1) for phase in range(8)], axis=-1)
-    return np.asarray(np.log(phases.max(axis=-1) + _EPSILON) - np.log(np.median(phases, axis=-1) + _EPSILON))
+def _bands(pixels: Array) -> Array:
+    """Measure the deviation at each scale, logarithm of grey levels: (bands, places)."""
+    levels = []
+    for _ in _BANDS:
+        height, width = (edge // 2 for edge in pixels.shape[1:])
+        squares = pixels[:, : 2 * height, : 2 * width].reshape(len(pixels), height, 2, width, 2)
+        pixels = squares.mean(axis=(2, 4))
+        deviation = np.sqrt(((squares - pixels[:, :, None, :, None]) ** 2).mean(axis=(1, 2, 3, 4)))
+        levels.append(np.log(deviation + _EPSILON))
+    return np.stack(levels)

@@ -30,7 +30,7 @@ def for_images(name: str, known: Architecture, given: Settings, fitting: Sequenc
         return {**given, "frames": 1}
     if known.input == "features":
         groups = [group for group, each in GROUPS.items() if not each.moving]
-        asked = given.get("features", ["frame", "noise"])
+        asked = given.get("features", ["frame", "noise", "compression", "chroma"])
         remedy = f"an image has no motion: use some of {', '.join(groups)}"
         require({*asked} <= {*groups}, f"models: {name}: features", asked, remedy)
         return {**given, "features": asked}

@@ -19,7 +19,12 @@ SEEDS = Setting(
 )
 
 ON_FEATURES: Settings = {
-    "features": Setting(["motion", "noise"], "feature groups to learn from", choices=tuple(GROUPS), memory=True),
+    "features": Setting(
+        ["motion", "violent_flow", "regions", "texture", "temporal", "noise", "compression", "chroma"],
+        "feature groups to learn from",
+        choices=tuple(GROUPS),
+        memory=True,
+    ),
     "class_weight": Setting(
         "balanced",
         "`balanced` gives rare classes more weight",

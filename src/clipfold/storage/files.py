@@ -5,6 +5,7 @@ killed run ever sees a partial file.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -48,12 +49,18 @@ class ArrayWriter:
     def append(self, row: Array) -> int:
         """Write the next row and return its index.
 
+        Zeros at the end of a row, such as the steps that a short video lacks, are skipped: they become a hole in the
+        file, which takes no disk on the usual filesystems and reads as zeros.
+
         Raises:
             ValueError: the row has another shape or dtype than the array.
         """
         if row.shape != self._shape or row.dtype != self._dtype:
             raise ValueError(f"row is {row.dtype}{list(row.shape)}, the array takes {self._dtype}{list(self._shape)}")
-        self._file.write(np.ascontiguousarray(row).data)
+        data = row.tobytes()
+        used = data.rstrip(b"\0")
+        self._file.write(used)
+        self._file.seek(len(data) - len(used), os.SEEK_CUR)
         self.rows += 1
         return self.rows - 1
 
@@ -61,6 +68,7 @@ class ArrayWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
+            self._file.truncate()  # the last row may end in a hole
             self._file.seek(0)
             length = self._write_header()
             assert length == self._header_bytes, "numpy pads the header so that the first axis can grow in place"

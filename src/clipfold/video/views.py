@@ -158,8 +158,9 @@ class Crops:
 
         luma = picture.luma()
         kept = np.zeros(self.shape[1:], np.uint8)
-        tops, lefts = (np.linspace(0, max(0, edge - self.size), self.grid).astype(int) for edge in luma.shape)
-        for crop, (top, left) in zip(kept, ((t, w) for t in tops for w in lefts), strict=True):
+        # Multiples of 8: the blocks of a codec then begin at the corner of each crop.
+        tops, lefts = (np.linspace(0, max(0, edge - self.size), self.grid) // 8 * 8 for edge in luma.shape)
+        for crop, (top, left) in zip(kept, ((int(t), int(w)) for t in tops for w in lefts), strict=True):
             pixels = luma[top : top + self.size, left : left + self.size]
             crop[: pixels.shape[0], : pixels.shape[1]] = pixels
         return kept

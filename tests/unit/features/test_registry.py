@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import clipfold
-from clipfold.features.extract import crop_view, extract_shard, video_features
+from clipfold.features.extract import extract_shard, shown_views, video_features
 from clipfold.features.registry import GROUPS, VIEWS
 from clipfold.storage.files import read_table, write_table
 
@@ -67,7 +67,16 @@ def shard(tmp_path_factory):
     for name, shape in shapes.items():
         np.save(folder / f"{name}.npy", random.integers(0, 256, shape, np.uint8))
     row = {"clips_box": [4, 0, 24, 32], "motion_box": [3, 0, 18, 24], "native_box": [5, 6, 20, 24]}
-    rows = [{"id": f"v{i}", "row": i, "motion_frames": list(range(8 - i)), **row} for i in range(2)]
+    rows = [
+        {
+            "id": f"v{i}",
+            "row": i,
+            "motion_frames": list(range(8 - i)),
+            "motion_times": [t / 9 for t in range(8 - i)],
+            **row,
+        }
+        for i in range(2)
+    ]
     write_table(folder / "index.parquet", pa.Table.from_pylist([*rows, {"id": "lost", "row": None}]))
     write_table(folder / "metadata.parquet", pa.Table.from_pylist([{"id": r["id"], **PROBED} for r in rows]))
     return folder
@@ -102,7 +111,7 @@ def test_one_video_has_the_same_features_without_a_shard(shard):
     )
     expected = read_table(shard / "features.parquet").to_pylist()[1]
     row = read_table(shard / "index.parquet").to_pylist()[1]
-    views = {view: crop_view(view, np.load(shard / f"{view}.npy")[1], row) for view in VIEWS}
+    views = shown_views({view: np.load(shard / f"{view}.npy")[1] for view in VIEWS}, row)
     assert {name: views[name].shape for name in VIEWS} == {
         "clips": (4, 24, 32, 3),
         "motion": (7, 18, 24),
@@ -113,6 +122,22 @@ def test_one_video_has_the_same_features_without_a_shard(shard):
 
 def test_one_group_needs_only_its_own_view():
     assert video_features({}, {"motion": np.full((2, 3, 4), 9, np.uint8)}, ["brightness"]) == {"brightness.mean": 9}
+
+
+def test_hash_seeds_and_threads_change_no_bit(shard, tmp_path):
+    def extracted(name, **environment):
+        arrays = ", ".join(f"{view}={str(shard / view) + '.npy'!r}" for view in VIEWS)
+        program = f"""
+import cv2
+from clipfold.features.extract import extract_shard
+cv2.setNumThreads({environment["OMP_NUM_THREADS"]})
+extract_shard({str(shard / "metadata.parquet")!r}, {str(shard / "index.parquet")!r}, dict({arrays}), {name!r})
+"""
+        subprocess.run([sys.executable, "-c", program], env=os.environ | environment, cwd=tmp_path, check=True)
+        return (tmp_path / name).read_bytes()
+
+    first = extracted("first", PYTHONHASHSEED="0", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    assert extracted("second", PYTHONHASHSEED="7", OMP_NUM_THREADS="4", OPENBLAS_NUM_THREADS="4") == first
 
 
 def test_columns_that_are_not_declared_are_refused(monkeypatch):
@@ -138,4 +163,4 @@ def test_a_new_group_is_one_file_and_one_line(shard, tmp_path):
     assert error.startswith("models: svm: features is ['toi']: use one or more of toy, brightness")
     table = read_table(shard / "toy.parquet")
     assert table["toy.frames"].to_pylist() == [4.0, 4.0]
-    assert "motion.change_mean" in table.column_names
+    assert "motion.speed_mean" in table.column_names

@@ -22,7 +22,7 @@ def test_models_that_need_motion_are_refused_with_those_that_fit(architecture):
 
 def test_defaults_fit_images():
     svm, cnn, gru = planned("svm", "naive_cnn", "vit_gru")
-    assert svm.settings["features"] == ["frame", "noise"]
+    assert svm.settings["features"] == ["frame", "noise", "compression", "chroma"]
     assert (cnn.settings["frames"], gru.settings["frames"]) == (1, 1)
     with pytest.raises(ValueError, match=r"models: svm: features .*use some of brightness, container, frame, noise"):
         planned({"architecture": "svm", "features": ["motion"]})

@@ -19,6 +19,16 @@ def test_an_array_comes_back_as_it_was_written(tmp_path_factory, rows, shape, dt
     assert np.array_equal(np.load(path), values)  # any reader of .npy files can read it
 
 
+def test_zeros_at_the_end_of_rows_take_no_disk(tmp_path):
+    rows = np.zeros((4, 64, 4096), np.uint8)
+    rows[:, :8] = 7
+    with ArrayWriter(tmp_path / "a.npy", rows.shape[1:], np.uint8) as writer:
+        for row in rows:
+            writer.append(row)
+    assert np.array_equal(open_array(tmp_path / "a.npy"), rows)
+    assert 512 * (tmp_path / "a.npy").stat().st_blocks < rows.nbytes / 4
+
+
 def test_a_row_of_another_shape_or_type_is_refused(tmp_path):
     with ArrayWriter(tmp_path / "a.npy", (2,), np.uint8) as writer:
         with pytest.raises(ValueError, match=r"row is uint8\[3\], the array takes uint8\[2\]"):

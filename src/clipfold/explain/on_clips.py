@@ -68,12 +68,12 @@ def explain(task: ExplainTask) -> None:
     chosen = pd.concat([confident_errors(rows, task.errors), some_hits(rows, task.hits, task.seed)])
     files = {"clips": task.data["clips"], "index": task.data["index"], "augmented": (), "augmented_index": ()}
     clips = Clips(files, task.settings["frames"], task.stored_size, task.settings["size"])
-    found, networks, shuffled, built = {}, [], None, None
+    found, rebuilt = {}, dict[int, tuple[list[ClipNetwork], ClipNetwork]]()
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
         fold = row["fold"]
-        if built != fold:
-            networks, built = _rebuilt(task, fold, device), fold
-            shuffled = with_shuffled_weights(networks[0], task.seed)
+        if fold not in rebuilt:
+            rebuilt = {fold: _rebuilt(task, fold, device)}  # one at a time: networks are large
+        networks, shuffled = rebuilt[fold]
         clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
         shown = (torch.from_numpy(clip).to(device), torch.from_numpy(box).to(device))
         target = classes.index(row["predicted"])
@@ -91,11 +91,12 @@ def explain(task: ExplainTask) -> None:
     write_table(task.output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
 
 
-def _rebuilt(task: ExplainTask, fold: int, device: torch.device) -> list[ClipNetwork]:
-    """Rebuild the networks of a fold: of each training one."""
+def _rebuilt(task: ExplainTask, fold: int, device: torch.device) -> tuple[list[ClipNetwork], ClipNetwork]:
+    """Rebuild the networks of a fold, of each training one, and one with shuffled weights."""
     record = read_record(task.records[fold])
     each = [rebuild(record, task.models[fold], training=k).to(device) for k in range(trainings(record))]
-    return [network.requires_grad_(False) for network in each]
+    networks = [network.requires_grad_(False) for network in each]
+    return networks, with_shuffled_weights(networks[0], task.seed)
 
 
 def with_shuffled_weights(network: ClipNetwork, seed: int) -> ClipNetwork:

@@ -38,7 +38,7 @@ GROUPS: Mapping[str, Group] = {
     "noise": Group("clipfold.features.noise", view="native", version=2),
     "compression": Group("clipfold.features.compression", view="native"),
     "chroma": Group("clipfold.features.chroma", view="clips"),
-    "shuffled": Group("clipfold.features.shuffled", view="motion", moving=True),
+    "shuffled": Group("clipfold.features.shuffled", view="motion", moving=True, timed=True),
     "sound": Group("clipfold.features.sound", view="metadata"),
     "still": Group("clipfold.features.still", view="clips"),
 }

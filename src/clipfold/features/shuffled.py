@@ -8,13 +8,14 @@ from clipfold.storage.files import Array
 COLUMNS = motion.COLUMNS
 
 
-def features(track: Array) -> dict[str, float]:
+def features(track: Array, times: Array) -> dict[str, float]:
     """Compute `motion` of a track whose steps are shuffled, in the same way for all tracks of one length.
 
     Args:
         track: `uint8` of (steps, height, width), the picture at a steady rate.
+        times: Of the steps in seconds, float64 (steps,): those of the track before it is shuffled.
 
     Returns:
         A value for each of `COLUMNS`; all NaN for a single step.
     """
-    return motion.features(track[np.random.default_rng(0).permutation(len(track))])
+    return motion.features(track[np.random.default_rng(0).permutation(len(track))], times)

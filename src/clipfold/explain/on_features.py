@@ -56,8 +56,8 @@ def explain(task: ExplainTask) -> None:
             probabilities = class_probabilities(fitted, x, len(classes))
         folds.append(pd.DataFrame({"value": value, "control": control.abs()}))
         together.append(_rise(targets, probabilities, random))
-    value, control = (pd.concat([fold[name] for fold in folds], axis=1) for name in ("value", "control"))
-    summary = pd.DataFrame({"value": value.mean(axis=1), "sd": value.std(axis=1), "control": control.mean(axis=1)})
+    values, controls = (pd.concat([fold[name] for fold in folds], axis=1) for name in ("value", "control"))
+    summary = pd.DataFrame({"value": values.mean(axis=1), "sd": values.std(axis=1), "control": controls.mean(axis=1)})
     summary = summary.assign(together=np.mean(together)).sort_values("value", ascending=False)
     write_table(task.output, summary.rename_axis("feature").reset_index().to_dict("records"), SCHEMA)
 

@@ -1,7 +1,7 @@
 """Keep what was found in each long video until all are done, so that an interrupted prediction continues."""
 
-import base64
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +12,12 @@ from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.windows import Watched
 from clipfold.manifest.contents import stamp
 from clipfold.status import Status
-from clipfold.storage.files import write_json
+from clipfold.storage.files import Array
 from clipfold.storage.records import parse_json, read_or_ignore
+from clipfold.storage.replace import replacing
 from clipfold.video.container import Unusable
+
+_ARRAYS = ("start", "end", "probabilities")
 
 
 class KeptVideos:
@@ -36,46 +39,42 @@ class KeptVideos:
             Unusable: As `watch`, which is kept, too.
         """
         seen = json.dumps([*self._settings, name, path, stamp(path)])
-        file = self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.json"
+        file = self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.npz"
         found = read_or_ignore(file, _parse)
         if found is None:
             try:
                 found = watch()
             except Unusable as error:
                 found = error
-            write_json(file, _plain(found))
+            with replacing(file) as stream:
+                np.savez(stream, allow_pickle=False, **_packed(found))
         if isinstance(found, Unusable):
             raise found
         return found
 
 
-def _plain(found: Watched | Unusable) -> dict[str, object]:
-    """Return plain values for JSON, which holds float64 exactly, but not NaN."""
+def _packed(found: Watched | Unusable) -> dict[str, Array]:
+    """Return arrays, which are written one after another: as text, two hours would take 30 MB more memory."""
     if isinstance(found, Unusable):
-        return {"status": str(found.status), "reason": found.reason}
+        return {"facts": _text({"unusable": str(found.status), "reason": found.reason})}
     timeline = found.timeline
-    return {
-        "timeline": {
-            **{name: getattr(timeline, name) for name in ("video", "duration", "positive", "threshold")},
-            **{name: list(getattr(timeline, name)) for name in ("classes", "reason")},
-            **{name: getattr(timeline, name).tolist() for name in ("start", "end")},
-            "status": [str(status) for status in timeline.status],
-            "probabilities": [
-                row.tolist() if usable else None
-                for row, usable in zip(timeline.probabilities, timeline.usable, strict=True)
-            ],
-        },
-        "stills": [[time, base64.b64encode(picture).decode()] for time, picture in found.stills],
-    }
+    facts = {name: getattr(timeline, name) for name in ("video", "duration", "positive", "threshold", "reason")}
+    facts |= {"classes": list(timeline.classes), "status": [str(status) for status in timeline.status]}
+    arrays = {name: getattr(timeline, name) for name in _ARRAYS}
+    times = {"still_times": np.array([time for time, _ in found.stills], np.float64)}
+    pictures = {f"still_{i}": np.frombuffer(picture, np.uint8) for i, (_, picture) in enumerate(found.stills)}
+    return {"facts": _text(facts)} | arrays | times | pictures
+
+
+def _text(facts: dict[str, object]) -> Array:
+    return np.frombuffer(json.dumps(facts).encode(), np.uint8)
 
 
 def _parse(content: bytes) -> Watched | Unusable:
-    values = parse_json(content)
-    if "timeline" not in values:
-        return Unusable(Status(values["status"]), values["reason"])
-    timeline = values["timeline"]
-    unknown = [np.nan] * len(timeline["classes"])
-    arrays = {name: np.array(timeline[name], np.float64) for name in ("start", "end")}
-    scores = np.array([unknown if row is None else row for row in timeline["probabilities"]], np.float64)
-    stills = [(float(time), base64.b64decode(picture)) for time, picture in values["stills"]]
-    return Watched(Timeline(**timeline | arrays | {"probabilities": scores}), stills)
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        facts = parse_json(stored["facts"].tobytes())
+        if "unusable" in facts:
+            return Unusable(Status(facts["unusable"]), facts["reason"])
+        timeline = Timeline(**facts, **{name: stored[name] for name in _ARRAYS})
+        times = stored["still_times"].tolist()
+        return Watched(timeline, [(time, stored[f"still_{i}"].tobytes()) for i, time in enumerate(times)])

@@ -204,7 +204,7 @@ def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
     (parts,) = tmp_path.glob(".*.parts")
-    broken, *_ = sorted(parts.glob("*.json"), key=lambda file: file.stat().st_size)
+    broken, *_ = sorted(parts.glob("*.npz"), key=lambda file: file.stat().st_size)
     broken.write_text("{}")  # that of the bad video
     timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Bar)
     assert watched[4:] == [*paths.values(), paths["bad"], paths["again"]]

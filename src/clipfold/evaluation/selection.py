@@ -20,7 +20,7 @@ def best_of_many(
     On every draw of groups, the model that is best on them is measured on the groups left out, which took no part in
     the choice. How much worse it is there is luck with the groups of the tests. Luck with those of training, and chance
     in training, add to it as they add to the standard error, which is that of the models chosen, weighted by how often.
-    Without this, of 20 models that know nothing of 15 groups, the best has 0.53 to 0.58 (`benchmarks/coverage.py`).
+    Without this, of 20 models that know nothing of 15 groups, the best has 0.54 to 0.58 (`benchmarks/coverage.py`).
 
     Args:
         measured: Model name -> metrics of each model that may be chosen.

@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers.fits import SIZE, Fitted, fitted, plan, with_network, write_data
 
 from clipfold.clips.reader import Clips
+from clipfold.explain.attribution import attribute
+from clipfold.explain.on_clips import explain
+from clipfold.explain.task import ExplainTask
+from clipfold.models.clip_model import rebuild
 from clipfold.models.load import load
-from clipfold.storage.files import read_json, write_json
+from clipfold.storage.files import read_json, read_table, write_json
 from clipfold.training import final_on_clips
 from clipfold.training.final import FinalTask, read_rates
 from clipfold.training.on_clips import fit
@@ -59,6 +64,20 @@ def test_a_loaded_model_predicts_what_was_scored(data, three, tmp_path):
     given = {"clips": clips.gather(list(rows.id)), "boxes": clips.boxes(list(rows.id))}
     model = load(Path(three["outputs"]["record"]).parent)
     assert np.array_equal(model.predict_proba(**given), rows[["p_c0", "p_c1"]].to_numpy())
+
+
+def test_the_evidence_shown_is_the_mean_of_all_trainings(data, three, tmp_path):
+    outputs, table = three["outputs"], tmp_path / "explained.parquet"
+    given = {"seed": 0, "threads": 1, "stored_size": SIZE, "errors": 2, "hits": 1, "output": table}
+    files = {"models": [outputs["model"]], "predictions": [outputs["predictions"]], "records": [outputs["record"]]}
+    explain(ExplainTask(settings=three["settings"], data=data["data"], **files, **given))
+    row = read_table(table).to_pandas().iloc[0]
+    clips = Clips(data["data"], 3, SIZE, SIZE)
+    shown = torch.from_numpy(clips.gather([row.id])[0]), torch.from_numpy(clips.boxes([row.id])[0])
+    networks = [rebuild(read_json(outputs["record"]), outputs["model"], training=k) for k in range(3)]
+    each = [attribute(network, *shown, int(row.predicted == "c1")) for network in networks]
+    assert len({rise for _, rise in each}) == 3
+    assert row.share == pytest.approx(sum(p.sum().item() for p, _ in each) / sum(rise for _, rise in each), rel=1e-4)
 
 
 @pytest.mark.parametrize("seeds", [0, -1, "3", True])

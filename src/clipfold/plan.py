@@ -32,7 +32,7 @@ class Plan:
         videos: The rows of the manifest, in their order.
         shards: Shard name -> its videos, sorted by id.
         views: Name of a stored array -> the view that fills it.
-        models: The configured models with their variants, then the shortcuts.
+        models: The configured models with their candidates, then the shortcuts.
         shortcuts: The baselines that know nothing of the action.
         table: The columns of a table, for `modality: table`.
         folds: Fold numbers, continuing over repeats.
@@ -76,7 +76,7 @@ class Plan:
         entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
         size, frames = config.decode.size, views["clips"].shape[0]
         models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
-        config.bundle.check_models([model.name for model in models if not model.variant_of])
+        config.bundle.check_models([model.name for model in models if not model.candidate_of])
         columns = table_columns(config.columns) if tabular else config.columns
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
         new_videos = read_manifest(new, columns, labelled=False, separator=config.group_separator) if new else []
@@ -160,13 +160,13 @@ class Plan:
 
     @cached_property
     def configured(self) -> list[Model]:
-        """The entries of `models:`, and the variants that these may choose."""
+        """The entries of `models:`, and the candidates that these may choose."""
         return [model for model in self.models if model not in self.shortcuts]
 
     @cached_property
     def scored(self) -> list[Model]:
-        """The models that are evaluated: all but variants, one of which is scored as what chose it."""
-        return [model for model in self.models if not model.variant_of]
+        """The models that are evaluated: all but candidates, one of which is scored as what chose it."""
+        return [model for model in self.models if not model.candidate_of]
 
     @cached_property
     def light_shortcuts(self) -> list[Model]:

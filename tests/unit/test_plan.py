@@ -42,6 +42,16 @@ def test_defaults_plan_everything(folder):
     assert made.extras()["score"][:2] == ["0.0", "0.5"]
 
 
+def test_candidates_are_fitted_but_neither_scored_nor_explained_nor_bundled(folder):
+    models = ["svm", {"name": "chosen", "select": ["svm", {"architecture": "naive_cnn"}]}]
+    made = plan(folder, models=models, shortcuts=False)
+    assert [model.name for model in made.configured] == ["svm", "chosen__2", "chosen"]
+    assert [model.name for model in made.scored] == ["svm", "chosen"]
+    assert [model.name for model in made.explained] == ["svm"]
+    with pytest.raises(ValueError, match=r"bundle\.models is 'chosen__2'"):
+        plan(folder, models=models, bundle={"models": ["chosen__2"]})
+
+
 def test_parts_that_models_share_are_found(folder):
     made = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}], shortcuts=False, shard_size=4)
     assert made.trains_as_stored
@@ -58,7 +68,7 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
     features = ON_FEATURES["features"].default
     assert described["models"] == [
         {"name": "svm", "architecture": "svm", "features": features, "class_weight": "balanced", "C": 2.0}
-        | {"kernel": "rbf", "gamma": "scale"}
+        | {"kernel": "rbf", "gamma": "scale", "scaling": "variance", "keep": 1.0}
     ]
     assert described["probe"]["min_frames"] == 2
 

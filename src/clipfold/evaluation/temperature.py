@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TEMPERATURES = (0.1, 10.0)
 """Lower and upper bound: unbounded, the fit diverges where a model gets every validation video right."""
 
+_BIAS_SD = 0.5
+
 
 class Calibration(NamedTuple):
     """What calibrates the probabilities of a fit.
@@ -39,9 +41,9 @@ class Calibration(NamedTuple):
 def fit_calibration(targets: Array, probabilities: Array, groups: int | None = None) -> Calibration:
     """Fit the temperature and biases with the lowest log-loss.
 
-    Few groups say little: the logarithm of the temperature and each bias have a standard normal prior, against which
-    each group counts as one observation. Without it there is no best temperature where all videos are right. A class
-    without videos would only show how the videos were split: there are no biases then.
+    Few groups say little: the logarithm of the temperature has a normal prior of standard deviation 1, each bias one of
+    0.5, against which each group counts as one observation. Without it there is no best temperature where all videos
+    are right. A class without videos would only show how the videos were split: there are no biases then.
 
     Args:
         targets: Class indices, int of (videos,).
@@ -56,14 +58,15 @@ def fit_calibration(targets: Array, probabilities: Array, groups: int | None = N
         return Calibration(1.0, np.zeros(classes))
     number = len(targets) if groups is None else groups
     own, hits = logits(probabilities), np.eye(classes)[targets]
+    inverse = np.r_[1.0, [1 / _BIAS_SD**2] * classes]  # variances of the prior
 
     def loss(theta: Array) -> tuple[float, Array]:
         slope = np.exp(-theta[0])
         likely = log_softmax(own * slope + theta[1:], axis=1)
         excess = (np.exp(likely) - hits) * (number / len(targets))
         gradient = np.r_[-slope * (excess * own).sum(), excess.sum(axis=0)]
-        value = (theta**2).sum() / 2 - (likely * hits).sum() * (number / len(targets))
-        return float(value), gradient + theta
+        value = (inverse * theta**2).sum() / 2 - (likely * hits).sum() * (number / len(targets))
+        return float(value), gradient + inverse * theta
 
     ends = (float(np.log(TEMPERATURES[0])), float(np.log(TEMPERATURES[1])))
     bounds = [ends, *[(None, None) if hits.any(axis=0).all() else (0.0, 0.0)] * classes]

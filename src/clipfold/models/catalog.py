@@ -24,7 +24,7 @@ class Model:
         settings: All settings, defaults filled in; plain types only.
         needs: Resources of one of its jobs.
         fixed: Resources that the entry names; the others may be estimated from earlier fits.
-        variant_of: Name of the entry that may choose it, if it is fitted for that one only; it is never scored itself.
+        candidate_of: Name of the entry that may choose it, if it is fitted for that one only, and never scored itself.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Model:
     settings: Settings
     needs: Resources
     fixed: frozenset[str] = frozenset()
-    variant_of: str = ""
+    candidate_of: str = ""
 
     @property
     def known(self) -> Architecture:
@@ -253,7 +253,7 @@ def plan_models(
             are the features of its models.
 
     Returns:
-        One model per entry, in their order, each after the variants that only it may choose.
+        One model per entry, in their order, each after the candidates that only it may choose.
 
     Raises:
         ValueError: There are no entries, an architecture or setting is unknown, a value is not accepted, a name is used
@@ -262,7 +262,7 @@ def plan_models(
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
     expanded = expand(entries, ARCHITECTURES)
-    models = [replace(_complete(entry, modality), variant_of=of) for entry, of in expanded]
+    models = [replace(_complete(entry, modality), candidate_of=of) for entry, of in expanded]
     if modality == "table":
         _check_for_table([entry for entry, _ in expanded], models)
     names = [model.name.lower() for model in models]
@@ -321,7 +321,7 @@ def plan_shortcuts(models: Sequence[Model] = (), modality: str = "video") -> lis
 
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     """Check the members of an ensemble; by default, they are all entries that neither mix nor choose."""
-    single = [m.name for m in models if m.input != "predictions" and m.variant_of in ("", ensemble.name)]
+    single = [m.name for m in models if m.input != "predictions" and m.candidate_of in ("", ensemble.name)]
     members = ensemble.settings["members"] = ensemble.settings["members"] or single
     for member in members:
         wanted = f"use names of other entries that neither mix nor choose: {', '.join(single)}"

@@ -1,4 +1,4 @@
-"""Expand entries of `models:` that choose in each fold: `select: [variants]`, and grids over settings of networks.
+"""Expand entries of `models:` that choose in each fold: `select: [candidates]`, and grids over settings of networks.
 
 Standard library only: every start reads it.
 """
@@ -18,7 +18,7 @@ _RESOURCES = ("memory_mb", "gpus", "threads", "runtime")
 
 
 def expand(entries: Sequence[Entry], known: Known) -> list[tuple[Entry, str]]:
-    """Replace entries that choose by their variants and an ensemble that gives one of them all the weight.
+    """Replace entries that choose by their candidates and an ensemble that gives one of them all the weight.
 
     Models on features choose between the values of their own grids, in one fit.
 
@@ -28,23 +28,23 @@ def expand(entries: Sequence[Entry], known: Known) -> list[tuple[Entry, str]]:
 
     Returns:
         Entries without `select`, and without grids over settings of networks; each with the name of the entry that it
-        is a variant of, if it is fitted for that one only.
+        is a candidate of, if it is fitted for that one only.
 
     Raises:
-        ValueError: A variant is unknown, or chooses or mixes itself; there are fewer than two; a select has settings.
+        ValueError: A candidate is unknown, or chooses or mixes itself; there are fewer than two; a select has settings.
     """
     found: list[tuple[Entry, str]] = []
     for entry in entries:
         name = name_of(entry)
         if isinstance(entry, Mapping) and "select" in entry:
-            variants = _variants(name, entry, entries, known)
+            candidates = _candidates(name, entry, entries, known)
             own = {key: value for key, value in entry.items() if key in _RESOURCES}
         elif len(combined := _combined(entry, known)) > 1:
-            variants, own = combined, {}
+            candidates, own = combined, {}
         else:
             found.append((entry, ""))
             continue
-        made = [v if isinstance(v, str) else {"name": f"{name}__{i}"} | v for i, v in enumerate(variants, 1)]
+        made = [v if isinstance(v, str) else {"name": f"{name}__{i}"} | v for i, v in enumerate(candidates, 1)]
         found += [(each, name) for each in made if not isinstance(each, str)]
         members = [name_of(each) for each in made]
         found.append(({"architecture": "ensemble", "name": name, "members": members, "mix": "best"} | own, ""))
@@ -58,38 +58,42 @@ def name_of(entry: Entry) -> str:
     return str(entry.get("name", entry.get("architecture", "select" if "select" in entry else "")))
 
 
-def _variants(name: str, entry: Mapping[str, Any], entries: Sequence[Entry], known: Known) -> list[Any]:
-    """List the variants of a select: names of other entries, and entries of its own."""
+def _candidates(name: str, entry: Mapping[str, Any], entries: Sequence[Entry], known: Known) -> list[Any]:
+    """List the candidates of a select: names of other entries, and entries of its own."""
     where = f"models: {name}: select"
     for key in entry.keys() - {"name", "select", *_RESOURCES}:
-        raise ValueError(f"models: {name}: {key} is not a setting of a select: set it in its variants")
+        raise ValueError(f"models: {name}: {key} is not a setting of a select: set it in its candidates")
     given = entry["select"]
     require(
         isinstance(given, list), where, given, "list names of other entries, or entries such as {architecture: svm}"
     )
     others = {name_of(other): other for other in entries if other is not entry}
     found: list[Any] = []
-    for variant in given:
-        named = isinstance(variant, str) and variant in others
-        meant: Any = others[variant] if named else {"architecture": variant} if isinstance(variant, str) else variant
-        require(isinstance(meant, str | Mapping), where, variant, "use the name of an entry, or a mapping of settings")
+    for candidate in given:
+        named = isinstance(candidate, str) and candidate in others
+        meant: Any = (
+            others[candidate] if named else {"architecture": candidate} if isinstance(candidate, str) else candidate
+        )
+        require(
+            isinstance(meant, str | Mapping), where, candidate, "use the name of an entry, or a mapping of settings"
+        )
         chooses = isinstance(meant, Mapping) and "select" in meant
         chooses = chooses or (named and len(_combined(meant, known)) > 1)
-        require(not chooses, where, variant, "it is a select or grid itself: list its variants instead")
+        require(not chooses, where, candidate, "it is a select or grid itself: list its candidates instead")
         architecture = meant if isinstance(meant, str) else meant.get("architecture")
-        if architecture not in known:
-            raise ValueError(f"{where} is {variant!r}: {suggest(architecture, [*others, *known])}")
+        if architecture not in [*known]:
+            raise ValueError(f"{where} is {candidate!r}: {suggest(architecture, [*others, *known])}")
         mixes = known[str(architecture)].input == "predictions"
-        require(not mixes, where, variant, "an ensemble has learned from the videos to choose by: name its members")
-        found += [variant] if named else _combined(meant, known)
+        require(not mixes, where, candidate, "an ensemble has learned from the videos to choose by: name its members")
+        found += [candidate] if named else _combined(meant, known)
     several = len(found) > 1 and len({repr(each) for each in found}) == len(found)
-    require(several, where, given, "name two or more variants, each once")
+    require(several, where, given, "name two or more candidates, each once")
     return found
 
 
 def _combined(entry: Entry, known: Known) -> list[Entry]:
     """List an entry of a network for each combination of the values of its grids; other entries are left alone."""
-    if isinstance(entry, str) or entry.get("architecture") not in known:
+    if isinstance(entry, str) or entry.get("architecture") not in [*known]:
         return [entry]
     architecture = known[entry["architecture"]]
     if architecture.input != "clips":

@@ -54,7 +54,7 @@ def test_each_fit_gives_the_predictions_of_its_fold_from_the_files_on(run, bundl
     bundle = bundles[model]
     for fold, fit in enumerate(bundle.fits):
         expected = read_frame(run.fit(model, fold) / "predictions.parquet").set_index("id")
-        expected = expected[expected.split != "train"]  # of others than this fit, out of fold
+        expected = expected[expected.split == "test"]  # others may be out-of-fold predictions of inner fits
         prepared = prepare(bundle, {name: str(run.folder / name) for name in expected.index}, workers=2)
         assert prepared.usable == [*expected.index]
         found = fit.predict_proba(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)

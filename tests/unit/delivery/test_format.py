@@ -272,7 +272,15 @@ WRONG = {
     "classes": [[], ["calm"], ["calm", "calm"], "calm", ["calm", 1], ["calm", "a\x1b]"], {"calm": 1}],
     "positive": ["other", None, 1],
     "threshold": [None, -0.1, 1.1, "0.5", True, [0.5]],
-    "fits": [[], {}, [{}], [{"folder": "fits/0"}], [{"folder": "fits/0", "temperature": 0, "bias": [0, 0]}], [5]],
+    "fits": [
+        [],
+        {},
+        [{}],
+        [{"folder": "fits/0"}],
+        [{"folder": "fits/0", "temperature": 0, "bias": [0, 0]}],
+        [5],
+        [{"folder": "fits/0", "temperature": 1, "bias": [0]}],
+    ],
     "final": [0, "no", None],
     "settings": [[], None, "C"],
     "decode": [[]],
@@ -327,7 +335,8 @@ def test_infinite_numbers_are_refused(bundle):
 
 
 def test_three_classes_have_no_threshold(bundle):
-    three = {"classes": ["a", "b", "c"], "positive": None, "threshold": None}
+    fits = [{"folder": "fits/0", "temperature": 1.0, "bias": [0.0, 0.1, -0.1]}]
+    three = {"classes": ["a", "b", "c"], "positive": None, "threshold": None, "fits": fits}
     make_bundle(bundle, **three)
     assert read_description(bundle)["classes"] == ["a", "b", "c"]
     make_bundle(bundle, **three | {"threshold": 0.5})
@@ -360,6 +369,13 @@ def test_bundles_of_older_formats_load(bundle, tmp_path, monkeypatch):
     facts.pop("leakage")
     (bundle / "bundle.json").write_text(json.dumps(facts))
     refuses(bundle, "is no description of format 2")
+
+
+def test_fits_of_the_first_format_have_no_bias(bundle):
+    facts = json.loads((bundle / "bundle.json").read_text())
+    old = facts | {"format": 1, "fits": [{"folder": "fits/0", "temperature": 1.5}]}
+    (bundle / "bundle.json").write_text(json.dumps(old))
+    assert read_description(bundle)["fits"] == [{"folder": "fits/0", "temperature": 1.5, "bias": [0.0, 0.0]}]
 
 
 @pytest.mark.parametrize("module", ["format", "registry"])

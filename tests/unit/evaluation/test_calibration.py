@@ -58,7 +58,7 @@ def test_calibration_has_the_lowest_log_loss_and_prior(classes):
     chosen = fit_calibration(y, p, 30)
 
     def loss(temperature, bias):
-        prior = (np.log(temperature) ** 2 + (bias**2).sum()) / 60
+        prior = (np.log(temperature) ** 2 + (bias**2).sum() / 0.25) / 60
         return log_loss(y, scale(p, temperature, bias), labels=range(classes)) + prior
 
     def nearby(step):

@@ -251,12 +251,13 @@ def test_thresholds_and_temperatures_are_chosen_on_validation_only(tmp_path, no_
     assert (chosen.temperature != different.temperature).all()
 
 
-def test_calibration_uses_the_temperature_of_each_fold(tmp_path, no_figures):
+def test_calibration_uses_the_choices_of_each_fold(tmp_path, no_figures):
     outputs = run(tmp_path, {"a": 0.4})
     rows = {row["metric"]: row for row in read_table(outputs["calibration"]).to_pylist()}
     table, choices = (read_table(outputs[name]).to_pandas() for name in ("predictions", "choices"))
     temperature = choices.temperature.to_numpy()[table.fold]
-    odds = (table.p_real / table.p_fake) ** (1 / temperature)
+    bias = (choices.bias_real - choices.bias_fake).to_numpy()[table.fold]
+    odds = (table.p_real / table.p_fake) ** (1 / temperature) * np.exp(bias)
     loss = -np.log(np.where(table.label == "real", odds, 1) / (1 + odds)).mean()
     assert rows["log_loss"]["after"] == pytest.approx(loss)
     assert rows["log_loss"]["difference"] == pytest.approx(loss - rows["log_loss"]["before"])
@@ -360,8 +361,10 @@ def test_videos_without_a_label_are_answered_by_all_folds_and_change_nothing_els
     assert len(pd.read_parquet(without["unlabelled"])) == 0
     found = pd.read_parquet(outputs["unlabelled"])
     assert sorted(zip(found.model, found.id, strict=True)) == [(m, i) for m in "ab" for i in ("u0", "u1")]
-    choices = pd.read_parquet(outputs["choices"]).query("model == 'a'").set_index("fold").temperature
-    each = np.array([scale(np.array([[0.2 + 0.2 * f, 0.8 - 0.2 * f]]), choices[f])[0] for f in range(3)])
+    choices = pd.read_parquet(outputs["choices"]).query("model == 'a'").set_index("fold")
+    given = [np.array([[0.2 + 0.2 * f, 0.8 - 0.2 * f]]) for f in range(3)]
+    added = choices[["bias_fake", "bias_real"]].to_numpy()
+    each = np.array([scale(given[f], choices.temperature[f], added[f])[0] for f in range(3)])
     row = found[(found.model == "a") & (found.id == "u0")].iloc[0]
     np.testing.assert_allclose([row.p_fake, row.p_real], each.mean(axis=0))
     assert row.predicted == ("fake", "real")[each.mean(axis=0).argmax()]

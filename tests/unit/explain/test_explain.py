@@ -238,7 +238,7 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
         for i, c, r in zip(table.id, labels, of_each, strict=True)
     ]
     write_table(tmp_path / "splits.parquet", pa.Table.from_pylist(rows))
-    settings = dict(features=["noise", "motion"], class_weight="balanced", C=1.0, scaling="variance", keep=1.0)
+    settings = {"features": ["noise", "motion"], "class_weight": "balanced", "C": 1.0, "scaling": "variance", "keep": 1}
     names = {"model": "model.skops", "history": "history.csv", "predictions": "p.parquet", "record": "fit.json"}
     for fold in (0, 1):
         task = Task(

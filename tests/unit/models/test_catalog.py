@@ -31,7 +31,7 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"name": "n" * 101, "architecture": "svm"}], "101 characters: use at most 100"),
         ([{"architecture": "svm", "name": "../x"}], "name is '../x': use letters"),
         ([{"architecture": "svm", "gama": 1}], "svm: gama is not a setting of svm: did you mean 'gamma'"),
-        ([{"architecture": "svm", "C": "big"}], "C is 'big': use a number such as 1.0"),
+        ([{"architecture": "svm", "C": "big"}], "C is 'big': use a number such as 0.1"),
         ([{"architecture": "naive_cnn", "epochs": 2.5}], "epochs is 2.5: use a value such as"),
         ([{"architecture": "naive_cnn", "epochs": True}], "epochs is True"),
         ([{"architecture": "naive_cnn", "size": 224}], "size is 224: use 16 up to decode.size"),

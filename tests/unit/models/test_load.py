@@ -19,7 +19,7 @@ from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.embed import embed_shard
 from clipfold.models.encoders import encoder
 from clipfold.models.load import load
-from clipfold.storage.files import read_table, write_table
+from clipfold.storage.files import read_json, read_table, write_table
 from clipfold.training import on_clips, on_features, on_predictions
 from clipfold.training.task import Task
 
@@ -162,6 +162,18 @@ def test_an_ensemble_mixes_its_members(run, tmp_path):
     np.testing.assert_array_equal(found.predict_proba(**inputs), model.predict_proba(**inputs))
     with pytest.raises(ValueError, match="members has no gradient_boosting: pass the folder"):
         load(tmp_path / "elsewhere", {name: run.folder / name / "fold-0" for name in members[:2]})
+
+
+def test_a_select_needs_only_the_member_that_it_chose(run, tmp_path):
+    members = ["plain", "svm", "gradient_boosting"]
+    paths = [str(run.folder / name / "fold-0" / "p.parquet") for name in members]
+    folder = run.fit("chosen", "ensemble", {"predictions": paths}, members=members, mix="best")
+    chosen = read_json(folder / "fit.json")["chosen"]["member"]
+    model = run.check("chosen")
+    assert model.weights == {chosen: 1.0}
+    np.testing.assert_array_equal(run.tested("chosen").p_c1, run.tested(chosen).p_c1)
+    folder.rename(tmp_path / "elsewhere")
+    load(tmp_path / "elsewhere", {chosen: run.folder / chosen / "fold-0"})
 
 
 def test_memory_that_runs_out_halves_the_batch(run, monkeypatch):

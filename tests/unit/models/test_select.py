@@ -11,18 +11,18 @@ def planned(*entries):
     return plan_models(list(entries), **LIMITS)
 
 
-def test_a_select_chooses_between_entries_and_variants_of_its_own():
+def test_a_select_chooses_between_entries_and_candidates_of_its_own():
     svm, own, select = planned("svm", {"name": "any", "select": ["svm", {"architecture": "svm", "kernel": "linear"}]})
-    assert (own.name, own.variant_of, own.settings["kernel"]) == ("any__2", "any", "linear")
-    assert (svm.variant_of, select.variant_of) == ("", "")
+    assert (own.name, own.candidate_of, own.settings["kernel"]) == ("any__2", "any", "linear")
+    assert (svm.candidate_of, select.candidate_of) == ("", "")
     assert select.settings == {"members": ["svm", "any__2"], "mix": "best"}
 
 
 def test_a_grid_of_a_network_is_a_select_of_all_combinations():
     grid = {"architecture": "naive_cnn", "width": {"grid": [8, 16]}, "size": {"grid": [32, 64]}}
-    *variants, select = planned(grid)
-    assert {(m.settings["width"], m.settings["size"]) for m in variants} == {(8, 32), (8, 64), (16, 32), (16, 64)}
-    assert (select.name, select.settings["members"]) == ("naive_cnn", [m.name for m in variants])
+    *candidates, select = planned(grid)
+    assert {(m.settings["width"], m.settings["size"]) for m in candidates} == {(8, 32), (8, 64), (16, 32), (16, 64)}
+    assert (select.name, select.settings["members"]) == ("naive_cnn", [m.name for m in candidates])
 
 
 def test_a_grid_of_a_model_on_features_stays_in_one_fit():
@@ -35,7 +35,7 @@ def test_a_grid_within_a_select_is_a_part_of_it():
     assert len(select.settings["members"]) == 3
 
 
-def test_variants_are_no_members_of_an_ensemble():
+def test_candidates_are_no_members_of_an_ensemble():
     models = planned("svm", "logistic_regression", {"select": ["svm", "naive_cnn"]}, "ensemble")
     assert models[-1].settings["members"] == ["svm", "logistic_regression"]
 
@@ -48,14 +48,17 @@ GRID = {"architecture": "naive_cnn", "width": {"grid": [8, 16]}}
     [
         (["svm", {"select": ["svm", "naive_cmn"]}], "select: select is 'naive_cmn': did you mean 'naive_cnn'"),
         (["svm", {"select": ["svm", {"architecture": "smv"}]}], "did you mean 'svm'"),
-        (["svm", {"select": ["svm", "svm"]}], "name two or more variants, each once"),
+        (["svm", {"select": ["svm", "svm"]}], "name two or more candidates, each once"),
         (["svm", {"select": "svm"}], "select is 'svm': list names"),
         (["svm", {"select": ["svm", 5]}], "select is 5: use the name of an entry, or a mapping"),
         (["svm", {"select": ["svm", {"select": ["svm", "naive_cnn"]}]}], "is a select or grid itself: list its"),
         (["svm", {"select": ["svm", "naive_cnn"]}, {"name": "b", "select": ["svm", "select"]}], "is a select or grid"),
         ([GRID, {"select": ["naive_cnn", "svm"]}], "'naive_cnn': it is a select or grid itself"),
         (["svm", "naive_cnn", "ensemble", {"select": ["svm", "ensemble"]}], "'ensemble': an ensemble has learned from"),
-        (["svm", {"select": ["svm", "naive_cnn"], "C": 1.0}], "C is not a setting of a select: set it in its variants"),
+        (
+            ["svm", {"select": ["svm", "naive_cnn"], "C": 1.0}],
+            "C is not a setting of a select: set it in its candidates",
+        ),
         (["svm", {"select": ["svm", "naive_cnn"]}, {"architecture": "ensemble", "members": ["svm", "select"]}], "mix"),
         ([{"architecture": "naive_cnn", "wdth": {"grid": [8, 16]}}], "naive_cnn: wdth is not a setting .* 'width'"),
         ([{"architecture": "svm", "gama": {"grid": [0.1, 1]}}], "svm: gama is not a setting of svm: did you mean 'gam"),

@@ -44,6 +44,16 @@ def test_more_videos_take_longer(rule):
     assert seconds_of(rule, replace(WORK, videos=96), 2, 0) > seconds_of(rule, WORK, 2, 0) > 0
 
 
+def test_each_combination_of_grids_is_fitted_in_every_inner_fold():
+    def seconds(**settings):
+        models = {"svm": {"input": "features", "settings": settings, "gmac": 0.0}}
+        return seconds_of("train_svm", replace(WORK, models=models), 1, 0)
+
+    one, two, four = seconds(C=1), seconds(C={"grid": [1, 2]}), seconds(C={"grid": [1, 2]}, gamma={"grid": [1, 2]})
+    assert four - two == pytest.approx(2 * (two - one))
+    assert two > one
+
+
 def test_more_pixels_epochs_and_operations_take_longer_and_a_faster_machine_less():
     assert seconds_of("decode", replace(WORK, megapixels=6500), 2, 0) > 2 * seconds_of("decode", WORK, 2, 0)
     longer = {"settings": {"epochs": 60, "size": 64, "seeds": 1}}

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from clipfold.clips.reader import Clips
-from clipfold.models.architectures import naive_cnn, svm
+from clipfold.models.architectures import logistic_regression, naive_cnn
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.load import load
@@ -189,14 +189,15 @@ def write_features(folder, data):
 
 def test_a_model_on_features_is_fitted_on_all_rows(data, tmp_path):
     path, x, ids = write_features(tmp_path, data)
-    arguments = final_plan(data, tmp_path, "naive_cnn") | {"module": ARCHITECTURES["svm"].module}
-    arguments |= {"settings": ARCHITECTURES["svm"].settings, "data": {"features": [path]}}
+    known = ARCHITECTURES["logistic_regression"]
+    arguments = final_plan(data, tmp_path, "naive_cnn") | {"module": known.module}
+    arguments |= {"settings": known.settings | {"C": 1.0}, "data": {"features": [path]}}
     arguments["outputs"]["model"] = str(tmp_path / "model.skops")
     for record in arguments["records"]:
         write_json(record, {"features": ["motion.a", "noise.b"]})
     final_on_features.fit(FinalTask(**arguments))
     labels = read_table(data["splits"]).to_pandas().drop_duplicates("id").set_index("id").label.loc[ids]
-    by_hand = svm.build(arguments["settings"], 7).fit(x, labels.eq("c1").astype(int))
+    by_hand = logistic_regression.build(arguments["settings"], 7).fit(x, labels.eq("c1").astype(int))
     np.testing.assert_array_equal(load(tmp_path).predict_proba(features=x), by_hand.predict_proba(x))
     record = read_json(tmp_path / "fit.json")
     assert (record["fold"], record["train_videos"], record["features"]) == (None, 17, ["motion.a", "noise.b"])

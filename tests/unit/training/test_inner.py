@@ -50,6 +50,7 @@ def write_table_of_features(folder, signal=1.0, test_shift=0.0):
     x[split == "test"] += test_shift
     ids = [f"v{i:03}" for i in range(VIDEOS)]
     columns = {f"motion.c{i}": x[:, i] for i in range(x.shape[1])}
+    columns |= {f"noise.n{i}": random.normal(size=VIDEOS) for i in range(10)}
     write_table(folder / "x.parquet", pa.Table.from_pandas(pd.DataFrame({"id": ids} | columns), preserve_index=False))
     labels = np.array(["a", "b"])[target]
     rows = pd.DataFrame({"id": ids, "label": labels, "group": group.astype(str), "fold": 0, "split": split})
@@ -99,7 +100,7 @@ def test_out_of_fold_predictions_are_those_of_fits_that_have_not_seen_the_group(
     write_table_of_features(tmp_path, signal=0.0)  # nothing but groups to learn by heart
     _, predictions = fitted(tmp_path, architecture="gradient_boosting", max_iter=20)
     own = predictions[predictions.split != "test"]
-    table = read_table(tmp_path / "x.parquet").to_pandas().set_index("id").loc[own.index]
+    table = read_table(tmp_path / "x.parquet").to_pandas().set_index("id").loc[own.index].filter(like="motion")
     seen = class_probabilities(read_fitted(tmp_path / "model"), table.to_numpy(), 2)[:, 1]
     assert roc_auc_score(own.label == "b", seen) > 0.95  # the model has learned from train and val
     assert roc_auc_score(own.label == "b", own.p_b) < 0.75
@@ -111,6 +112,20 @@ def test_an_svm_is_calibrated_by_the_inner_folds(tmp_path):
     model = read_fitted(tmp_path / "model")[-1]
     assert model.slope_ != 1
     assert model.intercept_.sum() == pytest.approx(0)
+
+
+def test_a_feature_ensemble_weighs_groups_by_what_they_tell_out_of_fold(tmp_path):
+    write_table_of_features(tmp_path, signal=2.0)
+    record, predictions = fitted(tmp_path, architecture="feature_ensemble", features=["motion", "noise"])
+    weights = record["weights"]
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["noise"] < 0.2 < weights["motion"]
+    assert record["chosen"].keys() == weights.keys() == {"motion", "noise", "all"}
+    assert len(record["tried"]) == 3 * 4
+    tested = predictions[predictions.split == "test"]
+    x = read_table(tmp_path / "x.parquet").to_pandas().set_index("id").loc[tested.index]
+    found = class_probabilities(read_fitted(tmp_path / "model"), x.to_numpy(), 2)
+    np.testing.assert_array_equal(found, tested[["p_a", "p_b"]])
 
 
 def test_the_final_fit_chooses_anew_and_learns_from_all_videos(tmp_path):

@@ -138,7 +138,14 @@ def write_explanations(folder: Path, models: list[str], ids: list[str], classes:
     for number, model in enumerate(models):
         paths[model] = folder / model / "explanation.parquet"
         if number % 4 > 1:
-            facts = {"label": classes[0], "predicted": classes[1], "probability": 0.9, "share": 1.0, "control": 0.25, "fold": 0}
+            facts = {
+                "label": classes[0],
+                "predicted": classes[1],
+                "probability": 0.9,
+                "share": 1.0,
+                "control": 0.25,
+                "fold": 0,
+            }
             clips = np.repeat(np.repeat(random.integers(0, 255, (10, 8, 18, 8, 3)).astype(np.uint8), 14, 2), 14, 3)
             rows = [
                 facts
@@ -154,6 +161,9 @@ def write_explanations(folder: Path, models: list[str], ids: list[str], classes:
             ]
             write_table(paths[model], rows, on_clips.SCHEMA)
         else:
-            rows = [{"feature": f"motion.f{i}", "value": 0.5 - i / 20, "sd": 0.1, "control": 0.01, "together": 4.0} for i in range(15)]
+            rows = [
+                {"feature": f"motion.f{i}", "value": 0.5 - i / 20, "sd": 0.1, "control": 0.01, "together": 4.0}
+                for i in range(15)
+            ]
             write_table(paths[model], rows, on_features.SCHEMA)
     return paths

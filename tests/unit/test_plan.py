@@ -25,8 +25,7 @@ def test_defaults_plan_everything(folder):
     made = plan(folder)
     assert [model.name for model in made.models][:3] == ["logistic_regression", "svm", "naive_cnn"]
     assert [model.name for model in made.shortcuts] == [
-        f"shortcut_{name}"
-        for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
+        f"shortcut_{name}" for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
     ]
     assert made.models[-7:] == made.shortcuts
     assert made.configured == made.explained == made.models[:3]

@@ -6,7 +6,6 @@ groups; so the same numbers of groups are also merged at random, and the drop is
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd

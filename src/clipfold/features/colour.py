@@ -5,7 +5,9 @@ import numpy as np
 
 from clipfold.storage.files import Array
 
-COLUMNS = {f"{channel}_{each}": "grey levels" for channel in ("red", "green", "blue") for each in ("mean", "spread")} | {
+COLUMNS = {
+    f"{channel}_{each}": "grey levels" for channel in ("red", "green", "blue") for each in ("mean", "spread")
+} | {
     "saturation_mean": "0 to 255",
     "saturation_spread": "0 to 255",
     "grey_share": "share of pixels",

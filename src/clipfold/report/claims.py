@@ -59,8 +59,8 @@ def claims(
         may_not.append(f"That any model knows something: the interval of the best is not above chance, {level:.2f}.")
     if not beats:
         may_not.append(
-            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which sees "
-            "nothing else, is not shown to be worse."
+            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which "
+            "sees nothing else, is not shown to be worse."
         )
     if ties:
         may_not.append(f"That {name} is better than {_listed(ties)}: these videos do not show it.")
@@ -81,7 +81,9 @@ def claims(
     if coarser and "reason" in coarser:
         untested.append(f"Whether the groups are too fine: {coarser['reason']}.")
     if any(row["model"] == "shortcut_shuffled" for row in comparison):
-        untested.append(f"Whether {name} needs the order of the frames: the shortcut in shuffled order is another model.")
+        untested.append(
+            f"Whether {name} needs the order of the frames: the shortcut in shuffled order is another model."
+        )
     if networks:
         untested.append(f"Other random starts of {_listed(networks)}: each fold was trained once.")
     return {"may": may, "may_not": may_not, "untested": untested}

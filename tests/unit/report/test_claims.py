@@ -21,7 +21,8 @@ def box(rows, audit=None, groups=GROUPS, networks=()):
 
 def test_a_good_run():
     found = box(
-        [row("svm", over=0.1), row("cnn", tied=True), row("rnn"), row("shortcut_colour", shortcut=True)], networks=["cnn"]
+        [row("svm", over=0.1), row("cnn", tied=True), row("rnn"), row("shortcut_colour", shortcut=True)],
+        networks=["cnn"],
     )
     assert "svm tells these classes apart" in found["may"]
     assert "uses more of the videos than the shortcuts see: the colours, wherever they are." in found["may"]

@@ -20,7 +20,7 @@ from clipfold.storage.files import Array, PathLike, open_array, read_table, writ
 
 FOLDS, ASSIGNMENTS, RANDOM = 5, 3, 59
 SHARES = (0.5, 0.25)
-"""Merged groups as a share of all; the first is the test, the second is shown beside it."""
+"""Merged groups as a share of all."""
 MOST_VIDEOS = 1000
 _NOT_SEEN = ("container.", "sound.", "shuffled.")
 _LOOKS = ("frame.", "colour.")
@@ -41,9 +41,10 @@ def score_coarser_groups(
         splits: Table of the folds.
         matches: Table of the near-duplicate pairs, whose groups are merged first.
         output: JSON to write: `groups`, `videos`, `looks` (by what groups look alike), `score` under the groups as they
-            are, and `levels`: for each of `SHARES`, `groups`, `similar` (score where groups that look alike are
-            merged), `random` (mean score where as many are merged at random), `low` and `high` (90 % of these lie
-            between), `p` (one-sided). Or `reason`, why nothing was scored.
+            are, `p` (the smallest of the levels', times their number: Bonferroni), and `levels`: for each of `SHARES`,
+            `groups`, `similar` (score where groups that look alike are merged), `random` (mean score where as many are
+            merged at random), `low` and `high` (90 % of these lie between), `p` (one-sided). Or `reason`, why nothing
+            was scored.
         seed: Seed for everything random.
         embedded: `embeddings`, arrays of an encoder, and `index`, their indices; groups look alike by these, else by
             colours and a blurred frame.
@@ -81,7 +82,8 @@ def score_coarser_groups(
             {"groups": int(clusters.max()), "similar": similar, "random": float(others.mean())}
             | {"low": float(low), "high": float(high), "p": float(p)}
         )
-    write_json(output, facts | {"score": score(videos.group.to_numpy(str)), "levels": levels})
+    p = min(1.0, len(levels) * min(level["p"] for level in levels))
+    write_json(output, facts | {"score": score(videos.group.to_numpy(str)), "p": p, "levels": levels})
 
 
 def _some_groups(groups: "pd.Series[str]", random: np.random.Generator) -> list[str]:

@@ -56,7 +56,7 @@ def score_coarser_groups(
     units = _joined(videos.group, read_table(matches, ["first", "second"]).to_pylist())
     table = read_table(features).to_pandas().set_index("id").loc[videos.index].select_dtypes("number")
     seen = table[[name for name in table if not name.startswith(_NOT_SEEN)]]
-    looks = _embeddings(embedded, videos.index) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
+    looks = _embeddings(embedded, list(videos.index)) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
     facts = {"groups": len(kept), "videos": len(videos), "looks": "embeddings" if embedded else "colours and places"}
     if not len(looks.columns):
         looks, facts["looks"] = seen, "all columns"
@@ -105,13 +105,13 @@ def _joined(groups: "pd.Series[str]", pairs: Sequence[Mapping[str, str]]) -> Arr
 
 def _embeddings(embedded: Mapping[str, Sequence[PathLike]], ids: Sequence[str]) -> pd.DataFrame:
     """Read the mean embedding of each video over its frames."""
-    found = {}
+    found: dict[str, Array] = {}
     for array, index in zip(embedded["embeddings"], embedded["index"], strict=True):
         stored = open_array(array)
         for row in read_table(index, ["id", "row"]).to_pylist():
             if row["row"] is not None:
                 found[row["id"]] = np.asarray(stored[row["row"]], np.float32).mean(axis=0).ravel()
-    return pd.DataFrame([found[name] for name in ids], index=ids)
+    return pd.DataFrame(np.stack([found[name] for name in ids]), index=pd.Index(ids))
 
 
 def _standardised(table: pd.DataFrame) -> Array:

@@ -70,7 +70,7 @@ def explain(task: ExplainTask) -> None:
     found, network, shuffled, built = {}, None, None, None
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
         fold = row["fold"]
-        if network is None or built != fold:
+        if network is None or shuffled is None or built != fold:
             network, built = rebuild(read_record(task.records[fold]), task.models[fold]).to(device), fold
             network.requires_grad_(False)
             shuffled = with_shuffled_weights(network, task.seed)

@@ -160,7 +160,10 @@ def embeddings():
     if not PLAN.encoders:
         return {}
     name = next(iter(PLAN.encoders))
-    return {"embeddings": of_each_shard(f"results/embedded/{name}/{{shard}}/frames.npy"), "index": frames("index.parquet")}
+    return {
+        "embeddings": of_each_shard(f"results/embedded/{name}/{{shard}}/frames.npy"),
+        "index": frames("index.parquet"),
+    }
 
 
 def clips_at(size, stored):

@@ -23,7 +23,7 @@ rule report:
         slices=rules.evaluate.output.slices,
         choices=rules.evaluate.output.choices,
         unlabelled=rules.evaluate.output.unlabelled,
-        coarser_groups=rules.coarser_groups.output,
+        coarser_groups=rules.coarser_groups.output[0],
         roc=rules.evaluate.output.roc,
         precision_recall=rules.evaluate.output.precision_recall,
         confusion=rules.evaluate.output.confusion,

@@ -54,7 +54,7 @@ class Config:
         augment: Random changes of the augmented copies.
         splits: Assignment of videos to folds.
         allow_leakage: Kinds of leak that do not stop the run.
-        shortcuts: Train the two baselines that know nothing of the action.
+        shortcuts: Train the baselines that know nothing of the action.
         explain: Predictions to explain.
         bundle: Models to make ready for use elsewhere.
         predict: New videos to predict.

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
         source = snakemake.input
         score_coarser_groups(
-            embedded={name: source[name] for name in ("embeddings", "index")} if "index" in source.keys() else None,
+            embedded={name: source[name] for name in ("embeddings", "index")} if source.get("embeddings") else None,
             output=snakemake.output[0],
             seed=snakemake.params.seed,
             **{name: source[name] for name in ("features", "splits", "matches")},

@@ -20,7 +20,7 @@ from clipfold.storage.files import Array, PathLike, open_array, read_table, writ
 
 FOLDS, ASSIGNMENTS, RANDOM = 5, 3, 59
 SHARES = (0.5, 0.25)
-"""Merged groups as a share of all; the first is the test, the second is shown beside it."""
+"""Merged groups as a share of all."""
 MOST_VIDEOS = 1000
 _NOT_SEEN = ("container.", "sound.", "shuffled.")
 _LOOKS = ("frame.", "colour.")
@@ -41,9 +41,10 @@ def score_coarser_groups(
         splits: Table of the folds.
         matches: Table of the near-duplicate pairs, whose groups are merged first.
         output: JSON to write: `groups`, `videos`, `looks` (by what groups look alike), `score` under the groups as they
-            are, and `levels`: for each of `SHARES`, `groups`, `similar` (score where groups that look alike are
-            merged), `random` (mean score where as many are merged at random), `low` and `high` (90 % of these lie
-            between), `p` (one-sided). Or `reason`, why nothing was scored.
+            are, `p` (the smallest of the levels', times their number: Bonferroni), and `levels`: for each of `SHARES`,
+            `groups`, `similar` (score where groups that look alike are merged), `random` (mean score where as many are
+            merged at random), `low` and `high` (90 % of these lie between), `p` (one-sided). Or `reason`, why nothing
+            was scored.
         seed: Seed for everything random.
         embedded: `embeddings`, arrays of an encoder, and `index`, their indices; groups look alike by these, else by
             colours and a blurred frame.
@@ -55,7 +56,7 @@ def score_coarser_groups(
     units = _joined(videos.group, read_table(matches, ["first", "second"]).to_pylist())
     table = read_table(features).to_pandas().set_index("id").loc[videos.index].select_dtypes("number")
     seen = table[[name for name in table if not name.startswith(_NOT_SEEN)]]
-    looks = _embeddings(embedded, videos.index) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
+    looks = _embeddings(embedded, list(videos.index)) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
     facts = {"groups": len(kept), "videos": len(videos), "looks": "embeddings" if embedded else "colours and places"}
     if not len(looks.columns):
         looks, facts["looks"] = seen, "all columns"
@@ -81,7 +82,8 @@ def score_coarser_groups(
             {"groups": int(clusters.max()), "similar": similar, "random": float(others.mean())}
             | {"low": float(low), "high": float(high), "p": float(p)}
         )
-    write_json(output, facts | {"score": score(videos.group.to_numpy(str)), "levels": levels})
+    p = min(1.0, len(levels) * min(level["p"] for level in levels))
+    write_json(output, facts | {"score": score(videos.group.to_numpy(str)), "p": p, "levels": levels})
 
 
 def _some_groups(groups: "pd.Series[str]", random: np.random.Generator) -> list[str]:
@@ -103,13 +105,13 @@ def _joined(groups: "pd.Series[str]", pairs: Sequence[Mapping[str, str]]) -> Arr
 
 def _embeddings(embedded: Mapping[str, Sequence[PathLike]], ids: Sequence[str]) -> pd.DataFrame:
     """Read the mean embedding of each video over its frames."""
-    found = {}
+    found: dict[str, Array] = {}
     for array, index in zip(embedded["embeddings"], embedded["index"], strict=True):
         stored = open_array(array)
         for row in read_table(index, ["id", "row"]).to_pylist():
             if row["row"] is not None:
                 found[row["id"]] = np.asarray(stored[row["row"]], np.float32).mean(axis=0).ravel()
-    return pd.DataFrame([found[name] for name in ids], index=ids)
+    return pd.DataFrame(np.stack([found[name] for name in ids]), index=pd.Index(ids))
 
 
 def _standardised(table: pd.DataFrame) -> Array:

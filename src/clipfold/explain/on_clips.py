@@ -38,8 +38,8 @@ SCHEMA = pa.schema(
         "probability": pa.float64(),  # of the predicted class
         "wrong": pa.bool_(),
         "share": pa.float64(),  # sum of the attributions over the rise of the evidence; should be near 1
-        # rank correlation of the evidence with that of the same network with shuffled weights: near 1, the picture shows
-        # the clip and not what was learned (Adebayo et al. 2018)
+        # rank correlation of the evidence with that of the same network with shuffled weights: near 1, the picture
+        # shows the clip and not what was learned (Adebayo et al. 2018)
         "control": pa.float64(),
         "frames": pa.int16(),
         "width": pa.int16(),  # of a frame, in pixels

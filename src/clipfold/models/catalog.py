@@ -10,6 +10,7 @@ from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
 from clipfold.models.select import expand
 from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, SEEDS, check_combinations
+from clipfold.models.shortcuts import LIGHT, OF_IMAGES, PREFIX, SHORTCUTS
 
 Settings = dict[str, Any]
 
@@ -37,7 +38,7 @@ class Model:
     @property
     def known(self) -> Architecture:
         """Its architecture."""
-        return ARCHITECTURES.get(self.architecture, _OF_SHORTCUTS)
+        return ARCHITECTURES.get(self.architecture, LIGHT)
 
     @property
     def module(self) -> str:
@@ -219,20 +220,6 @@ _ARCHITECTURES = (
 
 ARCHITECTURES: Mapping[str, Architecture] = {known.name: known for known in _ARCHITECTURES}
 """Those that entries of `models:` may name."""
-_OF_SHORTCUTS = on_features("linear_or_trees")
-
-SHORTCUTS: Mapping[str, Sequence[str]] = {
-    "shortcut_container": ["container"],
-    "shortcut_sound": ["sound"],
-    "shortcut_brightness": ["brightness"],  # alone: other columns would hide it from a fit on few videos
-    "shortcut_colour": ["colour"],
-    "shortcut_mean_frame": ["frame"],
-    "shortcut_still": ["still"],
-    "shortcut_shuffled": ["shuffled"],
-}
-"""Baselines that cannot know what happens in a video: name -> the feature groups that they see."""
-_OF_IMAGES = ("shortcut_container", "shortcut_brightness", "shortcut_colour", "shortcut_mean_frame")
-_PREFIX = "shortcut_"
 
 FOR_TABLES = ("logistic_regression", "svm", "gradient_boosting")
 """The models of a table by default, where those of videos are `logistic_regression`, `svm` and `naive_cnn`."""
@@ -270,8 +257,8 @@ def plan_models(
         if model.input == "predictions":
             _check_members(model, models)
         name = model.name.lower()  # some file systems do not know case, and names are folders
-        baseline = name.startswith(_PREFIX)
-        require(not baseline, "models: name", model.name, f"use another: {_PREFIX} begins the names of baselines")
+        baseline = name.startswith(PREFIX)
+        require(not baseline, "models: name", model.name, f"use another: {PREFIX} begins the names of baselines")
         require(names.count(name) == 1, "models: name", model.name, "give each entry its own name, not only in case")
         if model.input == "clips":
             size, frames = model.settings["size"], model.settings["frames"]
@@ -302,19 +289,19 @@ def plan_shortcuts(models: Sequence[Model] = (), modality: str = "video") -> lis
             on a single frame.
         modality: What a row of the manifest is. Of an image, a single frame and its shuffled order are no shortcuts.
     """
-    names = _OF_IMAGES if modality == "image" else tuple(SHORTCUTS)
+    names = OF_IMAGES if modality == "image" else tuple(SHORTCUTS)
     light = [
         Model(
             name=name,
-            architecture=_OF_SHORTCUTS.name,
-            settings=_OF_SHORTCUTS.settings | {"features": list(SHORTCUTS[name])},
-            needs=_OF_SHORTCUTS.needs,
+            architecture=LIGHT.name,
+            settings=LIGHT.settings | {"features": list(SHORTCUTS[name])},
+            needs=LIGHT.needs,
         )
         for name in names
     ]
     encoded = {str(model.encoder): model for model in reversed(models) if model.encoder and modality == "video"}
     return light + [
-        replace(model, name=f"{_PREFIX}still_{model.name}", settings=model.settings | {"frames": 1})
+        replace(model, name=f"{PREFIX}still_{model.name}", settings=model.settings | {"frames": 1})
         for model in reversed(encoded.values())
     ]
 

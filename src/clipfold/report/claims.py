@@ -59,8 +59,8 @@ def claims(
         may_not.append(f"That any model knows something: the interval of the best is not above chance, {level:.2f}.")
     if not beats:
         may_not.append(
-            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which sees "
-            "nothing else, is not shown to be worse."
+            f"That {name} uses more of the videos than {sees(best['best_shortcut'])}: {best['best_shortcut']}, which "
+            "sees nothing else, is not shown to be worse."
         )
     if ties:
         may_not.append(f"That {name} is better than {_listed(ties)}: these videos do not show it.")
@@ -69,7 +69,9 @@ def claims(
     if audit.get("groups", {}).get("source") == "proposed":
         may_not.append("That the groups are right: they were guessed.")
     if dropped(coarser):
-        may_not.append("That the groups are coarse enough: a score drops where groups that look alike are merged.")
+        may_not.append(
+            "That the groups are coarse enough: a light model drops where groups that look alike are merged."
+        )
     mix = ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:6])
     may_not.append(
         f"Precision, average precision or calibration where classes are mixed otherwise than here ({mix}"

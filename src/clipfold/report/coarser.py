@@ -10,7 +10,7 @@ LEVEL = 0.05
 
 def dropped(coarser: Mapping[str, Any] | None) -> bool:
     """Return whether the score drops beyond chance where groups that look alike are merged."""
-    return bool(coarser and coarser.get("levels") and coarser["levels"][0]["p"] <= LEVEL)
+    return bool(coarser and coarser.get("p", 1.0) <= LEVEL)
 
 
 def described(coarser: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -23,11 +23,12 @@ def described(coarser: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None
     if "reason" in coarser:
         return {"sentence": f"Whether the groups are too fine was not tested: {coarser['reason']}.", "rows": []}
-    first = coarser["levels"][0]
+    first = min(coarser["levels"], key=lambda level: level["p"])  # of equals, the finer
     scores = (
         f"a linear model on the features reaches {coarser['score']:.2f} under the {coarser['groups']} groups, and "
         f"{first['similar']:.2f} where those that look alike are merged into {first['groups']}; merged at random, "
-        f"{first['random']:.2f} ({first['low']:.2f} to {first['high']:.2f}), p = {first['p']:.2f}"
+        f"{first['random']:.2f} ({first['low']:.2f} to {first['high']:.2f}), p = {coarser['p']:.2f}, corrected for "
+        f"{len(coarser['levels'])} sizes"
     )
     if dropped(coarser):
         sentence = f"The groups may be too fine: {scores}."

@@ -32,8 +32,8 @@ def comparison(compared: pd.DataFrame, scores: pd.DataFrame) -> list[dict[str, A
     return [_WITHOUT_SHORTCUT | row | {"folds": _folds(by_fold, row["model"], metric)} for row in records(compared)]
 
 
-def axis(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Choose the axis for all intervals: from a round number below them up to 1.
+def axis(rows: Sequence[Mapping[str, Any]], chance: float = 1.0) -> dict[str, Any]:
+    """Choose the axis for all intervals: from a round number below them, and below `chance`, up to 1.
 
     Returns:
         `low`, `high` and `ticks`.
@@ -41,7 +41,7 @@ def axis(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     >>> axis([{"low": 0.62, "value": 0.9}, {"low": float("nan"), "value": 0.9}])
     {'low': 0.6, 'high': 1.0, 'ticks': [0.6, 0.7, 0.8, 0.9, 1.0]}
     """
-    least = np.nanmin([[row["low"], row["value"]] for row in rows])
+    least = min(chance, np.nanmin([[row["low"], row["value"]] for row in rows]))
     step = 0.05 if least >= 0.8 else 0.1 if least >= 0.4 else 0.2
     steps = max(2, int(np.ceil(round((1 - least) / step, 6))))
     low = round(1 - steps * step, 2)

@@ -63,7 +63,7 @@ def write_report(task: ReportTask) -> None:
         "splits": dataset.by_fold(assigned),
         "unlabelled": scores.unlabelled(unlabelled, rivals),
         "comparison": comparison,
-        "axis": scores.axis(comparison),
+        "axis": scores.axis(comparison, chance(comparison[0]["metric"], len(classes))),
         "external": _external(task.external),
         "chance": chance(comparison[0]["metric"], len(classes)),
         "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals), coarse),

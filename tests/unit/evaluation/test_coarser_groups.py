@@ -41,6 +41,7 @@ def test_places_in_several_groups_are_noticed(tmp_path, few, classes):
     assert found["score"] > 0.85
     assert first["similar"] < first["low"]
     assert first["p"] == 0.1  # the least of nine random merges
+    assert found["p"] == 0.2
 
 
 def test_right_groups_are_not_blamed(tmp_path, few):

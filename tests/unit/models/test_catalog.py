@@ -43,7 +43,7 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
             [{"architecture": "svm", "features": ["motion", "nosie"]}],
             r"features is \['motion', 'nosie'\]: use one or more of",
         ),
-        ([{"architecture": "svm", "features": []}], r"features is \[\]: use one or more of brightness, container"),
+        ([{"architecture": "svm", "features": []}], r"features is \[\]: use one or more of brightness, colour"),
         ([{"architecture": "svm", "features": [["motion"]]}], r"features is \[\['motion'\]\]: use one or more of"),
         ([{"architecture": ["svm"]}], r"architecture is \['svm'\]: "),
         ([{"architecture": "x3d", "weights": True}], "weights is True: use pretrained, the path"),

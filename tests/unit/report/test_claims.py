@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipfold.report import dataset
+from clipfold.report import coarser, dataset
 from clipfold.report.claims import claims
 
 GROUPS, SHARES = {"fight": 12, "no_fight": 11}, {"fight": 0.5, "no_fight": 0.5}
@@ -14,9 +14,33 @@ def row(model, low=0.6, tied=False, shortcut=False, over=np.nan):
     return found | {"best_shortcut": "" if np.isnan(over) else "shortcut_colour", "over_shortcut_low": over}
 
 
-def box(rows, audit=None, groups=GROUPS, networks=()):
-    found = dataset.audited({"leaks": 0} | (audit or {}))
-    return {name: " ".join(sentences) for name, sentences in claims(rows, found, groups, SHARES, networks).items()}
+def box(rows, audit=None, groups=GROUPS, networks=(), merged=None):
+    found = claims(rows, dataset.audited({"leaks": 0} | (audit or {})), groups, SHARES, networks, merged)
+    return {name: " ".join(sentences) for name, sentences in found.items()}
+
+
+def merged(p):
+    level = {"groups": 24, "similar": 0.51, "random": 0.66, "low": 0.57, "high": 0.73, "p": p / 2}
+    return {"groups": 47, "score": 0.63, "looks": "embeddings", "p": p, "levels": [level | {"p": 0.7}, level]}
+
+
+@pytest.mark.parametrize("p", [0.04, 0.06])
+def test_groups_that_are_too_fine_are_said_to_be(p):
+    said = "That the groups are coarse enough" in box([row("svm")], merged=merged(p))["may_not"]
+    sentence = coarser.described(merged(p))["sentence"]
+    assert (
+        said
+        == sentence.startswith("The groups may be too fine: a linear model on the features reaches 0.63")
+        == (p < 0.05)
+    )
+    assert f"merged at random, 0.66 (0.57 to 0.73), p = {p:.2f}, corrected for 2 sizes." in sentence
+
+
+def test_groups_that_were_not_merged_are_not_tested():
+    few = {"groups": 9, "reason": "9 groups are too few to merge"}
+    assert "Whether the groups are too fine: 9 groups are too few" in box([row("svm")], merged=few)["untested"]
+    assert coarser.described(few)["rows"] == []
+    assert coarser.described(None) is None
 
 
 def test_a_good_run():

@@ -122,4 +122,6 @@ def _positions(shape: tuple[int, ...]) -> tuple[Array, Array]:
 def _places(shape: tuple[int, ...]) -> Array:
     """Return the place of each pixel from the centre in sizes, as complex128 (height, width)."""
     x, y = _positions(shape)
-    return np.asarray(((x - (shape[1] - 1) / 2) + 1j * (y - (shape[0] - 1) / 2)) / np.sqrt(shape[0] * shape[1]), complex)
+    return np.asarray(
+        ((x - (shape[1] - 1) / 2) + 1j * (y - (shape[0] - 1) / 2)) / np.sqrt(shape[0] * shape[1]), complex
+    )

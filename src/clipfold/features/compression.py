@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import dctn
 
 from clipfold.storage.files import Array
 
@@ -81,7 +80,10 @@ def _grid(pixels: Array) -> Array:
 def _coefficients(crop: Array) -> list[float]:
     rows, columns = (edge // _BLOCK for edge in crop.shape)
     blocks = crop[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK).transpose(0, 2, 1, 3)
-    found = dctn(blocks - 128, axes=(2, 3), norm="ortho").reshape(-1, _BLOCK, _BLOCK)
+    # einsum without matrix products: their sums depend on the number of threads.
+    found = np.einsum("ij,bjk->bik", _COSINES, blocks.reshape(-1, _BLOCK, _BLOCK) - 128)
+    # Rounded, so that coefficients of just half a grey level fall on the same side on every machine.
+    found = np.einsum("bik,lk->bil", found, _COSINES).round(6)
     size = np.abs(found)
     bands = [size[:, band] for band in _BANDS]
     low = np.concatenate([found[:, i, j] for i, j in _LOW])
@@ -116,3 +118,5 @@ def _bands() -> list[Array]:
 
 
 _BANDS = _bands()
+_COSINES = np.cos(np.pi / _BLOCK * np.outer(np.arange(_BLOCK), np.arange(_BLOCK) + 0.5)) * np.sqrt(2 / _BLOCK)
+_COSINES[0] /= np.sqrt(2)  # the orthonormal cosine transform (DCT-II), as of JPEG

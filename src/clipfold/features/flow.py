@@ -66,7 +66,7 @@ def _between(before: bytes, after: bytes, shape: tuple[int, int]) -> tuple[Array
     first, second = (np.frombuffer(frame, np.uint8).reshape(shape) for frame in (before, after))
     padded = [_padded(frame) for frame in (first, second)]
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(padded[0], padded[1], None)[: shape[0], : shape[1]]
+    flow = search.calc(padded[0], padded[1], None)[: shape[0], : shape[1]]  # type: ignore[call-overload]
     x, y = _positions(shape)
     came_from = cv2.remap(second, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     unexplained = float(np.abs(came_from.astype(np.int16) - first).mean())
@@ -121,5 +121,6 @@ def _positions(shape: tuple[int, ...]) -> tuple[Array, Array]:
 @lru_cache(maxsize=8)
 def _places(shape: tuple[int, ...]) -> Array:
     """Return the place of each pixel from the centre in sizes, as complex128 (height, width)."""
-    x, y = _positions(shape)
-    return np.asarray(((x - (shape[1] - 1) / 2) + 1j * (y - (shape[0] - 1) / 2)) / np.sqrt(shape[0] * shape[1]), complex)
+    x, y = (each.astype(float) for each in _positions(shape))
+    height, width = shape
+    return np.asarray(((x - (width - 1) / 2) + 1j * (y - (height - 1) / 2)) / np.sqrt(height * width))

@@ -88,6 +88,13 @@ def test_another_version_of_a_feature_is_found(bundles, monkeypatch):
     assert all(": features: motion." in line or ": probabilities: " in line for line in problems)
 
 
+def test_features_of_another_version_are_refused(copied):
+    folder = copied(FEATURES)
+    repack(folder, lambda facts: {name: facts[name] for name in facts if name != "feature_versions"})  # an older bundle
+    with clipfold.load(folder) as bundle, pytest.raises(ValueError, match="motion: version is 1: this version of clip"):
+        bundle.golden_problems()
+
+
 def test_a_video_that_no_longer_opens_is_found(copied):
     folder = copied(FEATURES)
     (folder / "golden/1.mkv").write_bytes(b"no video")

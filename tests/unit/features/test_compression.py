@@ -1,8 +1,11 @@
+import av
 import numpy as np
 import pytest
 from scipy.fft import dctn, idctn
 
 from clipfold.features.compression import COLUMNS, features
+from clipfold.video.picture import Picture
+from clipfold.video.views import Crops
 
 RANDOM = np.random.default_rng(0)
 FRAMES, PLACES, EDGE = 2, 3, 128
@@ -62,6 +65,14 @@ def test_places_and_frames_that_agree_have_no_spread_and_no_drift():
     assert all(values[name] == pytest.approx(0) for name in COLUMNS if name.endswith(("_spread", "_drift")))
     flat = features(np.full((2, 2, 24, 24), 7, np.uint8))
     assert np.isfinite(list(flat.values())).all()
+
+
+def test_stored_crops_begin_at_the_corners_of_blocks():
+    columns, rows = np.meshgrid(np.arange(203), np.arange(151))
+    view = Crops(frames=1, size=64, grid=3)
+    for pixels, begins in ((columns, {0, 64, 136}), (rows, {0, 40, 80})):
+        frame = av.VideoFrame.from_ndarray(pixels.astype(np.uint8), format="gray")
+        assert {int(corner) for corner in view.take(Picture(frame, None))[:, 0, 0]} == begins
 
 
 def test_crops_without_three_blocks_have_no_compression():

@@ -64,7 +64,7 @@ def explain(task: ExplainTask) -> None:
 
 def _importances(
     model: Any, x: Any, columns: Sequence[str], *, targets: Array, classes: int, repeats: int, seed: int
-) -> pd.Series[float]:
+) -> "pd.Series[float]":
     """Measure how much worse predictions are without each feature, and without all of each group."""
     score = partial(_score, classes=classes)
     found = permutation_importance(model, x, targets, scoring=score, n_repeats=repeats, random_state=seed)

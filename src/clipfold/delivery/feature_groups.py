@@ -17,7 +17,9 @@ def feature_groups(bundle: "OpenBundle") -> list[str]:
         ValueError: This version of clipfold has no such group, or computes other values for it.
     """
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
-    names = sorted({column.partition(".")[0] for record in records for column in record.get("features", ())})
+    lists = [record.get("features") for record in records]  # of a stranger's bundle they may be anything
+    columns = {str(column) for each in lists if isinstance(each, list) for column in each}
+    names = sorted({column.partition(".")[0] for column in columns})
     remedy = "predict with the version of clipfold that made the bundle, or train again and make a new one"
     for name in names:
         field = f"features of the bundle: {name}"

@@ -57,7 +57,11 @@ def score_coarser_groups(
     table = read_table(features).to_pandas().set_index("id").loc[videos.index].select_dtypes("number")
     seen = table[[name for name in table if not name.startswith(_NOT_SEEN)]]
     looks = _embeddings(embedded, list(videos.index)) if embedded else table[[n for n in table if n.startswith(_LOOKS)]]
-    facts = {"groups": len(kept), "videos": len(videos), "looks": "embeddings" if embedded else "colours and places"}
+    facts = {
+        "groups": len(kept),
+        "videos": len(videos),
+        "looks": "embeddings" if embedded else "colours and a blurred frame",
+    }
     if not len(looks.columns):
         looks, facts["looks"] = seen, "all columns"
     count = int(units.max()) + 1

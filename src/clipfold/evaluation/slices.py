@@ -171,7 +171,7 @@ def compare(
 def _outlying(wrong: Array, groups: Array, inside: Array) -> float:
     """Test whether a group has more errors than groups vary in any case: one-sided p.
 
-    Videos of a group err together, so a test that takes them for independent calls nearly every large group weak. Error
+    Videos of a group err together, so a test that takes them for independent calls far too many groups weak. Error
     rates are compared as arcsines of their roots, whose variance does not depend on the rate; the variance between
     groups is that of the other groups of `LEAST_OF_GROUP` videos or more (DerSimonian & Laird 1986).
     """

@@ -108,7 +108,7 @@ def test_groups_that_vary_in_any_case_are_rarely_called_weak(spread):
         groups = np.repeat(np.arange(12), random.integers(8, 20, 12))
         rate = random.beta(1, 3, 12)[groups] if spread else np.full(len(groups), 0.25)
         named += any(row["worse"] for row in compare((random.random(len(groups)) < rate).astype(float), groups, {}))
-    assert named <= 0.08 * trials  # of the videos as independent: 0.9
+    assert named <= 0.08 * trials  # 0 and 0.075 seen; Fisher's exact test: 0.03 and 0.63
 
 
 def test_without_slices_there_are_no_rows():

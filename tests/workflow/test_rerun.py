@@ -12,7 +12,7 @@ EVALUATION = {"evaluate": 1, "report": 1, "bundle": 1, "all": 1}
 SVM = {"train_svm": FOLDS, "explain_svm": 1, **EVALUATION}
 CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
-LABELS = {"splits": 1, "audit": 1, "check_leakage": 1, **SVM, **CNN}
+LABELS = {"splits": 1, "audit": 1, "check_leakage": 1, "coarser_groups": 1, **SVM, **CNN}
 TRAINING = {**LABELS, **COLLECTED}
 SHARD = {"probe": 1, "hashes": 1, "matches": 1, "decode": 1, "augment": 1, "resize": 2, "features": 1}
 
@@ -99,9 +99,9 @@ def test_a_variant_added_runs_the_variant(workflow):
             "features/noise.py",
             "_EPSILON = 1e-3",
             "_EPSILON = 2e-3",
-            {"features": 2, "collect_features": 1, **SVM},
+            {"features": 2, "collect_features": 1, "coarser_groups": 1, **SVM},
         ),
-        ("models/architectures/svm.py", "_FOLDS = 5", "_FOLDS = 4", SVM),
+        ("models/architectures/svm.py", "self.intercept_ = 1.0", "self.intercept_ = 1.5", SVM),
         (
             "training/train_step.py",
             "total = torch.zeros_like",

@@ -30,8 +30,8 @@ SCHEMA = pa.schema(
     }
 )
 REPEATS = 10
-MOST = 10_000
-"""Most shuffled predictions of a fold: of more than a thousand columns, each is shuffled less often."""
+MOST = 1_000
+"""Most shuffled predictions of a fold: of more than a hundred columns, each is shuffled less often."""
 
 
 def explain(task: ExplainTask) -> None:

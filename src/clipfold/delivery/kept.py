@@ -39,15 +39,15 @@ class KeptVideos:
             Unusable: As `watch`, which is kept, too.
         """
         seen = json.dumps([*self._settings, name, path, stamp(path)])
-        file = self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.npz"
-        found = read_or_ignore(file, _parse)
+        kept = self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.npz"
+        found = read_or_ignore(kept, _parse)
         if found is None:
             try:
                 found = watch()
             except Unusable as error:
                 found = error
-            with replacing(file) as stream:
-                np.savez(stream, allow_pickle=False, **_packed(found))
+            with replacing(kept) as file:
+                np.savez(file, allow_pickle=False, **_packed(found))
         if isinstance(found, Unusable):
             raise found
         return found

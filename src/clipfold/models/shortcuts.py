@@ -3,8 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from clipfold.models.architecture import on_features
+from clipfold.models.declare import Setting
 
-LIGHT = on_features("linear_or_trees")
+LIGHT = on_features(
+    "linear_or_trees",
+    kind=Setting({"grid": ["linear", "trees"]}, "kind of model", kind=str),
+    C=Setting(0.1, "inverse strength of the L2 regularisation"),
+)
 """The architecture of those on features; entries of `models:` cannot name it."""
 
 SHORTCUTS: Mapping[str, Sequence[str]] = {

@@ -24,7 +24,7 @@ def test_defaults_fit_images():
     svm, cnn, gru = planned("svm", "naive_cnn", "vit_gru")
     assert svm.settings["features"] == ["frame", "noise", "compression", "chroma"]
     assert (cnn.settings["frames"], gru.settings["frames"]) == (1, 1)
-    with pytest.raises(ValueError, match=r"models: svm: features .*use some of brightness, container, frame, noise"):
+    with pytest.raises(ValueError, match=r"models: svm: features .*brightness, colour, container, frame, noise"):
         planned({"architecture": "svm", "features": ["motion"]})
     with pytest.raises(ValueError, match="models: naive_cnn: frames is 16: use 1"):
         planned({"architecture": "naive_cnn", "frames": 16})

@@ -1,49 +1,22 @@
-"""A shortcut is scored by the kind of model that suits it, chosen by whole groups of the training split alone."""
+"""A shortcut is scored by the kind of model that suits it, chosen by whole groups of the training part alone."""
 
 import numpy as np
 import pytest
 
 from clipfold.models.architectures import linear_or_trees
 from clipfold.models.catalog import plan_models, plan_shortcuts
-from clipfold.models.fitted import read_fitted, write_fitted
-
-SETTINGS = {"features": ["sound"], "class_weight": "balanced"}
+from clipfold.training.inner import Rows, choose, inner_folds
 
 
-def fitted(x, targets, groups):
-    model = linear_or_trees.build(SETTINGS, 0)
-    linear_or_trees.fit(model, x, targets, groups)
-    return model
-
-
-def kind(model):
-    return type(model["kind"][-1]).__name__
-
-
-@pytest.mark.parametrize(("shape", "expected"), [(np.sign, "LogisticRegression"), (np.square, "HistGradient")])
-def test_the_kind_that_suits_is_chosen_and_loads_back(shape, expected, tmp_path):
+@pytest.mark.parametrize(("shape", "expected"), [(np.sign, "linear"), (np.square, "trees")])
+def test_the_kind_that_suits_is_chosen(shape, expected):
     x = np.random.default_rng(0).normal(size=(120, 1))
-    model = fitted(x, (shape(x[:, 0]) > 0.5).astype(int), np.arange(120) // 3)
-    assert kind(model).startswith(expected)
-    write_fitted(tmp_path / "model.skops", model)
-    np.testing.assert_array_equal(read_fitted(tmp_path / "model.skops").predict_proba(x), model.predict_proba(x))
-
-
-def test_groups_are_kept_together_when_it_chooses(monkeypatch):
-    seen = []
-    monkeypatch.setattr(linear_or_trees, "_ranking", lambda kind, x, targets, inner: seen.extend(inner) or 0.5)
-    group = np.repeat(np.arange(12), 5)
-    assert kind(fitted(np.ones((60, 1)), group % 2, group)) == "LogisticRegression"  # of equals, the simpler one
-    assert len(seen) == 2 * 5
-    assert all(not {*group[train]} & {*group[test]} for train, test in seen)
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_one_group_per_class_leaves_nothing_to_choose_by(classes):
-    targets = np.arange(60) % classes
-    model = fitted(targets[:, None] * 9.0, targets, targets)
-    assert kind(model) == "LogisticRegression"
-    assert (model.predict(targets[:, None] * 9.0) == targets).all()
+    targets, groups = (shape(x[:, 0]) > 0.5).astype(int), np.arange(120) // 3
+    rows = Rows(x, targets, groups, 2, inner_folds(targets, groups, np.zeros(120, bool)))
+    (settings,) = {str(model.settings | {"features": []}): model.settings for model in plan_shortcuts()}.values()
+    chosen = choose(lambda own: linear_or_trees.build(own, 0), settings, rows)
+    assert chosen.settings["kind"] == expected
+    assert [tried["kind"] for tried in chosen.tried] == ["linear", "trees"]
 
 
 def test_images_have_the_shortcuts_that_make_sense():

@@ -50,7 +50,7 @@ def test_models_do_not_count_for_one_another(package):
     assert before == now
     before, now = after(package, "training/train_step.py", "self.micro //= 2", "self.micro //= 4", *sources)
     assert before == now
-    before, now = after(package, "models/architectures/svm.py", "_FOLDS = 5", "_FOLDS = 4", *sources)
+    before, now = after(package, "models/architectures/svm.py", "intercept_ = 1.0", "intercept_ = 1.5", *sources)
     assert before != now
 
 

@@ -15,7 +15,7 @@ from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.names import plain
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
-from clipfold.manifest.shards import shard_videos
+from clipfold.manifest.shards import capacity, shard_videos
 from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
 from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
@@ -131,7 +131,7 @@ class Plan:
             config=config,
             manifest=manifest,
             videos=videos,
-            shards=shard_videos(videos, config.shard_size),
+            shards=shard_videos(videos, capacity(len(videos), config.shard_size)),
             views=views,
             models=[*models, *shortcuts],
             shortcuts=shortcuts,
@@ -234,7 +234,7 @@ class Plan:
     @cached_property
     def new_shards(self) -> dict[str, list[Video]]:
         """Shard name -> new videos to predict."""
-        return shard_videos(self.new_videos, self.config.shard_size)
+        return shard_videos(self.new_videos, capacity(len(self.new_videos), self.config.shard_size))
 
     @property
     def trains_as_stored(self) -> bool:

@@ -3,8 +3,9 @@
     python benchmarks/scale.py --videos 100000 --json scale.json
 
 The videos are rows of a manifest and empty files; 12 models are planned on 5 folds. A first dry run with cold caches is
-not counted. `parse_s` is the overhead of each cluster job before it begins: a start that reads the workflow and lists
-its rules, minus the start of Snakemake itself.
+not counted. `parse_s` is the overhead of each job before it begins: a start as that of a job, which reads the workflow
+and lists its rules, minus the start of Snakemake itself. `first_parse_s` is the same of the run, which reads all rows
+of the manifest; `index_s` is what it takes to write the index for its jobs.
 """
 
 import argparse
@@ -59,6 +60,24 @@ def measure(folder: Path, snakefile: Path, *arguments: str) -> tuple[float, floa
     return seconds, float(peak[1]), done.stdout + done.stderr
 
 
+INDEX = """
+import sys, time
+from pathlib import Path
+import yaml
+from clipfold.plan import Plan
+plan = Plan.from_config(yaml.safe_load(Path("config.yaml").read_text()), [Path()])
+started = time.perf_counter()
+plan.write_index(Path("results/plan"))
+print(time.perf_counter() - started)
+"""
+
+
+def write_index(folder: Path) -> float:
+    """Write the index as a run does before its first job; return the seconds that it takes."""
+    done = subprocess.run([sys.executable, "-c", INDEX], cwd=folder, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=1000, help="rows of the manifest (default: %(default)s)")
@@ -73,13 +92,18 @@ def main() -> None:
         dry = ("--dry-run", "--quiet", "rules", *configured)
         measure(folder, workflow, *dry)
         runs = [measure(folder, workflow, *dry) for _ in range(args.rounds)]
-        parses = [measure(folder, workflow, "--list-rules", *configured)[0] for _ in range(args.rounds)]
+        first = min(measure(folder, workflow, "--list-rules", *configured)[0] for _ in range(args.rounds))
+        index = write_index(folder)
+        job = ("--mode", "subprocess", "--list-rules", *configured)
+        parses = [measure(folder, workflow, *job)[0] for _ in range(args.rounds)]
         floor = min(measure(folder, folder / "Snakefile", "--list-rules")[0] for _ in range(args.rounds))
     table = runs[0][2].partition("Job stats:")[2]
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
     result = {
         "videos": args.videos,
         "parse_s": round(min(parses) - floor, 2),
+        "first_parse_s": round(first - floor, 2),
+        "index_s": round(index, 2),
         "start_s": round(floor, 2),
         "dry_run_s": round(min(seconds for seconds, _, _ in runs), 2),
         "peak_mb": max(peak for _, peak, _ in runs),

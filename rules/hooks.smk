@@ -83,6 +83,7 @@ if workflow.is_main_process and not IN_STORAGE:
     RECOGNISED |= recognise(PLAN.shards, contents_record)
     if not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
         with suppress(OSError):  # a folder that cannot be written is reported before the first job
+            PLAN.write_index(Path("results/plan/"))
             for shard, contents in RECOGNISED.items():
                 write_contents(contents_record(shard), contents)
         move_broken_aside()

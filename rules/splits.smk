@@ -24,7 +24,7 @@ rule splits:
         labels=lambda wildcards: PLAN.labels_digest,
         settings=SETTINGS["splits"],
         folds=len(FOLDS),
-        given=PLAN.given_splits,
+        given=lambda wildcards: PLAN.given_splits,
         policy=PLAN.policy,
         allowed=SETTINGS["allow_leakage"],
         seed=SETTINGS["seed"],

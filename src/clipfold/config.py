@@ -44,7 +44,7 @@ class Config:
         group_separator: What separates several groups in a cell; empty if a cell is one group, whatever it holds.
         positive: The positive class of two, such as `fake`; empty for the last in the alphabet.
         seed: Seed for every random draw.
-        shard_size: Most videos in a shard, the unit of a data job.
+        shard_size: Most videos in a shard, the unit of a data job; 0 to choose by the number of videos.
         cache: Folder in which probed and decoded videos are kept by content, for other experiments; empty for none.
         keep_intermediate: Keep files that later stages no longer need.
         table: What to learn from a table.
@@ -67,7 +67,7 @@ class Config:
     group_separator: str = SEPARATOR
     positive: str = ""
     seed: int = 0
-    shard_size: int = 256
+    shard_size: int = 0
     cache: str = ""
     keep_intermediate: bool = True
     table: TableSettings = field(default_factory=TableSettings)
@@ -91,7 +91,9 @@ class Config:
             named = isinstance(name, str) and bool(name or none)
             require(named, f"columns.{column}", name, "name a column of the manifest")
         require(0 <= self.seed < 2**31, "seed", self.seed, "use 0 to 2147483647")
-        require(self.shard_size >= 1, "shard_size", self.shard_size, "use 1 or more videos per shard")
+        require(
+            self.shard_size >= 0, "shard_size", self.shard_size, "use 1 or more videos per shard, or 0 for its default"
+        )
         for entry in self.models:
             good = isinstance(entry, str | Mapping)
             require(

@@ -1,7 +1,7 @@
 """Build the plan of a run from its config: videos, shards, views, models, folds. Standard library only."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,16 @@ from typing import Any
 from clipfold.checks import require
 from clipfold.config import Config, read_config
 from clipfold.features.registry import VIEWS
+from clipfold.manifest.index import Facts, Videos, index_key, read_index, write_index
 from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.names import plain
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
-from clipfold.manifest.shards import shard_videos
+from clipfold.manifest.shards import capacity, shard_videos
 from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
 from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
+from clipfold.storage.fingerprint import fingerprint
 from clipfold.table.columns import Table, plan_table, table_columns
 from clipfold.video.views import View, build_views
 
@@ -29,38 +31,41 @@ class Plan:
     Args:
         config: The checked config.
         manifest: The table of videos.
-        videos: The rows of the manifest, in their order.
+        videos: The rows of the manifest, in their order; of an index, shard by shard.
         shards: Shard name -> its videos, sorted by id.
         views: Name of a stored array -> the view that fills it.
         models: The configured models with their candidates, then the shortcuts.
         shortcuts: The baselines that know nothing of the action.
         table: The columns of a table, for `modality: table`.
         folds: Fold numbers, continuing over repeats.
-        given_splits: Id -> split, for the scheme `column`.
+        key: Name of the index from which jobs read their shards; empty if there is none.
+        facts: What the index says of all videos together, if the plan was read from it.
         new_manifest: The table of new videos to predict, if there are some.
         new_videos: Its rows.
     """
 
     config: Config
     manifest: Path
-    videos: Sequence[Video]
+    videos: Collection[Video]
     shards: Mapping[str, Sequence[Video]]
     views: Mapping[str, View]
     models: Sequence[Model]
     shortcuts: Sequence[Model]
     folds: range
-    given_splits: Mapping[str, str]
+    key: str = ""
+    facts: Facts | None = None
     table: Table | None = None
     new_manifest: Path | None = None
     new_videos: Sequence[Video] = ()
 
     @classmethod
-    def from_config(cls, values: Mapping[str, Any], folders: Sequence[Path]) -> "Plan":
+    def from_config(cls, values: Mapping[str, Any], folders: Sequence[Path], index: Path | None = None) -> "Plan":
         """Check a config and its manifest, and plan the run.
 
         Args:
             values: The config as YAML gives it.
             folders: Folders in which to look for a relative manifest, in order.
+            index: Folder in which `write_index` may have left what is planned from the same manifest and settings.
 
         Raises:
             ValueError: The config or the manifest is invalid; the message names the key or row, the value and the
@@ -93,12 +98,28 @@ class Plan:
                 models=[],
                 shortcuts=[],
                 folds=range(0),
-                given_splits={},
                 new_manifest=new,
                 new_videos=new_videos,
             )
         shortcuts = plan_shortcuts(models, config.modality) if config.shortcuts and not tabular else []
         manifest = find_manifest(config.manifest, folders)
+        key = "" if tabular else index_key(manifest, _deciding(config))  # before the manifest is read: it may change
+        if index and key and (found := read_index(index, key)):
+            facts, indexed = found
+            return cls(
+                config=config,
+                manifest=manifest,
+                videos=Videos(indexed, facts.videos),
+                shards=indexed,
+                views=views,
+                models=[*models, *shortcuts],
+                shortcuts=shortcuts,
+                folds=range(facts.folds),
+                key=key,
+                facts=facts,
+                new_manifest=new,
+                new_videos=new_videos,
+            )
         videos = read_manifest(manifest, columns, separator=config.group_separator)
         rates_of(videos)
         cut = [video.id for video in videos if video.file] if config.modality == "image" else []
@@ -106,20 +127,32 @@ class Plan:
         labelled = [video for video in videos if video.label]
         _check_positive(config.positive, sorted({video.label for video in labelled}))
         splits = config.splits
-        return cls(
+        plan = cls(
             config=config,
             manifest=manifest,
             videos=videos,
-            shards=shard_videos(videos, config.shard_size),
+            shards=shard_videos(videos, capacity(len(videos), config.shard_size)),
             views=views,
             models=[*models, *shortcuts],
             shortcuts=shortcuts,
             folds=range(count_folds(labelled, splits.scheme, splits.folds, splits.repeats)),
-            given_splits=read_splits(manifest, columns) if splits.scheme == "column" else {},
+            key=key,
             table=plan_table(manifest, config.columns, config.table, videos) if tabular else None,
             new_manifest=new,
             new_videos=new_videos,
         )
+        _ = plan.given_splits  # read now, so that mistakes in the column end the plan
+        return plan
+
+    def write_index(self, folder: Path) -> None:
+        """Write an index, from which the start of a job reads its shard alone; a table has none.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.key:
+            facts = Facts(videos=len(self.videos), folds=len(self.folds), labels=self.labels_digest)
+            write_index(folder, self.key, facts, self.shards)
 
     @property
     def positive(self) -> str:
@@ -186,7 +219,12 @@ class Plan:
     @cached_property
     def labels_digest(self) -> str:
         """Digest of ids, labels and groups: with another one, folds are assigned again."""
-        return labels_digest(self.videos)
+        return self.facts.labels if self.facts else labels_digest(self.videos)
+
+    @cached_property
+    def given_splits(self) -> dict[str, str]:
+        """Id -> split, for the scheme `column`."""
+        return read_splits(self.manifest, self.columns) if self.config.splits.scheme == "column" else {}
 
     @property
     def table_facts(self) -> dict[str, dict[str, str]] | None:
@@ -196,7 +234,7 @@ class Plan:
     @cached_property
     def new_shards(self) -> dict[str, list[Video]]:
         """Shard name -> new videos to predict."""
-        return shard_videos(self.new_videos, self.config.shard_size)
+        return shard_videos(self.new_videos, capacity(len(self.new_videos), self.config.shard_size))
 
     @property
     def trains_as_stored(self) -> bool:
@@ -207,6 +245,14 @@ class Plan:
         """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
         extras = read_extras(self.manifest, self.columns)
         return {name: cells for name, cells in extras.items() if not self.table or name not in self.table.columns}
+
+
+def _deciding(config: Config) -> dict[str, Any]:
+    """Return all but the manifest that decides the facts and the shards of a plan: settings and code."""
+    names = ("modality", "columns", "group_separator", "positive", "shard_size", "splits")
+    settings = asdict(config)
+    code = fingerprint(__file__, "clipfold.manifest.index", "clipfold.manifest.shards", "clipfold.splits.feasibility")
+    return {name: settings[name] for name in names} | {"code": code}
 
 
 def _check_positive(name: str, classes: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text())
         ({"splits": {"folds": "3"}}, "splits.folds is '3': use a whole number (Snakemake reads nested values of"),
         ({"splits": {"validation": "1e-1"}}, "splits.validation is '1e-1': use a number (YAML reads 1e-3 as text"),
         ({"shortcuts": "yes"}, "shortcuts is 'yes': use true or false"),
-        ({"shard_size": 0}, "shard_size is 0: use 1 or more videos per shard"),
+        ({"shard_size": -1}, "shard_size is -1: use 1 or more videos per shard, or 0"),
         ({"models": "svm"}, "models is 'svm': use a list"),
         ({"models": [3]}, "models is 3: list names of architectures, or mappings such as"),
         ({"bundle": {"models": "svm"}}, "bundle.models is 'svm': use a list"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "PIL": "pillow", "faiss": "faiss-cpu"}
 RULES = [
     pair
     for rules in sorted((ROOT / "rules").glob("*.smk"))

@@ -1,7 +1,7 @@
 """Find near-duplicate pairs of videos by perceptual hashes and keypoints, and verify each on the pictures."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.leakage.alignment import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
+from clipfold.leakage.candidates import NEAR, VIDEOS, Backgrounds, Candidate, Frames, common_frames
 from clipfold.leakage.disjoint_sets import DisjointSets
 from clipfold.leakage.hash_shard import Shard
-from clipfold.leakage.hashes import MIRROR, WINDOWS
+from clipfold.leakage.hashes import WINDOWS
 from clipfold.leakage.parts import Parts
 from clipfold.storage.files import Array, PathLike, open_array, read_table, write_table
 
@@ -34,47 +35,8 @@ SCHEMA = pa.schema(
         "second_frame": pa.int16(),
     }
 )
-NEAR = 14
-"""Most bits of 64 in which the hash of a window may differ from that of another background."""
-
-NEAR_WHOLE = 22
-"""Most bits of 64 in which the hashes of two whole backgrounds may differ: moving things may hide much of them."""
-
-NEAR_FRAME = 10
-"""Most bits of 64 in which the hashes of two frames may differ."""
-
-LEAST_FRAMES = 3
-"""Least number of frames that must be near to frames of the other video if the backgrounds differ."""
-
-MOST_SHARING = 4
-"""Most other recordings, of a sample, in which a frame may occur before it tells nothing about the source."""
-
 MOST = 50
 """Partners of a video after which a further pair is verified only if it would join two clusters."""
-
-_SAMPLE = 1000  # recordings
-_VIDEOS, _OTHERS = 64, 32  # size of a block: its hashes and distances, a few MB, stay in a core's cache
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A pair of videos with near hashes.
-
-    Args:
-        x: row of the first video, one window of which is near to the second.
-        y: row of the second video.
-        bits: number of bits in which the hashes differ.
-        mirrored: True if the second video is near when mirrored.
-        window: index into `WINDOWS`; 0, the whole picture, if frames are compared.
-        frames: the two frames, of `x` and `y`, that are near each other; None if backgrounds are compared.
-    """
-
-    x: int
-    y: int
-    bits: int
-    mirrored: bool = False
-    window: int = 0
-    frames: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +61,9 @@ class Stored:
 def match(stored: Stored, output: PathLike, threads: int) -> None:
     """Find the near-duplicate pairs among the videos of all shards.
 
-    All hashes are compared with all others, block by block, and keypoints are looked up by word: memory use is 0.9 kB
-    per video for the hashes, 29 bytes per keypoint (4 to 16 kB per video) and a few MB. Candidates are verified on
-    their pictures, which are read from disk as needed.
+    All hashes are compared with all others, block by block, and keypoints are looked up by word: memory use is 1.1 kB
+    per video for the hashes, 29 bytes per keypoint (4 to 16 kB per video), and per thread a few MB, 400 MB if all
+    videos are alike. Candidates are verified on their pictures, which are read from disk as needed.
 
     Args:
         stored: the files.
@@ -178,96 +140,14 @@ def find_pairs(
         add(each.x, each.y, lambda: verified(each, pictures_of(each.x), pictures_of(each.y)))
 
     cv2.setNumThreads(1)
-    starts = range(0, len(hashes), _VIDEOS)
-    search("backgrounds", starts, lambda first: near_backgrounds(hashes, first), candidate)
+    starts = range(0, len(hashes), VIDEOS)
+    search("backgrounds", starts, Backgrounds(hashes[:, : len(WINDOWS)]).near, candidate)
     if parts:
         search("parts", range(len(hashes)), parts.pairs, lambda pair: add(pair["x"], pair["y"], lambda: pair))
-    common = common_frames(hashes[:, len(WINDOWS) :], [clusters.find(video) for video in range(len(hashes))])
-    search("frames", starts, lambda first: near_frames(hashes, first, common), candidate)
-    return list(pairs.values())
-
-
-def near_backgrounds(hashes: Array, first: int) -> Iterator[Candidate]:
-    """Compare `_VIDEOS` videos from `first` on with all videos; yield the nearest window of each candidate pair."""
-    windows = hashes[first : first + _VIDEOS, : len(WINDOWS)]
-    whole = hashes[:, 0]
-    for start in range(0, len(whole), _OTHERS):
-        others = whole[start : start + _OTHERS]
-        both = np.concatenate([others, others ^ MIRROR])
-        bits = np.bitwise_count(windows.reshape(-1, 1) ^ both)
-        near = bits <= NEAR
-        later = np.arange(first, first + len(windows))[:, None] < np.arange(start, start + len(others))
-        near[:: len(WINDOWS), : len(others)] = later & (bits[:: len(WINDOWS), : len(others)] <= NEAR_WHOLE)
-        at, other = np.nonzero(near)
-        if not len(at):
-            continue
-        best: dict[tuple[int, int], Candidate] = {}
-        for flat, column in zip(at.tolist(), other.tolist(), strict=True):
-            (video, window), (mirrored, partner) = divmod(flat, len(WINDOWS)), divmod(column, len(others))
-            x, y, apart = first + video, start + partner, int(bits[flat, column])
-            if x != y and ((x, y) not in best or apart < best[x, y].bits):
-                best[x, y] = Candidate(x, y, apart, bool(mirrored), window)
-        yield from best.values()
-
-
-def common_frames(frames: Array, recording: Sequence[int]) -> Array:
-    """Find the frames that many recordings share, such as titles and adverts, or that tell nothing, such as black ones.
-
-    Args:
-        frames: hashes of frames, uint64 (videos, frames).
-        recording: number of the recording of each video, as far as it is known.
-
-    Returns:
-        bool (videos, frames): True if a frame is near to one of more than `MOST_SHARING` other recordings of a sample.
-    """
-    first = np.flatnonzero(np.asarray(recording) == np.arange(len(recording)))
-    sample = first[:: max(1, -(-len(first) // _SAMPLE))]
-    common = np.zeros(frames.shape, bool)
-    for start in range(0, len(frames), _OTHERS):
-        mine = frames[start : start + _OTHERS]
-        sharing = np.zeros(mine.shape, np.int64)
-        for other in sample:
-            apart = np.asarray(recording[start : start + _OTHERS]) != other
-            near = (np.bitwise_count(mine[:, :, None] ^ frames[other]) <= NEAR_FRAME).any(axis=2)
-            sharing += near & apart[:, None]
-        common[start : start + _OTHERS] = sharing > MOST_SHARING
-    return common
-
-
-def near_frames(hashes: Array, first: int, common: Array) -> Iterator[Candidate]:
-    """Compare the frames of `_VIDEOS` videos from `first` on with those of all later videos; yield the candidates.
-
-    Frames in common must be at least `LEAST_FRAMES`, and either different from each other, or half of a video's: a
-    picture that stands still for a while may be a title.
-    """
     frames = hashes[:, len(WINDOWS) :]
-    count = frames.shape[1]
-    least = min(LEAST_FRAMES, count)
-    new = _differs(frames)
-    for start in range(first, len(frames), _OTHERS):
-        mine, others = slice(first, first + _VIDEOS), slice(start, start + _OTHERS)
-        bits = np.bitwise_count(frames[mine].reshape(-1, 1) ^ frames[others].reshape(1, -1))
-        near = (bits <= NEAR_FRAME).reshape(-1, count, len(frames[others]), count)
-        near &= ~(common[mine, :, None, None] | common[others])
-        ours, theirs = near.any(axis=3), near.any(axis=1)
-        number = [ours.sum(axis=1), theirs.sum(axis=2)]
-        distinct = [(ours & new[mine, :, None]).sum(axis=1), (theirs & new[others]).sum(axis=2)]
-        enough = (np.minimum(*number) >= least) & (
-            (np.minimum(*distinct) >= least) | (2 * np.maximum(*number) >= count)
-        )
-        for i, j in zip(*np.nonzero(enough), strict=True):
-            x, y = first + int(i), start + int(j)
-            if x < y:
-                apart = np.where(near[i, :, j], bits.reshape(near.shape)[i, :, j], 64)
-                a, b = divmod(int(apart.argmin()), count)
-                yield Candidate(x, y, int(apart[a, b]), frames=(a, b))
-
-
-def _differs(frames: Array) -> Array:
-    """Return True for each frame that differs from all earlier ones of its video, bool (videos, frames)."""
-    apart = np.bitwise_count(frames[:, :, None] ^ frames[:, None, :]) > NEAR_FRAME
-    earlier = np.tri(frames.shape[1], k=-1, dtype=bool)
-    return np.asarray((apart | ~earlier).all(axis=2))
+    common = common_frames(frames, [clusters.find(video) for video in range(len(hashes))])
+    search("frames", starts, Frames(frames, common).near, candidate)
+    return list(pairs.values())
 
 
 def verified(candidate: Candidate, x: Array, y: Array) -> dict[str, Any] | None:

@@ -6,6 +6,18 @@ from clipfold.checks import require
 from clipfold.manifest.read import Video
 from clipfold.storage.hashing import stable_hash
 
+_SMALL, _LARGE = 256, 1024  # videos
+_MANY = 250_000  # videos
+
+
+def capacity(videos: int, shard_size: int) -> int:
+    """Return the most videos of a shard: `shard_size`; if it is 0, 256, and 1,024 for more than 250,000 videos.
+
+    Snakemake spends 2 ms on each job, so a million videos want larger ones. There is one threshold, since all data jobs
+    run again at it.
+    """
+    return shard_size or (_LARGE if videos > _MANY else _SMALL)
+
 
 def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video]]:
     """Divide videos into shards by the hash of their ids; segments by that of their file, which is decoded at once.

@@ -5,6 +5,7 @@ of a run from outside (`make clean`) uses this list.
 """
 
 RESULTS = (
+    "plan",
     "metadata",
     "contents",
     "frames",

@@ -16,7 +16,7 @@ from clipfold.manifest.read import (
     read_manifest,
     read_splits,
 )
-from clipfold.manifest.shards import shard_videos
+from clipfold.manifest.shards import capacity, shard_videos
 from clipfold.splits.feasibility import check_enough, count_folds
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
@@ -158,6 +158,11 @@ def test_adding_a_video_changes_one_shard_or_splits_it(names, new, capacity):
     before, after = shard_videos(videos(names), capacity), shard_videos(videos([*names, new]), capacity)
     changed = [name for name in before if before[name] != after.get(name)]
     assert len(changed) <= 1
+
+
+def test_shards_are_larger_where_there_would_be_too_many_unless_their_size_is_set():
+    assert [capacity(videos, 0) for videos in (1, 250_000, 250_001, 10**6)] == [256, 256, 1024, 1024]
+    assert capacity(10**6, 256) == 256
 
 
 def test_an_empty_half_makes_no_shard():

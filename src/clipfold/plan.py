@@ -1,6 +1,5 @@
 """Build the plan of a run from its config: videos, shards, views, models, folds. Standard library only."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import shard_videos
 from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
+from clipfold.models.named_encoders import encoder_key, plan_encoders
 from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
 from clipfold.table.columns import Table, plan_table, table_columns
@@ -75,7 +75,13 @@ class Plan:
         tabular = config.modality == "table"
         entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
         size, frames = config.decode.size, views["clips"].shape[0]
-        models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
+        models = plan_models(
+            entries,
+            largest_size=size,
+            most_frames=frames,
+            modality=config.modality,
+            encoders=plan_encoders(config.encoders, size),
+        )
         config.bundle.check_models([model.name for model in models if not model.candidate_of])
         columns = table_columns(config.columns) if tabular else config.columns
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
@@ -181,7 +187,7 @@ class Plan:
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
         """Frozen encoders, each of which embeds every clip once: key -> settings."""
-        return {encoder_key(model.encoder): model.encoder for model in self.models if model.encoder}
+        return {encoder_key(own): own for model in self.models for own in model.encoders}
 
     @cached_property
     def labels_digest(self) -> str:
@@ -224,9 +230,3 @@ def _check_positive(name: str, classes: Sequence[str]) -> None:
         name,
         f"leave it out: with {len(classes)} classes, each is compared with the rest",
     )
-
-
-def encoder_key(settings: Mapping[str, Any]) -> str:
-    """Name the folder of an encoder's embeddings."""
-    digest = hashlib.blake2b(repr(dict(settings)).encode(), digest_size=4).hexdigest()
-    return f"{settings['encoder']}_{digest}"

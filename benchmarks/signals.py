@@ -1,11 +1,13 @@
 """Measure what each group of handcrafted features tells, alone and together, without any trained weights.
 
     python benchmarks/signals.py --manifest videos.csv --json signals.json
+    python benchmarks/signals.py --manifest videos.csv --encoder timm/NAME --weights FILE --json encoder.json
     python benchmarks/signals.py --tampered --json tampered.json
 
 A logistic regression, its strength chosen by inner grouped folds, is tested in 5 grouped folds x 5 repeats. With
 `--tampered`, each kind of tampering of the demo is told from real films by itself. The CPU time of the features is
-compared with that of decoding in the same run.
+compared with that of decoding in the same run. With `--encoder`, embeddings of frames of 224 pixels by a frozen encoder
+are one group more, alone and together with the others; their time is compared with a bare loop over the same frames.
 
 (Not named signal.py: a script's folder comes first on Python's path, and all scripts here import the library's signal.)
 """
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
@@ -32,9 +35,12 @@ from clipfold.demo.scenes import Frames, add_noise, draw_scene, film
 from clipfold.demo.tampering import drop_frames, hold_frame, splice
 from clipfold.demo.write import INSERT_GRAINS, INSERT_NOISE
 from clipfold.evaluation import intervals, within_folds
+from clipfold.features.embedding import pool_shard, read_pooled
 from clipfold.features.extract import extract_shard
-from clipfold.features.registry import GROUPS
+from clipfold.features.registry import GROUPS, group_of
 from clipfold.models.architectures.logistic_regression import build
+from clipfold.models.embed import embed_shard
+from clipfold.models.encoders import encoder
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import read_table
 from clipfold.video.decode_shard import decode_shard
@@ -45,6 +51,7 @@ FOLDS, REPEATS, INNER = 5, 5, 4
 SHORTCUTS = ("brightness", "container", "frame")
 ACTION = ("motion", "violent_flow", "regions", "texture")
 TRACES = ("noise", "compression", "temporal")
+EMBEDDING = "embedding.frozen"
 KINDS = ("splice", "compressed splice", "hold", "drop")
 
 
@@ -52,6 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, help="table with path, label (two of them) and group")
     parser.add_argument("--tampered", action="store_true", help="make the demo's kinds of tampering instead")
+    parser.add_argument("--encoder", help="source of a frozen encoder, as in `encoders:` of the config")
+    parser.add_argument("--weights", default="", help="file of its weights")
     parser.add_argument("--positive", help="positive label (default: the last in the alphabet)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
@@ -59,7 +68,7 @@ def main() -> None:
         parser.error("name a table by --manifest, or use --tampered")
     with tempfile.TemporaryDirectory() as name:
         manifest = make_tampered(Path(name)) if arguments.tampered else arguments.manifest
-        features, cost = measured(manifest, Path(name))
+        features, cost = measured(manifest, Path(name), arguments.encoder, arguments.weights)
         videos = pd.read_csv(manifest).set_index("path").loc[features.index]
     figures: dict[str, Any] = {"videos": len(features), "columns": features.shape[1], "cpu_seconds_per_video": cost}
     if arguments.tampered:
@@ -70,31 +79,58 @@ def main() -> None:
     else:
         groups = [group for group in GROUPS if group not in SHORTCUTS]
         sets = {group: [group] for group in GROUPS} | {"action": list(ACTION), "all": groups}
+        if arguments.encoder:
+            own = [EMBEDDING]
+            together = {"embedding and regions": [*own, "regions"], "embedding and action": [*own, *ACTION]}
+            sets = {"embedding": own, **together, "embedding and all": [*own, *groups]}
         positive = arguments.positive or max(videos.label)
         figures["scores"] = table(features, videos.label == positive, videos.group, sets)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def measured(manifest: Path, folder: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+def measured(
+    manifest: Path, folder: Path, source: str | None = None, weights: str = ""
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Decode videos and compute their features; returns a row per video, and the CPU seconds of both per video."""
     with manifest.open(encoding="utf-8", newline="") as file:
         paths = {row["path"]: str(manifest.parent / row["path"]) for row in csv.DictReader(file)}
-    settings = DecodeSettings()
+    large: Any = {"large": {"kind": "uniform", "frames": 16, "size": 224}} if source else {}
+    settings = DecodeSettings(views={**DecodeSettings().views, **large})
     metadata, index, output = (folder / f"{name}.parquet" for name in ("metadata", "index", "features"))
     arrays = {name: folder / f"{name}.npy" for name in settings.views}
     probe_shard(paths, metadata, ProbeSettings(), workers=1)
     began = cpu()
     decode_shard(paths, metadata, arrays, index, settings, workers=1)
     decoded = cpu()
-    extract_shard(metadata, index, arrays, output)
+    extract_shard(metadata, index, {name: path for name, path in arrays.items() if name != "large"}, output)
     done = cpu()
     features = read_table(output).to_pandas().set_index("id")
     stored = sum(path.stat().st_blocks * 512 for path in arrays.values())
     cost = {"decode": (decoded - began) / len(features), "features": (done - decoded) / len(features)}
     cost |= {"ratio": cost["features"] / cost["decode"], "megabytes_stored": stored / len(features) / 1e6}
+    if source:
+        found, cost["embed_to_bare_loop"] = embedded(arrays["large"], index, source, weights)
+        features = features.join(found)
     print({name: round(value, 3) for name, value in cost.items()}, flush=True)
     return features, cost
+
+
+def embedded(clips: Path, index: Path, source: str, weights: str) -> tuple[pd.DataFrame, float]:
+    """Embed clips by the job's own code; returns the features, and its CPU time over that of a bare loop."""
+    settings = {"encoder": source, "size": 224, "weights": weights, "download": False}
+    output, facts, table = (clips.with_name(name) for name in ("embedded.npy", "embedded.json", "embedded.parquet"))
+    network = encoder(source, 224, weights, False).eval()
+    stored, began = np.load(clips), cpu()
+    frames = [torch.from_numpy(clip).permute(0, 3, 1, 2).float().div(127.5).sub(1) for clip in stored]
+    with torch.inference_mode():
+        for clip in frames:
+            network(clip.contiguous(memory_format=torch.channels_last))
+    bare = cpu()
+    embed_shard(clips, output, facts, settings, seed=0, threads=torch.get_num_threads())
+    done = cpu()
+    pool_shard(output, facts, index, table)
+    return read_pooled([table], EMBEDDING)[0], (done - bare) / (bare - began)
 
 
 def cpu() -> float:
@@ -108,7 +144,7 @@ def table(features: pd.DataFrame, labels: Any, groups: Any, sets: Mapping[str, S
     y, g = np.asarray(labels).astype(int), pd.factorize(groups)[0]
     scores = {}
     for name, chosen in sets.items():
-        columns = [column for column in features if column.split(".")[0] in chosen]
+        columns = [column for column in features if group_of(column) in chosen]
         scores[name] = {"columns": len(columns)} | scored(features[columns].to_numpy(), y, g)
         shown = ("{0[value]:.3f} ({0[low]:.2f}-{0[high]:.2f})".format(scores[name][m]) for m in ("accuracy", "auc"))
         print(f"| {name} | {len(columns)} | {' | '.join(shown)} |", flush=True)

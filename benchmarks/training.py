@@ -333,7 +333,10 @@ def frozen(entry: Model, folder: Path, videos: int, epochs: int, rounds: int) ->
     splits = write_fold(folder / "splits.parquet", labels, parts)
     embedded = data | {kind: [str(folder / f"{kind}-embedded.npy")] for kind in ("clips", "augmented")}
     once = cpu_seconds(
-        lambda: [embed_shard(data[kind][0], embedded[kind][0], settings, 0, 1) for kind in ("clips", "augmented")]
+        lambda: [
+            embed_shard(data[kind][0], embedded[kind][0], folder / "facts.json", settings, 0, 1)
+            for kind in ("clips", "augmented")
+        ]
     )
     changes = {"freeze": True, "epochs": epochs, "patience": epochs}
     whole, stored = [], []

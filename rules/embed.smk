@@ -7,7 +7,8 @@ for key, settings in PLAN.encoders.items():
             **weights_file(settings),
             clips=clips_at(settings["size"], "{stored}"),
         output:
-            f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
+            embeddings=f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
+            facts=f"results/embedded/{key}/{{shard}}/{{stored}}.json",
         log:
             f"logs/embed_{key}/{{shard}}/{{stored}}.log",
         benchmark:
@@ -27,3 +28,28 @@ for key, settings in PLAN.encoders.items():
             code=code_of("embed", "clipfold.models.embed"),
         script:
             "../workflow/scripts/embed.py"
+
+    # What the embeddings of the videos are as features; nobody asks for that of a network's encoder.
+    rule:
+        name:
+            f"pool_{key}"
+        input:
+            embeddings=f"results/embedded/{key}/{{shard}}/frames.npy",
+            facts=f"results/embedded/{key}/{{shard}}/frames.json",
+            index="results/frames/{shard}/index.parquet",
+        output:
+            f"results/embedded/{key}/{{shard}}/features.parquet",
+        log:
+            f"logs/pool_{key}/{{shard}}.log",
+        benchmark:
+            f"results/benchmarks/pool_{key}/{{shard}}.tsv"
+        conda:
+            "../envs/train.yaml"
+        threads: 1
+        resources:
+            mem_mb=by_attempt(1000),
+            runtime=by_attempt(30),
+        params:
+            code=code_of("pool", "clipfold.features.embedding"),
+        script:
+            "../workflow/scripts/pool.py"

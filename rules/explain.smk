@@ -25,7 +25,7 @@ for model in PLAN.explained:
         params:
             module=model.module,
             input=model.input,
-            data={"features": ["features"], "clips": ["clips", "index"]}[model.input],
+            data=["clips", "index"] if model.input == "clips" else list(collection(model)[1]),
             settings=model.settings,
             shown=SETTINGS["explain"],
             stored_size=PLAN.size,

@@ -14,6 +14,7 @@ from snakemake.logging import logger
 from clipfold.manifest.contents import recognise, write_contents
 from clipfold.manifest.groups import grouping_notes
 from clipfold.manifest.read import missing_files
+from clipfold.models.named_encoders import gmac_of
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
 from clipfold.resources.gpus import visible_gpus
 from clipfold.resources.usage import Request, read_usage, record_requests
@@ -108,6 +109,11 @@ def described(model):
     return {"input": model.input, "settings": model.settings, "gmac": model.gmac, "embedded": embedded}
 
 
+def described_encoder(settings):
+    """What the forecast needs to know of an encoder, which embeds all frames of stored clips."""
+    return {"input": "clips", "settings": settings, "gmac": gmac_of(settings, PLAN.views["clips"].shape[0])}
+
+
 def work():
     """Summarise the data and models that decide how long this run takes."""
     paths = [] if PLAN.table else [str(FOLDER / path) for path in dict.fromkeys(v.path for v in PLAN.videos)]
@@ -123,7 +129,7 @@ def work():
         size=PLAN.size,
         folds=len(FOLDS),
         models={m.name: described(m) for m in PLAN.models}
-        | {encoder_key(m.encoder): described(m) for m in PLAN.models if m.encoder},
+        | {key: described_encoder(settings) for key, settings in PLAN.encoders.items()},
         speed=machine_speed(),
     )
 

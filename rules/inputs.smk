@@ -5,7 +5,7 @@ from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
-from clipfold.plan import encoder_key
+from clipfold.models.named_encoders import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.hashing import file_digest
 
@@ -175,7 +175,9 @@ def clips_at(size, stored):
 def collection(model, encoded=True):
     """Return the name of the collection that a model learns from, and its files by kind; similar models share one."""
     if model.input == "features":
-        return "features", {"features": "results/features/{shard}.parquet"}
+        keys = {group: encoder_key(settings) for group, settings in sorted(model.embedded.items())}
+        pooled = {g.replace(".", "_"): f"results/embedded/{key}/{{shard}}/features.parquet" for g, key in keys.items()}
+        return "__".join(["features", *pooled]), {"features": "results/features/{shard}.parquet", **pooled}
     if encoded and model.encoder:
         name = encoder_key(model.encoder)
         clips, augmented = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))

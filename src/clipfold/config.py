@@ -58,6 +58,7 @@ class Config:
         explain: Predictions to explain.
         bundle: Models to make ready for use elsewhere.
         predict: New videos to predict.
+        encoders: Frozen encoders by name, for `embedding.NAME` among features and `encoder` of networks.
         models: Models to train: names of architectures, or mappings.
     """
 
@@ -81,6 +82,7 @@ class Config:
     explain: ExplainSettings = field(default_factory=ExplainSettings)
     bundle: BundleSettings = field(default_factory=BundleSettings)
     predict: PredictSettings = field(default_factory=PredictSettings)
+    encoders: Mapping[str, Any] = field(default_factory=dict)
     models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import capacity, shard_videos
 from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
+from clipfold.models.named_encoders import encoder_key, plan_encoders
 from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds
 from clipfold.storage.fingerprint import fingerprint
@@ -80,7 +81,13 @@ class Plan:
         tabular = config.modality == "table"
         entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
         size, frames = config.decode.size, views["clips"].shape[0]
-        models = plan_models(entries, largest_size=size, most_frames=frames, modality=config.modality)
+        models = plan_models(
+            entries,
+            largest_size=size,
+            most_frames=frames,
+            modality=config.modality,
+            encoders=plan_encoders(config.encoders, size),
+        )
         config.bundle.check_models([model.name for model in models if not model.candidate_of])
         columns = table_columns(config.columns) if tabular else config.columns
         new = find_manifest(config.predict.manifest, folders) if config.predict.manifest else None
@@ -214,7 +221,7 @@ class Plan:
     @cached_property
     def encoders(self) -> dict[str, dict[str, Any]]:
         """Frozen encoders, each of which embeds every clip once: key -> settings."""
-        return {encoder_key(model.encoder): model.encoder for model in self.models if model.encoder}
+        return {encoder_key(own): own for model in self.models for own in model.encoders}
 
     @cached_property
     def labels_digest(self) -> str:
@@ -270,9 +277,3 @@ def _check_positive(name: str, classes: Sequence[str]) -> None:
         name,
         f"leave it out: with {len(classes)} classes, each is compared with the rest",
     )
-
-
-def encoder_key(settings: Mapping[str, Any]) -> str:
-    """Name the folder of an encoder's embeddings."""
-    digest = hashlib.blake2b(repr(dict(settings)).encode(), digest_size=4).hexdigest()
-    return f"{settings['encoder']}_{digest}"

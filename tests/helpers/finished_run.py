@@ -101,7 +101,14 @@ def prepare(plan: Plan, results: Path) -> None:
         for size in (32, 64):
             resize_shard(results / f"{name}.npy", results / f"{name}_{size}.npy", size)
         (encoder,) = plan.encoders.values()
-        embed_shard(results / f"{name}_64.npy", results / f"{name}_embedded.npy", encoder, config.seed, threads=1)
+        embed_shard(
+            results / f"{name}_64.npy",
+            results / f"{name}_embedded.npy",
+            results / f"{name}_embedded.json",
+            encoder,
+            config.seed,
+            threads=1,
+        )
     sketches = {name: results / f"{name}.npy" for name in ("hashes", "pictures", "keypoints")}
     hash_shard(arrays["clips"], index, **sketches)
     stored = {name: [path] for name, path in sketches.items()}

@@ -6,5 +6,7 @@ from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]), reserve_gpus(snakemake.resources.get("gpu", 0), snakemake.log[0]):
-        params = snakemake.params
-        embed_shard(snakemake.input.clips, snakemake.output[0], params.settings, params.seed, snakemake.threads)
+        output, params = snakemake.output, snakemake.params
+        embed_shard(
+            snakemake.input.clips, output.embeddings, output.facts, params.settings, params.seed, snakemake.threads
+        )

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clipfold.checks import require
-from clipfold.features.registry import GROUPS
+from clipfold.features.registry import GROUPS, group_of
 from clipfold.models.record import read_record
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def feature_groups(bundle: "OpenBundle") -> list[str]:
-    """List the groups of features that the fits of a bundle read, in alphabetical order.
+    """List the groups of handcrafted features that the fits of a bundle read, in alphabetical order.
 
     Raises:
         ValueError: This version of clipfold has no such group, or computes other values for it.
@@ -19,7 +19,8 @@ def feature_groups(bundle: "OpenBundle") -> list[str]:
     records = map(read_record, (bundle.folder / "fits").rglob("fit.json"))
     lists = [record.get("features") for record in records]  # of a stranger's bundle they may be anything
     columns = {str(column) for each in lists if isinstance(each, list) for column in each}
-    names = sorted({column.partition(".")[0] for column in columns})
+    embedded = {group_of(column) for column in columns if column.startswith("embedding.")}  # see `OpenBundle.encoders`
+    names = sorted({group_of(column) for column in columns} - embedded)
     remedy = "predict with the version of clipfold that made the bundle, or train again and make a new one"
     for name in names:
         field = f"features of the bundle: {name}"

@@ -41,6 +41,7 @@ def prepare_frames(bundle: "OpenBundle", frames: Array, fps: float) -> Prepared:
         require(not others, "frames", "an array", f"this model reads {others} features, which only a file has")
         shown = shown_views(taken.arrays, taken.facts)
         features = pd.DataFrame([video_features(probed, shown, groups)], index=[""])
+        features = bundle.with_embeddings(features, taken.arrays["clips"][None])
     return Prepared(
         videos=[{"id": "", "path": "", "status": "ok", "reason": ""}],
         usable=[""],

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,18 @@ from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, find_bundle, o
 from clipfold.delivery.inputs import INPUTS
 from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.temperature import scale
+from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
+from clipfold.models.record import read_record
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
 from clipfold.table.inputs import inputs_of
 from clipfold.video.views import View, build_views
+
+if TYPE_CHECKING:
+    from clipfold.models.frozen import Frozen
 
 VIEW_BYTES = 1 << 28
 """Most bytes to keep of a video: a hundred times what is usual."""
@@ -180,6 +185,40 @@ class OpenBundle:
             if found is None:
                 raise ValueError("no model has one, but the bundle has embeddings")
             return found
+
+    @cached_property
+    def encoders(self) -> Mapping[str, "Frozen"]:
+        """The frozen encoders whose embeddings the fits read as features, by feature group; loaded when first used.
+
+        Raises:
+            ValueError: One cannot be used, or fits differ in it.
+        """
+        found: dict[str, Any] = {}
+        with _usable("an encoder"):
+            for path in sorted((self.folder / "fits").rglob("fit.json")):
+                for group, facts in read_record(path).get("encoders", {}).items():
+                    require(found.setdefault(group, facts) == facts, group, facts, "all fits must have the same")
+            if not found:
+                return {}
+            from clipfold.models.frozen import Frozen  # loads PyTorch, which other feature models do not need
+
+            return {group: Frozen(facts, self.folder / ENCODERS) for group, facts in found.items()}
+
+    def with_embeddings(self, features: pd.DataFrame, clips: Array) -> pd.DataFrame:
+        """Add to handcrafted features those of embeddings that the fits read.
+
+        Args:
+            features: A row per video.
+            clips: Of the same videos, uint8 (videos, frames, size, size, 3).
+        """
+        if not self.encoders or not len(features):
+            return features
+        with self._lock, _usable("an encoder"):
+            each = [features]
+            for group, frozen in self.encoders.items():
+                values = frozen.features(clips)
+                each.append(pd.DataFrame(values, index=features.index, columns=columns_of(group, values.shape[1])))
+            return pd.concat(each, axis=1)
 
     @property
     def ordered(self) -> list[str]:

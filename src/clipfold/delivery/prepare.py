@@ -76,12 +76,13 @@ def prepare(
         place = {name: number for number, name in enumerate(paths)}
         rows = sorted(read_table(index).to_pylist(), key=lambda row: place[row["id"]])
         used = [row for row in rows if row["row"] is not None and policy.action(row["status"]) == "use"]
+        clips = np.load(arrays["clips"], mmap_mode="r")[[row["row"] for row in used]] if used else np.empty(0, np.uint8)
         features = None
         if "features" in bundle.reads:
             extract_shard(metadata, index, arrays, table, feature_groups(bundle))
             features = read_table(table).to_pandas().set_index("id").loc[[row["id"] for row in used]]
+            features = bundle.with_embeddings(features, clips)
         kept = {row["id"] for row in used}
-        clips = np.load(arrays["clips"], mmap_mode="r")[[row["row"] for row in used]] if used else np.empty(0, np.uint8)
         return Prepared(
             videos=[
                 {"id": row["id"], "path": paths[row["id"]]}

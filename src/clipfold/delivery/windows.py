@@ -48,7 +48,7 @@ class Seen:
         end: Its end.
         status: `ok`, or why it cannot be predicted.
         reason: The same in words.
-        clip: uint8 (frames, size, size, 3), if the models read clips.
+        clip: uint8 (frames, size, size, 3), if the models read clips or embeddings of them.
         box: Content box of the clip.
         features: Its features, if the models read some.
         still: A frame, uint8 (height, width, 3).
@@ -103,10 +103,11 @@ def watch(
     if probed["container"] in CONTAINERS:
         raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
     groups = feature_groups(bundle)
-    read = {GROUPS[name].view for name in groups} | ({"clips"} if "clips" in bundle.reads else set())
+    clips = "clips" in bundle.reads or bool(bundle.encoders)
+    read = {GROUPS[name].view for name in groups} | ({"clips"} if clips else set())
     views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
     stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
-    see = partial(_see, probed, "clips" in bundle.reads, groups, policy.action(Status.CORRUPT) == "use")
+    see = partial(_see, probed, clips, groups, policy.action(Status.CORRUPT) == "use")
     seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
     start, end, scores = array("d"), array("d"), array("d")  # of a day there are 86,400
     status, reason = list[str](), list[str]()
@@ -179,9 +180,14 @@ def _predict(bundle: "OpenBundle", batch: list[Seen]) -> Iterator[Array]:
     """Yield the calibrated probabilities of each window."""
     if batch:
         reads = bundle.reads
+        clips = [each.clip for each in batch if each.clip is not None]
+        stacked = np.stack(clips) if clips else np.empty(0, np.uint8)
+        features = None
+        if "features" in reads:
+            features = bundle.with_embeddings(pd.DataFrame([each.features for each in batch]), stacked)
         raw = bundle.probabilities(
-            features=pd.DataFrame([each.features for each in batch]) if "features" in reads else None,
-            clips=np.stack([each.clip for each in batch if each.clip is not None]) if "clips" in reads else None,
+            features=features,
+            clips=stacked if "clips" in reads else None,
             boxes=np.array([each.box for each in batch], np.int64) if "clips" in reads else None,
         )
         yield from bundle.answers(raw).probabilities

@@ -82,6 +82,10 @@ def _copy_fit(source: Path, target: Path, encoders: Path) -> None:
 
         record = write_encoder(record, model, encoders)
         record = {**record, "encoder": record["encoder"] | _named(record["encoder"])}
+    if record.get("encoders"):
+        from clipfold.models.frozen import write_frozen  # loads PyTorch, as above
+
+        record = {**record, "encoders": {g: write_frozen(own, encoders) for g, own in record["encoders"].items()}}
     write_json(target / "fit.json", {**record, "settings": record["settings"] | _named(record["settings"])})
 
 
@@ -212,10 +216,16 @@ def _digest(task: BundleTask, used: set[str]) -> str:
 def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """State where weights came from that were not trained here."""
     notes = []
-    for record in records:
-        weights = record["settings"].get("weights")
-        what = record["settings"].get("encoder") or record["architecture"].rpartition(".")[2]
-        if weights == "pretrained":
+    begun = [
+        (record["settings"].get("encoder") or record["architecture"].rpartition(".")[2], record["settings"])
+        for record in records
+    ]
+    begun += [(own["encoder"], own) for record in records for own in record.get("encoders", {}).values()]
+    for what, settings in begun:
+        weights = settings.get("weights")
+        if weights == "pretrained" and settings.get("licence"):
+            notes.append(f"{what}: began with published weights of the licence {settings['licence']}")
+        elif weights == "pretrained":
             notes.append(f"{what}: began with published weights; the terms of their source and data apply")
         elif weights:
             notes.append(f"{what}: began with the weights in {Path(weights).name}, whose licence is not known here")

@@ -16,6 +16,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.explain.task import ExplainTask
+from clipfold.features.embedding import read_tables
+from clipfold.features.registry import group_of
 from clipfold.models.fitted import class_probabilities, read_fitted
 from clipfold.models.record import read_record
 from clipfold.storage.files import Array, read_table, write_table
@@ -40,17 +42,18 @@ def explain(task: ExplainTask) -> None:
     Args:
         task: The model; its output is a table of `SCHEMA`, the most important feature first.
     """
-    table = read_table(task.data["features"]).to_pandas().set_index("id")
+    table = read_tables(task.data)[0]
     folds, together = [], []
     for model, predicted, record in zip(task.models, task.predictions, task.records, strict=True):
         facts, rows = read_record(record), read_table(predicted, ["id", "label", "split"]).to_pandas()
         classes, columns = facts["classes"], facts["features"]
-        repeats = max(1, min(REPEATS, MOST // len(columns)))
+        single = [i for i, name in enumerate(columns) if not name.startswith("embedding.")]
+        repeats = max(1, min(REPEATS, MOST // max(1, len(single))))
         tested = rows[rows.split == "test"]
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
         fitted, random = read_fitted(model), np.random.default_rng(task.seed)
         x = table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy()
-        measure = partial(_importances, fitted, x, classes=len(classes), repeats=repeats, seed=task.seed)
+        measure = partial(_importances, fitted, x, classes=len(classes), repeats=repeats, seed=task.seed, single=single)
         with threadpool_limits(task.threads):
             value, control = (measure(columns, targets=y) for y in (targets, random.permutation(targets)))
             probabilities = class_probabilities(fitted, x, len(classes))
@@ -63,20 +66,41 @@ def explain(task: ExplainTask) -> None:
 
 
 def _importances(
-    model: Any, x: Any, columns: Sequence[str], *, targets: Array, classes: int, repeats: int, seed: int
+    model: Any,
+    x: Any,
+    columns: Sequence[str],
+    *,
+    targets: Array,
+    classes: int,
+    repeats: int,
+    seed: int,
+    single: Sequence[int],
 ) -> "pd.Series[float]":
-    """Measure how much worse predictions are without each feature, and without all of each group."""
-    score = partial(_score, classes=classes)
-    found = permutation_importance(model, x, targets, scoring=score, n_repeats=repeats, random_state=seed)
-    alone = dict(zip(columns, found.importances_mean, strict=True))
+    """Measure how much worse predictions are without each feature, and without all of each group.
+
+    A single number of an embedding means nothing: those are shuffled by group only; `single` are the other columns.
+    """
+    score, alone = partial(_score, classes=classes), {}
+    if len(single) == len(columns):
+        found = permutation_importance(model, x, targets, scoring=score, n_repeats=repeats, random_state=seed)
+    elif single:
+        within = partial(_score_within, x=x, single=single, classes=classes)
+        found = permutation_importance(
+            model, x[:, single], targets, scoring=within, n_repeats=repeats, random_state=seed
+        )
+    if single:
+        alone = dict(zip([columns[i] for i in single], found.importances_mean, strict=True))
     return pd.Series(alone | _by_group(partial(score, model, targets=targets), x, columns, seed))
 
 
 def _by_group(score: Callable[[Array], float], x: Any, columns: Sequence[str], seed: int) -> dict[str, float]:
-    """Measure how much worse predictions are when all features of a group are shuffled alike; empty for one group."""
-    random, groups = np.random.default_rng(seed), np.array([name.split(".")[0] for name in columns])
-    before, losses = score(x), {}
-    for name in np.unique(groups) if len(np.unique(groups)) > 1 else ():
+    """Measure how much worse predictions are when all features of a group are shuffled alike.
+
+    Empty for a single group whose features are shuffled one by one.
+    """
+    random, groups = np.random.default_rng(seed), np.array([group_of(name) for name in columns])
+    before, losses, names = score(x), {}, np.unique(groups)
+    for name in names if len(names) > 1 or names[0].startswith("embedding.") else ():
         shuffled = [np.where(groups == name, x[random.permutation(len(x))], x) for _ in range(REPEATS)]
         losses[f"{name}.*"] = before - float(np.mean([score(each) for each in shuffled]))
     return losses
@@ -87,6 +111,13 @@ def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> 
     labels = range(probabilities.shape[1])
     shuffled = [log_loss(targets, random.permutation(probabilities), labels=labels) for _ in range(REPEATS)]
     return float(np.mean(shuffled) - log_loss(targets, probabilities, labels=labels))
+
+
+def _score_within(model: Any, part: Array, targets: Array, x: Array, single: Sequence[int], classes: int) -> float:
+    """Compute the negative log-loss with some columns of `x` replaced."""
+    replaced = x.copy()
+    replaced[:, single] = part
+    return _score(model, replaced, targets, classes)
 
 
 def _score(model: Any, x: Array, targets: Array, classes: int) -> float:

@@ -50,11 +50,21 @@ VIEWS = tuple(sorted({group.view for group in GROUPS.values()} - {"metadata"}))
 """The decoded views that the groups read."""
 
 
+def group_of(column: str) -> str:
+    """Return the group of a column; an encoder's embeddings are one, see `clipfold.features.embedding`.
+
+    >>> group_of("motion.speed_mean"), group_of("embedding.small.mean_0")
+    ('motion', 'embedding.small')
+    """
+    group, _, rest = column.partition(".")
+    return f"{group}.{rest.partition('.')[0]}" if group == "embedding" else group
+
+
 def versions_of(columns: Iterable[str]) -> dict[str, int]:
     """Return the version of each group that the columns belong to; those of no group are left out.
 
     >>> versions_of(["motion.speed_mean", "frame.r_0_0", "a column of a table"])
     {'frame': 1, 'motion': 2}
     """
-    names = sorted({column.partition(".")[0] for column in columns})
+    names = sorted({group_of(column) for column in columns})
     return {name: GROUPS[name].version for name in names if name in GROUPS}

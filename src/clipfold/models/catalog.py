@@ -1,13 +1,14 @@
 """The catalog of architectures: name, module, settings, resources. Standard library only: every start reads it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Architecture, Input, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.images import for_images
+from clipfold.models.named_encoders import GMAC, embedding_groups, gmac_of, unnamed, with_encoder
 from clipfold.models.select import expand
 from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, SEEDS, check_combinations
 from clipfold.models.shortcuts import LIGHT, OF_IMAGES, PREFIX, SHORTCUTS
@@ -26,6 +27,8 @@ class Model:
         needs: Resources of one of its jobs.
         fixed: Resources that the entry names; the others may be estimated from earlier fits.
         candidate_of: Name of the entry that may choose it, if it is fitted for that one only, and never scored itself.
+        embedded: Feature group -> settings of the frozen encoder whose embeddings it holds, `embedding.NAME` of its
+            `features`.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Model:
     needs: Resources
     fixed: frozenset[str] = frozenset()
     candidate_of: str = ""
+    embedded: Mapping[str, Settings] = field(default_factory=dict)
 
     @property
     def known(self) -> Architecture:
@@ -54,9 +58,11 @@ class Model:
         known = self.known
         if known.input != "clips":
             return 0.0
+        if "encoder" in self.settings:
+            return gmac_of(self.settings, self.settings["frames"])
         by_choice = known.gmac
         if isinstance(by_choice, Mapping):
-            by_choice = by_choice[self.settings.get("encoder") or self.settings["variant"]]
+            by_choice = by_choice[self.settings["variant"]]
         default, own = known.settings, self.settings
         width = (own["width"] / default["width"]) ** 2 if "width" in own else 1.0
         return float(by_choice * width * own["frames"] / default["frames"] * (own["size"] / default["size"]) ** 2)
@@ -70,13 +76,16 @@ class Model:
             return None
         return {name: self.settings[name] for name in ("encoder", "size", "weights", "download")}
 
+    @property
+    def encoders(self) -> list[Settings]:
+        """The settings of all frozen encoders whose embeddings it learns from."""
+        return [*([self.encoder] if self.encoder else []), *self.embedded.values()]
+
 
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
 _INVERSE = "inverse strength of the L2 regularisation"
-_VIT_GMAC = {"vit_micro": 0.54, "vit_tiny": 1.5, "vit_small": 3.9, "vit_b_16": 15.6}
-_CNN_GMAC = {"vgg19": 25.5, "resnet18": 2.4, "mobilenet_v3_small": 0.66, "mobilenet_v3_large": 1.4}
-_VITS, _CNNS = tuple(_VIT_GMAC), tuple(_CNN_GMAC)
+_ENCODERS, _CHOICES = tuple(GMAC), f"the name of one of `encoders`, or one of {', '.join(GMAC)}"
 
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
 _ARCHITECTURES = (
@@ -135,11 +144,10 @@ _ARCHITECTURES = (
     on_clips(
         "vit_gru",
         _WITH_BACKBONE,
-        gmac=_VIT_GMAC,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
-        encoder=Setting("vit_micro", _ENCODER, choices=_VITS, memory=True),
+        encoder=Setting("vit_micro", _ENCODER, choices=_ENCODERS, values=_CHOICES, memory=True),
         hidden=Setting(128, "width of the state", low=1, memory=True),
         layers=Setting(1, "number of GRU layers", low=1, memory=True),
         state=Setting("mean", "state to classify: the last frame's or the mean", choices=("last", "mean")),
@@ -147,21 +155,19 @@ _ARCHITECTURES = (
     on_clips(
         "vit_transformer",
         _WITH_BACKBONE,
-        gmac=_VIT_GMAC,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
-        encoder=Setting("vit_micro", _ENCODER, choices=_VITS, memory=True),
+        encoder=Setting("vit_micro", _ENCODER, choices=_ENCODERS, values=_CHOICES, memory=True),
         depth=Setting(2, "number of transformer layers", low=1, memory=True),
         heads=Setting(3, "attention heads of each layer; a divisor of the encoder's width", low=1, memory=True),
     ),
     on_clips(
         "cnn_lstm",
         _WITH_BACKBONE,
-        gmac=_CNN_GMAC,
         memory_mb=6000,
         size=64,
-        encoder=Setting("resnet18", _ENCODER, choices=_CNNS, memory=True),
+        encoder=Setting("resnet18", _ENCODER, choices=_ENCODERS, values=_CHOICES, memory=True),
         hidden=Setting(128, "width of the state, in each direction", low=1, memory=True),
         layers=Setting(1, "number of LSTM layers", low=1, memory=True),
     ),
@@ -226,7 +232,12 @@ FOR_TABLES = ("logistic_regression", "svm", "gradient_boosting")
 
 
 def plan_models(
-    entries: Sequence[str | Mapping[str, Any]], *, largest_size: int, most_frames: int, modality: str = "video"
+    entries: Sequence[str | Mapping[str, Any]],
+    *,
+    largest_size: int,
+    most_frames: int,
+    modality: str = "video",
+    encoders: Mapping[str, Settings] | None = None,
 ) -> list[Model]:
     """Complete the entries of `models:`.
 
@@ -238,6 +249,7 @@ def plan_models(
         most_frames: Frames of the stored clips.
         modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
             are the features of its models.
+        encoders: The named encoders, see `plan_encoders`.
 
     Returns:
         One model per entry, in their order, each after the candidates that only it may choose.
@@ -249,7 +261,7 @@ def plan_models(
     """
     require(bool(entries), "models", list(entries), f"name at least one of {', '.join(ARCHITECTURES)}")
     expanded = expand(entries, ARCHITECTURES)
-    models = [replace(_complete(entry, modality), candidate_of=of) for entry, of in expanded]
+    models = [replace(_complete(entry, modality, encoders or {}), candidate_of=of) for entry, of in expanded]
     if modality == "table":
         _check_for_table([entry for entry, _ in expanded], models)
     names = [model.name.lower() for model in models]
@@ -320,7 +332,7 @@ def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     require(several, f"models: {ensemble.name}: members", members, "name two or more, each once")
 
 
-def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
+def _complete(entry: str | Mapping[str, Any], modality: str, encoders: Mapping[str, Settings]) -> Model:
     given: Settings = {"architecture": entry} if isinstance(entry, str) else dict(entry)
     architecture = given.pop("architecture", None)
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
@@ -337,7 +349,8 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
             whole = type(value) is int and value >= low
             require(whole, f"models: {name}: {key}", value, f"use a whole number, {low} or more")
         elif key in known.declared:
-            known.declared[key].check(f"models: {name}: {key}", value)
+            where, setting = f"models: {name}: {key}", known.declared[key]
+            setting.check(where, unnamed(where, key, value, encoders, setting.default))
             whole = isinstance(value, Mapping) and (key == "features" or known.input == "predictions")
             require(not whole, f"models: {name}: {key}", value, "name an entry for each in a select instead of a grid")
         elif key == "seeds":
@@ -351,6 +364,8 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
     needs |= {key: given.pop(key) for key in fixed}
     if modality == "image":
         given = for_images(name, known, given, [each.name for each in ARCHITECTURES.values() if not each.moving])
+    if "encoder" in known.declared:
+        given = with_encoder(f"models: {name}", given, encoders)
     settings = known.settings | given
     if known.input == "clips":
         if settings["device"] == "cpu" and "gpus" not in fixed:
@@ -359,6 +374,12 @@ def _complete(entry: str | Mapping[str, Any], modality: str = "video") -> Model:
         remedy = f"device is {settings['device']!r}: name only one of them"
         require(not contradiction, f"models: {name}: gpus", needs["gpus"], remedy)
         check_combinations(name, settings)
+    groups = embedding_groups(settings.get("features", ()))
     return Model(
-        name=name, architecture=architecture, settings=settings, needs=Resources(**needs), fixed=frozenset(fixed)
+        name=name,
+        architecture=architecture,
+        settings=settings,
+        needs=Resources(**needs),
+        fixed=frozenset(fixed),
+        embedded={group: encoders[group.partition(".")[2]] for group in groups},
     )

@@ -163,7 +163,7 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None, tr
         ValueError: The weights do not fit the architecture, or those of the frozen encoder have changed.
     """
     settings, embedded, module = record["settings"], record["embedded"], record["architecture"]
-    file = _encoder_file(record, encoders) if embedded and encoders is not None else None
+    file = encoder_file(record["encoder"], encoders) if embedded and encoders is not None else None
     if embedded and file is None:
         from clipfold.models.embed import check_encoder
 
@@ -196,13 +196,18 @@ def write_encoder(record: Record, path: PathLike, encoders: Path) -> dict[str, A
     Returns:
         The record, which names the file.
     """
-    state = rebuild(record, path).state_dict()
-    content = save({key: value.contiguous() for key, value in _of_encoder(state).items()})
+    name = write_state(_of_encoder(rebuild(record, path).state_dict()), encoders)
+    return {**record, "encoder": {**record["encoder"], "file": name}}
+
+
+def write_state(state: Mapping[str, Tensor], encoders: Path) -> str:
+    """Write weights into a folder, named for their content and once only; returns the name of the file."""
+    content = save({key: value.contiguous() for key, value in state.items()})
     name = f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     if not (encoders / name).exists():
         with replacing(encoders / name) as file:
             file.write(content)
-    return {**record, "encoder": {**record["encoder"], "file": name}}
+    return name
 
 
 def _of_encoder(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -214,9 +219,17 @@ def _of_training(state: dict[str, Tensor], record: Record, training: int) -> dic
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _encoder_file(record: Record, encoders: PathLike) -> Path:
-    """Name the weights of a frozen encoder, which nobody may take from elsewhere or download for a bundle."""
-    name = record["encoder"].get("file")
+def encoder_file(facts: Mapping[str, Any], encoders: PathLike) -> Path:
+    """Name the weights of a frozen encoder, which nobody may take from elsewhere or download for a bundle.
+
+    Args:
+        facts: What the record of a fit says of the encoder.
+        encoders: Folder of the weights.
+
+    Raises:
+        ValueError: They name no file of that folder.
+    """
+    name = facts.get("file")
     good = isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
     require(bool(good), "fit.json: encoder.file", name, "it must be a file of the bundle")
     return Path(encoders, name)

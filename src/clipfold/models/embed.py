@@ -10,11 +10,11 @@ import torch
 
 from clipfold.models.accelerator import choose_device
 from clipfold.models.device import is_out_of_memory, place
-from clipfold.models.encoders import ENCODERS, encoder
+from clipfold.models.encoders import encoder, weights_of
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
-from clipfold.models.weights import find_weights
-from clipfold.storage.files import ArrayWriter, PathLike, open_array
+from clipfold.models.library_encoders import licence_of
+from clipfold.storage.files import ArrayWriter, PathLike, open_array, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,20 @@ def at_once(device: torch.device) -> int:
 
 
 def embed_shard(
-    clips: PathLike, output: PathLike, settings: Mapping[str, Any], seed: int, threads: int, batch: int | None = None
+    clips: PathLike,
+    output: PathLike,
+    facts: PathLike,
+    settings: Mapping[str, Any],
+    seed: int,
+    threads: int,
+    batch: int | None = None,
 ) -> None:
     """Embed the frames of every clip of a shard.
 
     Args:
         clips: Array to read, `uint8` (clips, frames, size, size, 3).
         output: Array to write, float32 (clips, frames, width).
+        facts: JSON to write: what `describe_encoder` says of the encoder.
         settings: `encoder`, `size`, `weights`, `download`.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
@@ -61,6 +68,7 @@ def embed_shard(
             last = embeddings
             done += len(embeddings)
         _append(writer, last)
+    write_json(facts, describe_encoder(settings) | {"download": settings["download"], "seed": seed})
     logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], frames.width)
 
 
@@ -86,14 +94,18 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: `encoder`, `size`, `weights` of the model. Nothing is downloaded.
 
     Returns:
-        These settings and `sha256`: None for random weights, or with a warning if the file is missing.
+        These settings; `sha256`, None for random weights, or with a warning if the file is missing; and the `licence`
+        that a library states for its published weights.
     """
     try:
         digest = _digest(settings, download=False)
     except ValueError as error:  # the embeddings may have been computed on another machine
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
-    return {name: settings[name] for name in ("encoder", "size", "weights")} | {"sha256": digest}
+    found = {name: settings[name] for name in ("encoder", "size", "weights")} | {"sha256": digest}
+    if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
+        found["licence"] = licence_of(settings["encoder"])
+    return found
 
 
 def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
@@ -115,7 +127,7 @@ def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> N
 
 
 def _digest(settings: Mapping[str, Any], download: bool) -> str | None:
-    path = find_weights(settings["weights"], ENCODERS[settings["encoder"]][0], download)
+    path = weights_of(settings["encoder"], settings["weights"], download)
     if path is None:
         return None
     with open(path, "rb") as file:

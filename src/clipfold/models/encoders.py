@@ -1,17 +1,17 @@
 """Encoders of single frames: image networks without their classifier."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import torchvision.models as images
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from clipfold.checks import require
-from clipfold.models.network import Colour
+from clipfold.models.frame_encoder import FrameEncoder
+from clipfold.models.library_encoders import library_encoder, library_weights
 from clipfold.models.weights import find_weights, load_weights
 
 _PATCH, _PUBLISHED_SIZE = 16, 224
@@ -33,39 +33,11 @@ _NAMES = (
 )
 
 
-class FrameEncoder(nn.Module):
-    """A network that maps frames to embeddings.
-
-    Args (of `forward`):
-        frames: Float (frames, 3, size, size), `(value / 255 - mean) / std`.
-
-    Returns (of `forward`):
-        Embeddings, float (frames, width).
-    """
-
-    mean: ClassVar[Colour] = (0.485, 0.456, 0.406)  # ImageNet
-    std: ClassVar[Colour] = (0.229, 0.224, 0.225)
-
-    def __init__(self, network: nn.Module, width: int, stages: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.network = network
-        self.width = width
-        self._stages = tuple(stages)
-
-    def stages(self) -> Iterator[nn.Module]:
-        """Yield its blocks, see `ClipNetwork.stages`."""
-        return iter(self._stages)
-
-    def forward(self, frames: Tensor) -> Tensor:
-        embeddings: Tensor = self.network(frames)
-        return embeddings
-
-
 def encoder(name: str, size: int, weights: str, download: bool) -> FrameEncoder:
     """Build an encoder.
 
     Args:
-        name: One of `ENCODERS`.
+        name: One of `ENCODERS`, or `timm/NAME` or `torchvision/NAME`.
         size: Edge of the frames in pixels.
         weights: "" for random weights, "pretrained" or a file, see `find_weights`.
         download: Allow the download of published weights.
@@ -73,8 +45,16 @@ def encoder(name: str, size: int, weights: str, download: bool) -> FrameEncoder:
     Raises:
         ValueError: The encoder does not accept this size, or the weights are unavailable.
     """
-    url, make = ENCODERS[name]
-    return make(size, find_weights(weights, url, download))
+    if "/" in name:
+        return library_encoder(name, weights, download)
+    return ENCODERS[name][1](size, weights_of(name, weights, download))
+
+
+def weights_of(name: str, weights: str, download: bool) -> Path | None:
+    """Find the weights of an encoder; arguments and errors as for `encoder`."""
+    if "/" in name:
+        return library_weights(name, weights, download)
+    return find_weights(weights, ENCODERS[name][0], download)
 
 
 def _vit(width: int, heads: int, depth: int, size: int, path: Path | None) -> FrameEncoder:

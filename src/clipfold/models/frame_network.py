@@ -1,13 +1,14 @@
 """A network that encodes each frame separately, then processes the sequence of embeddings."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from clipfold.models.encoders import FrameEncoder, encoder
-from clipfold.models.network import ClipNetwork, Colour
+from clipfold.models.encoders import encoder
+from clipfold.models.frame_encoder import FrameEncoder
+from clipfold.models.network import ClipNetwork
 
 
 class FrameNetwork(ClipNetwork):
@@ -20,12 +21,10 @@ class FrameNetwork(ClipNetwork):
         temporal: Maps embeddings, float (batch, frames, width), to logits.
     """
 
-    mean: ClassVar[Colour] = FrameEncoder.mean
-    std: ClassVar[Colour] = FrameEncoder.std
-
     def __init__(self, encoder: FrameEncoder, temporal: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
+        self.mean, self.std = encoder.mean, encoder.std
         self.temporal = temporal
 
     def backbone(self) -> nn.Module:

@@ -6,6 +6,7 @@ from typing import Any
 from clipfold.checks import require
 from clipfold.features.registry import GROUPS
 from clipfold.models.architecture import Architecture
+from clipfold.models.named_encoders import embedding_groups
 
 Settings = dict[str, Any]
 
@@ -32,6 +33,6 @@ def for_images(name: str, known: Architecture, given: Settings, fitting: Sequenc
         groups = [group for group, each in GROUPS.items() if not each.moving]
         asked = given.get("features", ["frame", "noise", "compression", "chroma"])
         remedy = f"an image has no motion: use some of {', '.join(groups)}"
-        require({*asked} <= {*groups}, f"models: {name}: features", asked, remedy)
+        require({*asked} <= {*groups, *embedding_groups(asked)}, f"models: {name}: features", asked, remedy)
         return {**given, "features": asked}
     return given

@@ -25,8 +25,8 @@ class ClipNetwork(nn.Module):
         channels_last: Whether clips come in the layout in which they are stored, each pixel's colours side by side.
     """
 
-    mean: ClassVar[Colour] = (0.45, 0.45, 0.45)
-    std: ClassVar[Colour] = (0.225, 0.225, 0.225)
+    mean: Colour = (0.45, 0.45, 0.45)
+    std: Colour = (0.225, 0.225, 0.225)
     takes_boxes: ClassVar[bool] = False
     channels_last: bool = True
 

@@ -1,13 +1,14 @@
 """Read the table of features for a fit: an array of numbers, or a data frame where some columns are categories."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from clipfold.features.embedding import read_tables
 from clipfold.models.tabular import encoded, text_columns
-from clipfold.storage.files import PathLike, read_table
+from clipfold.storage.files import PathLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,18 @@ class FeatureTable:
         table: A row per video, by id.
         columns: Those to learn from.
         categories: Those of them that are text.
+        encoders: Feature group -> description of the frozen encoder whose embeddings it holds.
     """
 
     table: pd.DataFrame
     columns: list[str]
     categories: list[str]
+    encoders: Mapping[str, Any] = field(default_factory=dict)
 
     def only(self, columns: Sequence[str]) -> "FeatureTable":
         """Return the table with some of the columns to learn from."""
-        return FeatureTable(self.table, list(columns), [name for name in self.categories if name in columns])
+        text = [name for name in self.categories if name in columns]
+        return FeatureTable(self.table, list(columns), text, self.encoders)
 
     def rows(self, ids: Sequence[str]) -> Any:
         """Return the rows of some videos: float (videos, columns), or a data frame if there are categories."""
@@ -38,13 +42,19 @@ class FeatureTable:
         return encoded(model, self.columns, self.categories) if self.categories else model
 
     @property
-    def facts(self) -> dict[str, list[str]]:
+    def facts(self) -> dict[str, Any]:
         """What the record of a fit says of them."""
-        return {"features": self.columns} | ({"categories": self.categories} if self.categories else {})
+        more = {"categories": self.categories, "encoders": dict(self.encoders)}
+        return {"features": self.columns} | {name: value for name, value in more.items() if value}
 
 
-def read_features(paths: Sequence[PathLike], wanted: Callable[[str], bool]) -> FeatureTable:
-    """Read the features of all shards; `wanted` says which columns to learn from."""
-    table = read_table(paths).to_pandas().set_index("id")
+def read_features(data: Mapping[str, Sequence[PathLike]], wanted: Callable[[str], bool]) -> FeatureTable:
+    """Read the features of all shards.
+
+    Args:
+        data: See `read_tables`.
+        wanted: Says which columns to learn from.
+    """
+    table, encoders = read_tables(data)
     columns = [name for name in table.columns if wanted(name)]
-    return FeatureTable(table, columns, text_columns(table, columns))
+    return FeatureTable(table, columns, text_columns(table, columns), encoders)

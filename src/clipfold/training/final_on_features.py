@@ -18,7 +18,7 @@ def fit(task: FinalTask) -> None:
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
     columns = set(task.chosen[0]["features"])
-    table = read_features(task.data["features"], columns.__contains__)
+    table = read_features(task.data, columns.__contains__)
     with threadpool_limits(task.threads):
         found = fit_rows(task, fold, table)
     write_fitted(task.outputs["model"], found.model)

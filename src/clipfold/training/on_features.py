@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from clipfold.evaluation.temperature import scale
+from clipfold.features.registry import group_of
 from clipfold.models.fitted import class_probabilities, each_training, write_fitted
 from clipfold.storage.files import Array
 from clipfold.storage.replace import replacing
@@ -50,12 +51,12 @@ def fit(task: Task) -> None:
     Args:
         task: Its module's `build(settings, seed)` returns a scikit-learn classifier with `predict_proba`;
             `calibrate(model, slope, intercept)` calibrates one whose probabilities need it; `members(columns)` and
-            `Stack` stack several. Its data are `features`, tables, and its setting `features` names the groups of
+            `Stack` stack several. Its data are those of `read_features`, and its setting `features` names the groups of
             columns to learn from. Only `gradient_boosting` uses several threads.
     """
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
-    table = read_features(task.data["features"], lambda column: column.split(".")[0] in task.settings["features"])
+    table = read_features(task.data, lambda column: group_of(column) in task.settings["features"])
     with threadpool_limits(task.threads):
         found = fit_rows(task, fold, table)
         others = [split for split in fold.predicted if split != "val"]

@@ -15,7 +15,7 @@ class Task:
     Args:
         module: Module of the architecture.
         settings: Settings of the model.
-        data: Kind of data -> files of all shards to learn from.
+        data: Kind of data -> files of all shards to learn from; `embedding_NAME` of a frozen encoder's embeddings.
         splits: Table of the folds.
         fold: Number of the fold; None if the fit is of no fold, see `FinalTask`.
         outputs: Files to write: `model`, `history`, `predictions`, `record`.

@@ -13,13 +13,14 @@ from torch import nn
 from clipfold.explain import on_clips, on_features
 from clipfold.explain.attribution import attribute
 from clipfold.explain.task import ExplainTask
+from clipfold.features.embedding import pool_shard
 from clipfold.models.catalog import plan_models
 from clipfold.models.clip_model import rebuild
 from clipfold.models.embed import describe_encoder
 from clipfold.models.inputs import as_input
 from clipfold.models.network import ClipNetwork, class_logits
 from clipfold.models.record import read_record
-from clipfold.storage.files import read_table, write_table
+from clipfold.storage.files import read_table, write_json, write_table
 from clipfold.training import on_features as fitting
 from clipfold.training.task import Task
 
@@ -223,28 +224,23 @@ def test_an_encoder_that_was_embedded_once_is_made_again(tmp_path):
     torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)
 
 
-def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
-    random = np.random.default_rng(0)
-    labels = ["no", "yes"] * 30
-    names = [*(f"noise.f{i}" for i in range(4)), "motion.f4"]
-    table = pd.DataFrame(random.normal(size=(60, 5)), columns=names)
-    table["noise.f2"] += np.array([0, 4] * 30)
-    table.insert(0, "id", [f"v{i:02}" for i in range(60)])
-    write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
+def fit_two_folds(tmp_path, data, groups):
+    """Fit logistic regressions on 60 videos, every second of which is a `yes`."""
+    ids, labels = [f"v{i:02}" for i in range(60)], ["no", "yes"] * 30
     of_each = ["train"] * 30 + ["val"] * 10 + ["test"] * 20
     rows = [
         {"id": i, "label": c, "group": i, "fold": f, "split": r}
         for f in (0, 1)
-        for i, c, r in zip(table.id, labels, of_each, strict=True)
+        for i, c, r in zip(ids, labels, of_each, strict=True)
     ]
     write_table(tmp_path / "splits.parquet", pa.Table.from_pylist(rows))
-    settings = {"features": ["noise", "motion"], "class_weight": "balanced", "C": 1.0, "scaling": "variance", "keep": 1}
+    settings = {"features": groups, "class_weight": "balanced", "C": 1.0, "scaling": "variance", "keep": 1}
     names = {"model": "model.skops", "history": "history.csv", "predictions": "p.parquet", "record": "fit.json"}
     for fold in (0, 1):
         task = Task(
             module="clipfold.models.architectures.logistic_regression",
             settings=settings,
-            data={"features": [tmp_path / "features.parquet"]},
+            data=data,
             splits=tmp_path / "splits.parquet",
             fold=fold,
             outputs={name: tmp_path / str(fold) / file for name, file in names.items()},
@@ -254,17 +250,56 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
             stored_size=SIZE,
         )
         fitting.fit(task)
+
+
+def explained(tmp_path, data):
     on_features.explain(
         task_of(
-            settings=settings,
-            data={"features": [tmp_path / "features.parquet"]},
+            settings={},
+            data=data,
             models=[tmp_path / str(fold) / "model.skops" for fold in (0, 1)],
             predictions=[tmp_path / str(fold) / "p.parquet" for fold in (0, 1)],
             records=[tmp_path / str(fold) / "fit.json" for fold in (0, 1)],
             output=tmp_path / "explained.parquet",
         )
     )
-    found = read_table(tmp_path / "explained.parquet").to_pandas()
+    return read_table(tmp_path / "explained.parquet").to_pandas()
+
+
+@pytest.mark.parametrize("others", [[], ["motion"]], ids=["alone", "with_others"])
+def test_embeddings_are_features_and_are_explained_together(others, tmp_path):
+    """Their group decides; what `motion` says is noise."""
+    random, ids = np.random.default_rng(0), [f"v{i:02}" for i in range(60)]
+    frames = random.normal(size=(60, 4, 3)).astype(np.float32)
+    frames[1::2, 2:, 1] += 5  # in every second video, something begins
+    table = pd.DataFrame({"id": ids, "motion.a": random.normal(size=60), "motion.b": random.normal(size=60)})
+    write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
+    write_table(tmp_path / "index.parquet", pa.table({"id": ids, "row": range(60)}))
+    np.save(tmp_path / "frames.npy", frames)
+    facts = {"encoder": "resnet18", "size": 64, "weights": "", "sha256": None}
+    write_json(tmp_path / "facts.json", facts)
+    pool_shard(*(tmp_path / name for name in ("frames.npy", "facts.json", "index.parquet", "pooled.parquet")))
+    data = {"features": [tmp_path / "features.parquet"], "embedding_eye": [tmp_path / "pooled.parquet"]}
+    fit_two_folds(tmp_path, data, ["embedding.eye", *others])
+    record = read_record(tmp_path / "0/fit.json")
+    assert record["encoders"] == {"embedding.eye": facts}
+    assert len(record["features"]) == 12 + 2 * len(others)
+    found = explained(tmp_path, data).set_index("feature").value
+    assert {*found.index} == {"embedding.eye.*", *(["motion.a", "motion.b", "motion.*"] if others else [])}
+    assert found["embedding.eye.*"] > 0.3
+    assert (found.drop("embedding.eye.*").abs() < 0.1).all()
+
+
+def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
+    random = np.random.default_rng(0)
+    names = [*(f"noise.f{i}" for i in range(4)), "motion.f4"]
+    table = pd.DataFrame(random.normal(size=(60, 5)), columns=names)
+    table["noise.f2"] += np.array([0, 4] * 30)
+    table.insert(0, "id", [f"v{i:02}" for i in range(60)])
+    write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
+    data = {"features": [tmp_path / "features.parquet"]}
+    fit_two_folds(tmp_path, data, ["noise", "motion"])
+    found = explained(tmp_path, data)
     assert {*found.feature[:2]} == {"noise.f2", "noise.*"}  # the feature, and all of its group together
     assert found.value[:2].min() > 0.3
     assert {*found.feature[2:]} == {"noise.f0", "noise.f1", "noise.f3", "motion.f4", "motion.*"}

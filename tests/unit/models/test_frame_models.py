@@ -10,7 +10,8 @@ from torch import nn
 from torchvision.models import video
 
 from clipfold.models.architectures import cnn_lstm, mvit_v2_s, r3d_18, swin3d_t, vit_gru, vit_transformer
-from clipfold.models.encoders import ENCODERS, FrameEncoder, encoder
+from clipfold.models.encoders import ENCODERS, encoder
+from clipfold.models.frame_encoder import FrameEncoder
 
 SETTINGS = {"frames": 4, "size": 32, "weights": "", "download": False, "dropout": 0.0}
 FRAMES = {

@@ -133,7 +133,7 @@ def test_a_model_on_embeddings_loads_with_its_encoder(run, name, caplog):
     for kind in ("clips", "augmented"):
         files[kind] = [path.replace(".npy", f"_{name}.npy") for path in files[kind]]
         for source, target in zip(run.data["data"][kind], files[kind], strict=True):
-            embed_shard(source, target, settings, 7, 1)
+            embed_shard(source, target, run.folder / "facts.json", settings, 7, 1)
     folder = run.fit(name, "vit_gru", files, freeze=True, weights=weights, encoder="vit_micro")
     run.check(name, 1e-6)
     record = json.loads((folder / "fit.json").read_text())

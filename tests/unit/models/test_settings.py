@@ -41,7 +41,7 @@ BAD = {
     "workers": -1,
     "checkpoint_epochs": -1,
     "checkpoint_minutes": -1.0,
-    "encoder": "resnet18",
+    "encoder": "resnet19",
     "hidden": 0,
     "layers": 0,
     "state": "first",

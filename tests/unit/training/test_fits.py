@@ -147,7 +147,7 @@ def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data,
     for kind in ("clips", "augmented"):
         files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
         for source, target in zip(data["data"][kind], files[kind], strict=True):
-            embed_shard(source, target, whole["settings"], Task(**whole).training_seed, 1)
+            embed_shard(source, target, tmp_path / "facts.json", whole["settings"], Task(**whole).training_seed, 1)
     arguments = plan(data | {"data": files}, tmp_path / "part", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
     fit_here(Task(**arguments))
     whole, part = Fitted(whole), Fitted(arguments)

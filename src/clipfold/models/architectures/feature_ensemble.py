@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from clipfold.features.registry import group_of
 from clipfold.models.architectures.logistic_regression import build
 from clipfold.models.mixing import mix
 
@@ -48,7 +49,7 @@ def members(columns: Sequence[str]) -> Mapping[str, list[int]]:
     """
     groups: dict[str, list[int]] = {}
     for position, name in enumerate(columns):
-        groups.setdefault(name.split(".")[0], []).append(position)
+        groups.setdefault(group_of(name), []).append(position)
     return groups | ({"all": [*range(len(columns))]} if len(groups) > 1 else {})
 
 

@@ -1,0 +1,100 @@
+"""Embeddings of frames as features of a video: what a frozen encoder sees, and how it changes over time.
+
+A row per video is one list of numbers in the table, since thousands of columns are slow to read; columns get their
+names, `embedding.ENCODER.NAME`, when it is read.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from clipfold.storage.files import Array, PathLike, open_array, read_json, read_table, write_table
+
+STATISTICS = {
+    "mean": "mean over the frames",
+    "sd": "standard deviation over the frames",
+    "change_mean": "mean absolute difference of neighbouring frames",
+    "change_max": "largest absolute difference of neighbouring frames",
+}
+"""Of each number of an embedding: name -> meaning; in the embedding's own unit."""
+
+
+def pooled(embeddings: Array) -> Array:
+    """Summarise the embeddings of each video's frames over time.
+
+    Args:
+        embeddings: Float (videos, frames, width).
+
+    Returns:
+        float32 (videos, 4 * width), `STATISTICS` one after the other; differences of a single frame are NaN.
+    """
+    videos, frames, width = embeddings.shape
+    found = [embeddings.mean(axis=1), embeddings.std(axis=1)]
+    change = np.abs(np.diff(embeddings, axis=1)) if frames > 1 else np.full((videos, 1, width), np.nan)
+    return np.concatenate([*found, change.mean(axis=1), change.max(axis=1)], axis=1).astype(np.float32)
+
+
+def columns_of(group: str, numbers: int) -> list[str]:
+    """Name the columns of a group.
+
+    >>> columns_of("embedding.small", 4)
+    ['embedding.small.mean_0', 'embedding.small.sd_0', 'embedding.small.change_mean_0', 'embedding.small.change_max_0']
+    """
+    return [f"{group}.{name}_{i}" for name in STATISTICS for i in range(numbers // len(STATISTICS))]
+
+
+def pool_shard(embedded: PathLike, facts: PathLike, index: PathLike, output: PathLike) -> None:
+    """Write the features that a shard's embeddings give.
+
+    Args:
+        embedded: Array, float32 (videos, frames, width).
+        facts: JSON that describes the encoder, for the record of fits.
+        index: The decoded shard's index, with `id` and `row`.
+        output: Table with `id` and `values`, float32; a row per usable video.
+    """
+    usable = [row for row in read_table(index, ("id", "row")).to_pylist() if row["row"] is not None]
+    array = open_array(embedded)
+    numbers = array.shape[2] * len(STATISTICS)
+    schema = pa.schema({"id": pa.string(), "values": pa.list_(pa.float32(), numbers)})
+    rows = ({"id": row["id"], "values": pooled(array[row["row"]][None])[0]} for row in usable)
+    write_table(output, rows, schema.with_metadata({"encoder": json.dumps(read_json(facts))}))
+
+
+def read_pooled(paths: Sequence[PathLike], group: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the embeddings of all shards as features.
+
+    Args:
+        paths: Tables that `pool_shard` wrote.
+        group: Name of the feature group.
+
+    Returns:
+        A row per video, by id, float32; and the description of the encoder.
+    """
+    table = read_table(paths)
+    values = table.column("values").combine_chunks()
+    numbers = values.type.list_size
+    array = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, numbers)
+    described: Mapping[bytes, bytes] = table.schema.metadata
+    ids = table.column("id").to_pylist()
+    return pd.DataFrame(array, index=ids, columns=columns_of(group, numbers)), json.loads(described[b"encoder"])
+
+
+def read_tables(data: Mapping[str, Sequence[PathLike]]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the features of all shards, those of embeddings too.
+
+    Args:
+        data: `features` -> tables of `clipfold.features.extract`; `embedding_NAME` -> those of an encoder.
+
+    Returns:
+        A row per video, by id; and feature group -> description of the encoder whose embeddings it holds.
+    """
+    table, encoders = read_table(data["features"]).to_pandas().set_index("id"), {}
+    for kind in sorted(data.keys() - {"features"}):
+        group = kind.replace("_", ".", 1)
+        part, encoders[group] = read_pooled(data[kind], group)
+        table = table.join(part)
+    return table, encoders

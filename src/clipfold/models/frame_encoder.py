@@ -1,0 +1,56 @@
+"""The interface of networks that embed single frames."""
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor, nn
+
+from clipfold.models.network import Colour
+
+IMAGENET_MEAN: Colour = (0.485, 0.456, 0.406)
+IMAGENET_STD: Colour = (0.229, 0.224, 0.225)
+
+
+class FrameEncoder(nn.Module):
+    """A network that maps frames to embeddings.
+
+    Args:
+        network: Maps frames to embeddings.
+        width: Width of an embedding.
+        stages: Its blocks, see `ClipNetwork.stages`.
+        mean: The colours that its weights expect, see `ClipNetwork`.
+        std: Likewise.
+        own_size: Edge of the frames that the network takes; None: any. Frames of another size are resized, which
+            keeps the whole picture where the library would cut off its edges.
+
+    Args (of `forward`):
+        frames: Float (frames, 3, size, size), `(value / 255 - mean) / std`.
+
+    Returns (of `forward`):
+        Embeddings, float (frames, width).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        width: int,
+        stages: Iterable[nn.Module] = (),
+        *,
+        mean: Colour = IMAGENET_MEAN,
+        std: Colour = IMAGENET_STD,
+        own_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.width, self.mean, self.std, self.own_size = width, mean, std, own_size
+        self._stages = tuple(stages)
+
+    def stages(self) -> Iterator[nn.Module]:
+        """Yield its blocks, see `ClipNetwork.stages`."""
+        return iter(self._stages)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        if self.own_size not in (None, frames.shape[-1]):
+            size = (self.own_size, self.own_size)
+            frames = nn.functional.interpolate(frames, size, mode="bicubic", antialias=True)
+        embeddings: Tensor = self.network(frames)
+        return embeddings

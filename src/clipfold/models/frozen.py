@@ -1,0 +1,85 @@
+"""A frozen encoder by itself, for models that learn from its embeddings as features."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipfold.checks import require
+from clipfold.clips.resize import resize_clip
+from clipfold.features.embedding import pooled
+from clipfold.models.accelerator import usable_device
+from clipfold.models.clip_model import embed, encoder_file, write_state
+from clipfold.models.device import halving
+from clipfold.models.embed import at_once, check_encoder
+from clipfold.models.encoders import encoder
+from clipfold.models.frame_encoder import FrameEncoder
+from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.weights import read_tensors, require_fit
+from clipfold.storage.files import Array
+
+
+def write_frozen(facts: Mapping[str, Any], encoders: Path) -> dict[str, Any]:
+    """Write the weights of an encoder into a bundle, once for all fits that share it.
+
+    Args:
+        facts: What the record of a fit says of the encoder, see `clipfold.models.embed.describe_encoder`.
+        encoders: Folder to write to.
+
+    Returns:
+        The facts, which name the file, and its weights without their place, which is nobody's business.
+
+    Raises:
+        ValueError: The weights have changed since the model was trained.
+    """
+    check_encoder(facts, facts)
+    torch.manual_seed(facts["seed"])
+    network = encoder(facts["encoder"], facts["size"], facts["weights"], facts["download"])
+    named = {"weights": Path(facts["weights"]).name} if facts["weights"] else {}
+    return {**facts, **named, "file": write_state(network.state_dict(), encoders)}
+
+
+class Frozen:
+    """An encoder of a bundle.
+
+    Args:
+        facts: Result of `write_frozen`, perhaps by a stranger.
+        encoders: Folder of the weights.
+
+    Raises:
+        ValueError: The weights are missing, or not those of the encoder.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], encoders: Path) -> None:
+        self._size: int = facts["size"]
+        require(type(self._size) is int and self._size > 0, "encoder: size", self._size, "use a number of pixels")
+        path = encoder_file(facts, encoders)
+        state = read_tensors(path)
+        make = partial(encoder, facts["encoder"], self._size, "", False)
+        with torch.device("meta"):  # it may ask for more memory than there is: look before it is taken
+            require_fit(make(), state, path)
+        network: FrameEncoder = make()
+        network.load_state_dict(state)
+        self._device = usable_device()
+        self._network = FrameNetwork(network, torch.nn.Identity()).eval().to(self._device)
+
+    @torch.inference_mode()
+    def features(self, clips: Array) -> Array:
+        """Embed all frames of clips and summarise them over time.
+
+        Args:
+            clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3).
+
+        Returns:
+            float32 (videos, columns), see `clipfold.features.embedding.pooled`.
+        """
+        require(clips.shape[2] >= self._size, "clips", f"of {clips.shape[2]} pixels", f"use {self._size} or more")
+        return pooled(halving(partial(self._embed, clips), at_once(self._device)))
+
+    def _embed(self, clips: Array, batch: int) -> Array:
+        parts = (clips[i : i + batch] for i in range(0, len(clips), batch))
+        resized = (torch.from_numpy(np.stack([resize_clip(clip, self._size) for clip in part])) for part in parts)
+        return torch.cat([embed(self._network, part.to(self._device), batch).cpu() for part in resized]).numpy()

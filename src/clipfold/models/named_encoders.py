@@ -1,0 +1,147 @@
+"""The encoders that `encoders:` in the config names. Standard library only: every start reads it."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clipfold.checks import require, suggest
+from clipfold.models.declare import Setting
+from clipfold.models.settings import PRETRAINED
+
+Settings = dict[str, Any]
+
+GMAC: Mapping[str, float] = {
+    "vit_micro": 0.54,
+    "vit_tiny": 1.5,
+    "vit_small": 3.9,
+    "vit_b_16": 15.6,
+    "vgg19": 25.5,
+    "resnet18": 2.4,
+    "mobilenet_v3_small": 0.66,
+    "mobilenet_v3_large": 1.4,
+}
+"""clipfold's own encoders -> multiply-adds in 1e9 for 16 frames of 64 pixels, see `Architecture.gmac`."""
+LIBRARY_GMAC = 32.0
+"""The same of a network of a library at its own size: of 16 frames of 224 pixels by ResNet-50."""
+
+FEATURES = "embedding"
+"""What begins the name of a feature group of embeddings, `embedding.ENCODER`."""
+
+ENTRY: Mapping[str, Setting] = {
+    "source": Setting("", "the network", values=f"{', '.join(GMAC)}, timm/NAME or torchvision/NAME"),
+    "size": Setting(
+        0,
+        "edge in pixels of the stored clips to read; 0: `decode.size`. Networks of a library resize them to their own",
+        low=0,
+        values="0 (decode.size), or 16 up to decode.size",
+    ),
+    "weights": Setting(
+        "pretrained",
+        "`pretrained`: the published file, from the cache; the path of a file; or empty: random",
+        values="pretrained, the path of a file, or nothing",
+    ),
+    "download": PRETRAINED["download"],
+}
+"""The settings of an entry."""
+
+_SOURCE = re.compile(rf"{'|'.join(GMAC)}|(timm|torchvision)/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+
+
+def plan_encoders(entries: Mapping[str, Any], largest_size: int) -> dict[str, Settings]:
+    """Complete the entries of `encoders:`.
+
+    Args:
+        entries: Name -> the source, or a mapping of `ENTRY`'s settings.
+        largest_size: Edge in pixels of the stored clips.
+
+    Returns:
+        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`.
+
+    Raises:
+        ValueError: A name, setting or value is not accepted.
+    """
+    found = {}
+    for name, entry in entries.items():
+        where = f"encoders: {name}"
+        fit = isinstance(name, str) and name.isascii() and name.isidentifier() and name not in GMAC
+        require(fit, "encoders: name", name, "use letters, digits and underscores, and no name of clipfold's own")
+        given = {"source": entry} if isinstance(entry, str) else entry
+        require(isinstance(given, Mapping), where, entry, "name a source, or a mapping with a source")
+        for key, value in given.items():
+            if key not in ENTRY:
+                raise ValueError(f"{where}: {key} is not a setting of an encoder: {suggest(key, ENTRY)}")
+            ENTRY[key].check(f"{where}: {key}", value)
+        settings = {key: setting.default for key, setting in ENTRY.items()} | dict(given)
+        source = settings.pop("source")
+        require(bool(_SOURCE.fullmatch(source)), f"{where}: source", source, f"use {ENTRY['source'].accepted}")
+        settings["size"] = settings["size"] or largest_size
+        fit = 16 <= settings["size"] <= largest_size
+        require(fit, f"{where}: size", settings["size"], "use 16 up to decode.size, or raise it")
+        found[name] = {"encoder": source} | settings
+    return found
+
+
+def unnamed(where: str, key: str, value: Any, encoders: Mapping[str, Settings], default: Any) -> Any:
+    """Return a setting of a model without the encoders that it names, for the setting's own check.
+
+    Args:
+        where: The setting, for messages.
+        key: Its name.
+        value: Its value in the config.
+        encoders: Result of `plan_encoders`.
+        default: What stands for a value that names encoders only.
+
+    Raises:
+        ValueError: A feature group of embeddings names no encoder.
+    """
+    if key == "encoder" and isinstance(value, str) and value in encoders:
+        return default
+    if key != "features" or not isinstance(value, list):
+        return value
+    groups = embedding_groups(value)
+    have = f"use one of {', '.join(encoders)}" if encoders else "there are none yet"
+    for group in groups:
+        remedy = f"name the encoder in `encoders:` of the config; {have}"
+        require(group.partition(".")[2] in encoders, where, group, remedy)
+    return [name for name in value if name not in groups] or (default if groups else value)
+
+
+def with_encoder(where: str, given: Settings, encoders: Mapping[str, Settings]) -> Settings:
+    """Put a named encoder, and what its weights are, in the place of its name in the settings of a network.
+
+    Args:
+        where: The model, for messages.
+        given: Its settings in the config.
+        encoders: Result of `plan_encoders`.
+
+    Raises:
+        ValueError: The model says otherwise what the weights are.
+    """
+    name = given.get("encoder")
+    if name not in encoders:
+        return given
+    for key in ("weights", "download"):
+        require(key not in given, f"{where}: {key}", given.get(key), f"set it in encoders: {name} instead")
+    return {**encoders[name], **given, "encoder": encoders[name]["encoder"]}
+
+
+def embedding_groups(features: Sequence[Any]) -> list[str]:
+    """List the feature groups of embeddings among those that a model names.
+
+    >>> embedding_groups(["motion", "embedding.small"])
+    ['embedding.small']
+    """
+    return [name for name in features if isinstance(name, str) and name.startswith(f"{FEATURES}.")]
+
+
+def gmac_of(settings: Mapping[str, Any], frames: int) -> float:
+    """Estimate the multiply-adds of embedding one clip, in 1e9, from `encoder` and `size`."""
+    own = GMAC.get(settings["encoder"])
+    return (LIBRARY_GMAC if own is None else own * (settings["size"] / 64) ** 2) * frames / 16
+
+
+def encoder_key(settings: Mapping[str, Any]) -> str:
+    """Name the folder of an encoder's embeddings."""
+    digest = hashlib.blake2b(repr(dict(settings)).encode(), digest_size=4).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', settings['encoder'])}_{digest}"

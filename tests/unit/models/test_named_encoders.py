@@ -1,0 +1,59 @@
+"""Encoders that the config names: once, for features and networks."""
+
+import pytest
+
+from clipfold.models.catalog import plan_models
+from clipfold.models.named_encoders import encoder_key, plan_encoders
+
+ENCODERS = {"small": {"source": "timm/tf_efficientnet_lite0", "weights": "w.safetensors"}, "own": "resnet18"}
+
+
+def planned(*entries, modality="video", encoders=ENCODERS):
+    found = plan_encoders(encoders, 112)
+    return plan_models(entries, largest_size=112, most_frames=16, modality=modality, encoders=found)
+
+
+def test_features_and_a_frozen_network_share_the_embeddings_of_a_named_encoder():
+    features = {"architecture": "logistic_regression", "features": ["embedding.small", "motion"]}
+    light, network = planned(features, {"architecture": "cnn_lstm", "encoder": "small", "freeze": True})
+    (own,) = light.encoders
+    assert light.embedded == {"embedding.small": own}
+    assert network.encoders == [own]
+    assert encoder_key(own).isidentifier()
+    assert own == {"encoder": "timm/tf_efficientnet_lite0", "size": 112, "weights": "w.safetensors", "download": False}
+    assert network.gmac > 0
+
+
+def test_images_have_embeddings_too():
+    (light,) = planned({"architecture": "svm", "features": ["embedding.own"]}, modality="image")
+    assert light.embedded["embedding.own"]["weights"] == "pretrained"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"architecture": "svm", "features": ["embedding.x"]}, "name the encoder in `encoders:`.*one of small, own"),
+        ({"architecture": "svm", "features": ["x", "embedding.own"]}, r"features is \['x'\]"),
+        ({"architecture": "vit_gru", "encoder": "x"}, "encoder is 'x': use the name of one of `encoders`"),
+        ({"architecture": "vit_gru", "encoder": "own", "weights": "a"}, "set it in encoders: own instead"),
+    ],
+)
+def test_models_name_encoders_that_there_are(entry, message):
+    with pytest.raises(ValueError, match=message):
+        planned(entry)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "message"),
+    [
+        ({"a": "b"}, "encoders: a: source is 'b': use vit_micro"),
+        ({"a": "timm/hf-hub:b"}, "source"),
+        ({"a": {"sorce": "resnet18"}}, "did you mean 'source'"),
+        ({"a": {"source": "resnet18", "size": 500}}, "use 16 up to decode.size"),
+        ({"resnet18": "resnet18"}, "no name of clipfold's own"),
+        ({"a": 3}, "name a source"),
+    ],
+)
+def test_mistakes_in_encoders(encoders, message):
+    with pytest.raises(ValueError, match=message):
+        planned("svm", encoders=encoders)

@@ -1,6 +1,5 @@
 """Build the plan of a run from its config: videos, shards, views, models, folds. Standard library only."""
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property

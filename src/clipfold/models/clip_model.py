@@ -232,4 +232,4 @@ def encoder_file(facts: Mapping[str, Any], encoders: PathLike) -> Path:
     name = facts.get("file")
     good = isinstance(name, str) and re.fullmatch(r"[0-9a-f]{16}\.safetensors", name)
     require(bool(good), "fit.json: encoder.file", name, "it must be a file of the bundle")
-    return Path(encoders, name)
+    return Path(encoders, str(name))

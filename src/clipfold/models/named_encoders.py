@@ -119,7 +119,7 @@ def with_encoder(where: str, given: Settings, encoders: Mapping[str, Settings]) 
         ValueError: The model says otherwise what the weights are.
     """
     name = given.get("encoder")
-    if name not in encoders:
+    if not isinstance(name, str) or name not in encoders:
         return given
     for key in ("weights", "download"):
         require(key not in given, f"{where}: {key}", given.get(key), f"set it in encoders: {name} instead")

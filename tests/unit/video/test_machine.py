@@ -159,7 +159,7 @@ def test_a_video_that_needs_more_memory_than_the_job_has_costs_only_itself():
     done = mapped(greedy, ["a", "greedy", "b"], memory_mb=300)
     greedy_one = done["greedy"]
     assert isinstance(greedy_one, Unusable)
-    assert greedy_one.status == "too_large"
+    assert greedy_one.status == "too_large", greedy_one.reason
     assert greedy_one.reason.startswith("needs more memory than the 300 MB of the job (mem_mb of rule decode)")
     assert (done["a"], done["b"]) == ("fine", "fine")
 

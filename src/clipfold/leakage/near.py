@@ -37,7 +37,8 @@ class Near:
         """Find those that differ from `asked`, uint64 (hashes,), in at most `most` bits; on one thread."""
         faiss.omp_set_num_threads(1)  # holds for the calling thread alone
         limits, bits, rows = self._index.range_search(_bytes(asked), most + 1)
-        return Found(np.repeat(np.arange(len(asked)), np.diff(limits.astype(np.int64))), rows, bits)
+        counts: Array = np.diff(limits.astype(np.int64))
+        return Found(np.repeat(np.arange(len(asked)), counts), rows, bits)
 
 
 def _bytes(hashes: Array) -> Array:

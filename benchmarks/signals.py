@@ -39,6 +39,7 @@ from clipfold.features.embedding import pool_shard, read_pooled
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import GROUPS, group_of
 from clipfold.models.architectures.logistic_regression import build
+from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.embed import embed_shard
 from clipfold.models.encoders import encoder
 from clipfold.settings import DecodeSettings, ProbeSettings
@@ -189,7 +190,8 @@ def fitted(strength: float, x: Any, y: Any, new: Any) -> Any:
     """Fit and return the probabilities of new videos."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return build({"C": strength, "class_weight": "balanced"}, 0).fit(x, y).predict_proba(new)[:, 1]
+        model = build(ARCHITECTURES["logistic_regression"].settings | {"C": strength}, 0)
+        return model.fit(x, y).predict_proba(new)[:, 1]
 
 
 def make_tampered(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from clipfold.storage.layout import ESTIMATES, LOGS, RESULTS
 
 KINDS = {".parquet", ".npy", ".json", ".tsv", ".safetensors", ".skops", ".svg", ".pdf", ".tex", ".html", ".pt", ".part"}
-KINDS |= {".clipfold", ".md"}
+KINDS |= {".clipfold", ".md", ".rows"}
 NAMES = {"history.csv", "predictions.csv"}
 
 

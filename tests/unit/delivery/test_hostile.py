@@ -83,7 +83,7 @@ def test_weights_are_neither_read_elsewhere_nor_downloaded(forged, weights, monk
         raise AssertionError("it was looked for")
 
     monkeypatch.setattr("clipfold.models.weights.find_weights", look)
-    monkeypatch.setattr("clipfold.models.embed.find_weights", look)
+    monkeypatch.setattr("clipfold.models.library_encoders.find_weights", look)
 
     def change(record):
         encoder = {name: value for name, value in record["encoder"].items() if name != "file"} | {"sha256": None}

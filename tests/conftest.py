@@ -1,4 +1,4 @@
-"""What all tests share: one thread per process, no GPU, no deadlines, the longest files first."""
+"""Set up what all tests share: one thread per process, no GPU, no deadlines, the longest files first."""
 
 import os
 

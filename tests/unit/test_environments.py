@@ -1,4 +1,4 @@
-"""What a rule's conda environment holds is what its script imports."""
+"""Test that what a rule's conda environment holds is what its script imports."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What every rule declares, whatever stage it runs."""
+"""Test what every rule declares, whatever stage it runs."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What disks, clocks and people do to a run: a clear message, or the same results once more."""
+"""Test what disks, clocks and people do to a run: a clear message, or the same results once more."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""From a finished run to predictions elsewhere: a model on all data, its bundle, its golden test, new videos."""
+"""Go from a finished run to predictions elsewhere: a model on all data, its bundle, its golden test, new videos."""
 
 import numpy as np
 import pandas as pd

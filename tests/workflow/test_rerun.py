@@ -1,4 +1,4 @@
-"""What changed is run again, and only that."""
+"""Test that what changed is run again, and only that."""
 
 import shutil
 

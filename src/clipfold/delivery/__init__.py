@@ -1,1 +1,1 @@
-"""What comes after the report: bundles of trained models, predictions, timelines, drift."""
+"""Deliver what was trained: bundles of trained models, predictions, timelines, drift."""

@@ -1,4 +1,4 @@
-"""What the commands `clipfold predict` and `clipfold drift` and the rules `predict` and `predictions` do."""
+"""Run the commands `clipfold predict` and `clipfold drift` and the rules `predict` and `predictions`."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

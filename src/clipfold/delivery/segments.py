@@ -1,4 +1,4 @@
-"""From scores over time to segments: when what happens, as a list, as CSV, and as WebVTT."""
+"""Turn scores over time into segments: when what happens, as a list, as CSV, and as WebVTT."""
 
 import csv
 import io

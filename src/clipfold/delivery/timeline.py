@@ -1,4 +1,4 @@
-"""From scores of overlapping windows to scores over time."""
+"""Turn scores of overlapping windows into scores over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether the file has sound: in many data sets this alone tells where a video comes from."""
+"""Sound: does the file have any? In many data sets this alone tells where a video comes from."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the search for near duplicates finds of those made on purpose, as measured by `benchmarks/leakage.py`."""
+"""Read which share of near duplicates made on purpose the search finds, as measured by `benchmarks/leakage.py`."""
 
 from pathlib import Path
 from typing import Any

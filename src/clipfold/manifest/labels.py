@@ -1,4 +1,4 @@
-"""What a person says of the videos: labels and groups, joined with the facts of the files at the splits."""
+"""Keep what a person says of the videos: labels and groups, joined with the facts of the files at the splits."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What models of images learn from: one frame, without motion. Standard library only: every start reads it."""
+"""Fit the settings of models to images: one frame, without motion. Standard library only: every start reads it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the files of a fit hold of several trainings: `p<k>_<class>` beside `p_<class>`, and a column of the history."""
+"""Read what a fit with several trainings wrote: `p<k>_<class>` beside `p_<class>`, and a column of the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a forger writes into a bundle is an error for users: nothing of it runs, and nothing outside is read."""
+"""Test that a forged bundle is an error for users: nothing of it runs, and nothing outside is read."""
 
 import json
 import shutil

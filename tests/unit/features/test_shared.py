@@ -1,4 +1,4 @@
-"""What overlapping windows and groups share changes no feature."""
+"""Test that what overlapping windows and groups share changes no feature."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What each shortcut sees, and what it cannot see."""
+"""Test what each shortcut sees, and what it cannot see."""
 
 import cv2
 import numpy as np

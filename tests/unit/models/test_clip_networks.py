@@ -1,4 +1,4 @@
-"""What all networks on clips keep to, each at settings that a test has time for."""
+"""Test what all networks on clips keep to, each at settings that a test has time for."""
 
 import pytest
 import torch

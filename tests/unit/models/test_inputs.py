@@ -1,4 +1,4 @@
-"""What networks are shown."""
+"""Test what networks are shown."""
 
 import pytest
 import torch

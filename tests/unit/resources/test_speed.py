@@ -1,4 +1,4 @@
-"""How networks were trained, and what would make it faster."""
+"""Test how networks were trained, and what would make it faster."""
 
 import json
 

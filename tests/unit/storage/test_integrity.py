@@ -1,4 +1,4 @@
-"""Which outputs of a run are moved aside, and which files never are."""
+"""Test which outputs of a run are moved aside, and which files never are."""
 
 import json
 import os

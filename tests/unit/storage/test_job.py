@@ -1,4 +1,4 @@
-"""What every job shares."""
+"""Test what every job shares."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Which columns of a table are learned from, as what, and which stop the run."""
+"""Test which columns of a table are learned from, as what, and which stop the run."""
 
 import csv
 

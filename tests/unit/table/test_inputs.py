@@ -1,4 +1,4 @@
-"""What is said of a row, to compare it with the training data."""
+"""Test what is said of a row, to compare it with the training data."""
 
 import numpy as np
 import pandas as pd

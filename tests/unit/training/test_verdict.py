@@ -1,4 +1,4 @@
-"""What bounds the speed of training, and what would help."""
+"""Test what bounds the speed of training, and what would help."""
 
 import logging
 

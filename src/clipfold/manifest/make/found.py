@@ -1,4 +1,4 @@
-"""What a layout yields, and what a user may say about it."""
+"""Hold what a layout yields, and what a user may say about it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -26,6 +26,7 @@ from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
 from clipfold.models.record import read_record
+from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
@@ -242,10 +243,11 @@ class OpenBundle:
             ValueError: A fit gives no probabilities.
         """
         found = []
+        shared = None if clips is None else SharedClips(clips)
         with self._lock:  # several threads may use one bundle
             for fit, facts in zip(self.fits, self.description["fits"], strict=True):
                 with _usable(facts["folder"]):
-                    found.append(fit.predict_proba(features=features, clips=clips, boxes=boxes))
+                    found.append(fit.predict_proba(features=features, clips=shared, boxes=boxes))
                     good = (found[-1] >= 0) & (found[-1] <= 1)  # not so for NaN
                     require(bool(good.all()), "a probability", found[-1][~good], "all must be in [0, 1]")
         return np.stack(found)

@@ -22,6 +22,7 @@ from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record, trainings
+from clipfold.models.shared_clips import SharedClips
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
@@ -66,6 +67,8 @@ class ClipModel:
             assert isinstance(self._network, FrameNetwork)
             self._encoder = self._network.to(self._device)
             self._network = OnEmbeddings(self._encoder.temporal).eval()
+            # In a bundle, fits that share an encoder name one file, and share the embeddings.
+            self._encoder_name = record["encoder"].get("file", id(self)), self._settings["encoder"]
         # PyTorch multiplies matrices in another way if they need no gradient: the last bit depends on it.
         backbone = self._network.backbone()
         if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
@@ -77,7 +80,11 @@ class ClipModel:
 
     @torch.inference_mode()
     def predict_proba(
-        self, *, features: Any = None, clips: Array | None = None, boxes: Sequence[Any] | Array | None = None
+        self,
+        *,
+        features: Any = None,
+        clips: Array | SharedClips | None = None,
+        boxes: Sequence[Any] | Array | None = None,
     ) -> Array:
         """Predict the class probabilities of videos.
 
@@ -96,27 +103,27 @@ class ClipModel:
         """
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
-        self._check(clips)
-        stored, size = clips.shape[2], self._settings["size"]
-        given = [[0, 0, stored, stored]] * len(clips) if boxes is None else boxes
+        shared = SharedClips.of(clips)
+        count, stored, size = self._check(shared.stored), shared.stored.shape[2], self._settings["size"]
+        given = [[0, 0, stored, stored]] * count if boxes is None else boxes
         scaled = np.array([scale_box(box, stored, size) for box in given], np.int64).reshape(-1, 4)
-        if len(scaled) != len(clips):
-            raise ValueError(f"boxes has {len(scaled)} rows for {len(clips)} clips: pass one box per clip")
-        if not len(clips):
+        if len(scaled) != count:
+            raise ValueError(f"boxes has {len(scaled)} rows for {count} clips: pass one box per clip")
+        if not count:
             return np.empty((0, len(self.classes)))
-        return halving(partial(self._predict, clips, scaled), self._batch).astype(np.float64)
+        return halving(partial(self._predict, shared, scaled), self._batch).astype(np.float64)
 
     @torch.inference_mode()
     def embed(self, clips: Array) -> Array | None:
         """Embed clips by the frozen encoder, see `clipfold.models.load.FittedModel`."""
-        self._check(clips)
+        count = self._check(clips)
         if self._encoder is None:
             return None
-        encoder, parts = self._encoder, range(0, len(clips), self._batch)
-        found = [embed(encoder, self._inputs(clips[i : i + self._batch]), self._batch).mean(dim=1) for i in parts]
+        encoder, shared, parts = self._encoder, SharedClips(clips), range(0, count, self._batch)
+        found = [embed(encoder, self._inputs(shared, i, i + self._batch), self._batch).mean(dim=1) for i in parts]
         return torch.cat(found).cpu().numpy() if found else np.empty((0, 0), np.float32)
 
-    def _check(self, clips: Array) -> None:
+    def _check(self, clips: Array) -> int:
         size, frames = self._settings["size"], self._settings["frames"]
         square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
         if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
@@ -124,19 +131,31 @@ class ClipModel:
                 f"clips is an array of {clips.dtype}{list(clips.shape)}: "
                 f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
             )
+        return len(clips)
 
-    def _inputs(self, clips: Array) -> Tensor:
-        size, frames = self._settings["size"], uniform(clips.shape[1], self._settings["frames"])
-        return torch.from_numpy(np.stack([resize_clip(clip[frames], size) for clip in clips])).to(self._device)
+    def _inputs(self, clips: SharedClips, first: int, last: int) -> Tensor:
+        size, count = self._settings["size"], self._settings["frames"]
+        frames = uniform(clips.stored.shape[1], count)
+        resized = clips.once(
+            (size, count), first, last, lambda some: np.stack([resize_clip(clip[frames], size) for clip in some])
+        )
+        return torch.from_numpy(resized).to(self._device)
 
-    def _predict(self, clips: Array, boxes: Array, batch: int) -> Array:
+    def _embeddings(self, clips: SharedClips, first: int, last: int) -> Tensor:
+        from clipfold.models.embed import at_once
+
+        encoder = self._encoder
+        assert encoder is not None
+        most = min(last - first, at_once(self._device))
+        what = self._encoder_name, self._settings["size"], self._settings["frames"]
+        found: Tensor = clips.once(what, first, last, lambda _: embed(encoder, self._inputs(clips, first, last), most))
+        return found
+
+    def _predict(self, clips: SharedClips, boxes: Array, batch: int) -> Array:
         found = []
-        for first in range(0, len(clips), batch):
-            inputs = self._inputs(clips[first : first + batch])
-            if self._encoder is not None:
-                from clipfold.models.embed import at_once
-
-                inputs = embed(self._encoder, inputs, min(batch, at_once(self._device)))
+        for first in range(0, len(boxes), batch):
+            take = self._inputs if self._encoder is None else self._embeddings
+            inputs = take(clips, first, first + batch)
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
             found.append(class_probabilities(self._network, inputs, where, self._precision))
         return torch.cat(found).cpu().numpy()

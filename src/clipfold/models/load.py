@@ -9,6 +9,7 @@ import pandas as pd
 
 from clipfold.models.mixing import mix
 from clipfold.models.record import Record, model_file, read_record, trainings
+from clipfold.models.shared_clips import SharedClips
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.records import amount, parse_json, read_bytes
 
@@ -28,7 +29,7 @@ class FittedModel(Protocol):
         self,
         *,
         features: pd.DataFrame | Array | None = None,
-        clips: Array | None = None,
+        clips: Array | SharedClips | None = None,
         boxes: Sequence[Any] | Array | None = None,
     ) -> Array:
         """Predict the class probabilities of videos.
@@ -36,7 +37,8 @@ class FittedModel(Protocol):
         Args:
             features: Table with a row per video and the columns of `clipfold.features.extract`, or an array of the
                 recorded columns, (videos, columns).
-            clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3).
+            clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3), or `SharedClips`, so that several models
+                resize and embed them once.
             boxes: Content box of each clip, int (videos, 4): top, left, height, width in pixels of `clips`; by default
                 the whole square.
 
@@ -124,7 +126,7 @@ class FeatureModel:
         self,
         *,
         features: pd.DataFrame | Array | None = None,
-        clips: Array | None = None,
+        clips: Array | SharedClips | None = None,
         boxes: Sequence[Any] | Array | None = None,
     ) -> Array:
         """Predict the class probabilities of videos, see `FittedModel`; columns of a table are taken by name."""
@@ -169,11 +171,12 @@ class Trainings:
         self,
         *,
         features: pd.DataFrame | Array | None = None,
-        clips: Array | None = None,
+        clips: Array | SharedClips | None = None,
         boxes: Sequence[Any] | Array | None = None,
     ) -> Array:
         """Average the class probabilities of all trainings, see `FittedModel`."""
-        found = [own.predict_proba(features=features, clips=clips, boxes=boxes) for own in self._each]
+        shared = None if clips is None else SharedClips.of(clips)
+        found = [own.predict_proba(features=features, clips=shared, boxes=boxes) for own in self._each]
         return np.asarray(np.mean(found, axis=0))
 
     def embed(self, clips: Array) -> Array | None:
@@ -214,11 +217,12 @@ class Ensemble:
         self,
         *,
         features: pd.DataFrame | Array | None = None,
-        clips: Array | None = None,
+        clips: Array | SharedClips | None = None,
         boxes: Sequence[Any] | Array | None = None,
     ) -> Array:
         """Predict the class probabilities of videos with every member and mix them, see `FittedModel`."""
-        each = [member.predict_proba(features=features, clips=clips, boxes=boxes) for member in self._members]
+        shared = None if clips is None else SharedClips.of(clips)
+        each = [member.predict_proba(features=features, clips=shared, boxes=boxes) for member in self._members]
         return mix(np.array([*self.weights.values()]), np.stack(each))
 
     def embed(self, clips: Array) -> Array | None:

@@ -14,11 +14,15 @@ import torch
 from helpers.fits import SIZE, plan, settings_of, write_data
 from safetensors.torch import save_file
 
-from clipfold.clips.resize import resize_shard
+from clipfold.clips.resize import resize_clip, resize_shard
+from clipfold.models import clip_model
 from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.clip_model import embed
 from clipfold.models.embed import embed_shard
 from clipfold.models.encoders import encoder
 from clipfold.models.load import load
+from clipfold.models.record import read_record
+from clipfold.models.shared_clips import SharedClips
 from clipfold.storage.files import read_json, read_table, write_table
 from clipfold.training import on_clips, on_features, on_predictions
 from clipfold.training.task import Task
@@ -112,7 +116,7 @@ def test_a_network_predicts_the_same(run, name):
     assert run.check(name).reads == {"clips"}
 
 
-def test_clips_are_resized_as_the_pipeline_does(run):
+def test_clips_are_resized_as_the_pipeline_does_and_once_for_models_that_share_them(run, monkeypatch):
     files = dict(run.data["data"])
     for kind in ("clips", "augmented"):
         files[kind] = [path.replace(".npy", "_16.npy") for path in files[kind]]
@@ -120,10 +124,38 @@ def test_clips_are_resized_as_the_pipeline_does(run):
             resize_shard(source, target, 16)
     run.fit("small", "variable_ar_cnn", files, size=16)
     run.check("small")
+    _resize_shared_clips_once(run, monkeypatch)
+
+
+def _resize_shared_clips_once(run, monkeypatch):
+    changed = []
+    monkeypatch.setattr(clip_model, "resize_clip", lambda clip, size: changed.append(clip) or resize_clip(clip, size))
+    folder = run.folder / "small" / "fold-0"
+    given = run.inputs(run.tested("small").id.tolist())
+    shared = given | {"clips": SharedClips(given["clips"])}
+    found = [load(folder).predict_proba(**shared) for _ in range(2)]
+    assert len(changed) == len(given["clips"])
+    for each in found:
+        np.testing.assert_array_equal(each, load(folder).predict_proba(**given))
+
+
+def _share_embeddings(run, folder, name, monkeypatch):
+    """Two fits of a bundle that name one file of weights embed each clip once."""
+    record = clip_model.write_encoder(read_record(folder / "fit.json"), folder / "model.safetensors", folder)
+    embedded = []
+    monkeypatch.setattr(clip_model, "embed", lambda *given: embedded.append(given) or embed(*given))
+    models = [clip_model.ClipModel(record, folder / "model.safetensors", folder) for _ in range(2)]
+    given = run.inputs(run.tested(name).id.tolist())
+    shared = given | {"clips": SharedClips(given["clips"])}
+    first, second = (model.predict_proba(**shared) for model in models)
+    once = len(embedded)
+    np.testing.assert_array_equal(first, models[0].predict_proba(**given))
+    np.testing.assert_array_equal(first, second)
+    assert len(embedded) == 2 * once
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_a_model_on_embeddings_loads_with_its_encoder(run, name, caplog):
+def test_a_model_on_embeddings_loads_with_its_encoder(run, name, monkeypatch):
     weights = EMBEDDED[name] and str(run.folder / EMBEDDED[name])
     if weights:
         torch.manual_seed(3)
@@ -141,6 +173,7 @@ def test_a_model_on_embeddings_loads_with_its_encoder(run, name, caplog):
     if not weights:
         assert record["encoder"]["sha256"] is None
         return
+    _share_embeddings(run, folder, name, monkeypatch)
     torch.manual_seed(4)
     save_file(encoder("vit_micro", 224, "", False).network.state_dict(), weights)
     with pytest.raises(ValueError, match=r"weights is '.*': the file has changed since the model was trained .*: rest"):

@@ -1,5 +1,7 @@
 """Colour traces: noise of the colour channels against that of the brightness, and how it varies over the picture."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -35,7 +37,7 @@ def features(frames: Array) -> dict[str, float]:
     """
     if min(frames.shape[1:3]) < 8 * _GRID:
         return dict.fromkeys(COLUMNS, np.nan)
-    measured = np.stack([_measure(frame) for frame in frames])
+    measured = np.stack([_measure(frame.tobytes(), frame.shape) for frame in frames])
     values: dict[str, float] = {}
     for number, name in enumerate(_UNITS):
         series = measured[:, number]
@@ -45,9 +47,11 @@ def features(frames: Array) -> dict[str, float]:
     return values
 
 
-def _measure(frame: Array) -> Array:
+@lru_cache(maxsize=64)  # overlapping windows of a long video have frames in common
+def _measure(frame: bytes, shape: tuple[int, ...]) -> Array:
     """Measure the regions of a frame: float64 of (values, regions)."""
-    luma, red, blue = np.moveaxis(cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb).astype(np.float32), 2, 0)
+    pixels = np.frombuffer(frame, np.uint8).reshape(shape)
+    luma, red, blue = np.moveaxis(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32), 2, 0)
     y, cb, cr = (_residual(channel) for channel in (luma, blue, red))
     edges = np.abs(y), np.abs(cb) + np.abs(cr)
     level_y, level_b, level_r = (np.log(np.sqrt(_mean(each**2)) + _EPSILON) for each in (y, cb, cr))

@@ -50,17 +50,24 @@ def flow_of(track: Array, times: Array) -> Flow:
         track: `uint8` of (steps, height, width), at least two steps.
         times: Time of each step in seconds.
     """
-    found = [_between(a.tobytes(), b.tobytes(), a.shape) for a, b in pairwise(track)]
+    return _flow_of(track.tobytes(), track.shape, np.asarray(times, np.float64).tobytes())
+
+
+@lru_cache(maxsize=2)  # several groups ask for the flow of one track, and the shuffled one for another
+def _flow_of(track: bytes, shape: tuple[int, int, int], times: bytes) -> Flow:
+    size = shape[1] * shape[2]
+    steps = [track[first : first + size] for first in range(0, len(track), size)]
+    found = [_between(before, after, shape[1:]) for before, after in pairwise(steps)]
     # Windows of a long video have other times than the same frames cut out, by rounding.
-    seconds = np.maximum(np.round(np.diff(times), 9), 1e-3)
-    per_second = 1 / (np.sqrt(track.shape[1] * track.shape[2]) * seconds)
+    seconds = np.maximum(np.round(np.diff(np.frombuffer(times)), 9), 1e-3)
+    per_second = 1 / (np.sqrt(size) * seconds)
     velocity = np.stack([moved for moved, _, _ in found]) * per_second[:, None, None, None].astype(np.float32)
     camera = np.stack([shift for _, shift, _ in found]) * per_second[:, None]
     unexplained = np.array([rest for _, _, rest in found])
     return Flow(velocity, np.hypot(velocity[..., 0], velocity[..., 1]), camera, unexplained, seconds)
 
 
-@lru_cache(maxsize=256)  # groups share it, and overlapping windows of a long video have most steps in common
+@lru_cache(maxsize=128)  # overlapping windows of a long video have most steps in common
 def _between(before: bytes, after: bytes, shape: tuple[int, int]) -> tuple[Array, Array, float]:
     """Return the flow in pixels without the camera's part, the camera's part at the centre, and what is unexplained."""
     first, second = (np.frombuffer(frame, np.uint8).reshape(shape) for frame in (before, after))

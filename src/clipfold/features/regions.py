@@ -1,5 +1,6 @@
 """Moving regions: how many, how large and fast, the paths they take, and how they meet."""
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def features(track: Array, times: Array) -> dict[str, float]:
     if len(track) < 4 or min(track.shape[1:]) < 8:
         return dict.fromkeys(COLUMNS, np.nan)
     flow = flow_of(track, times)
-    steps, labels = zip(*(_regions(v, s) for v, s in zip(flow.velocity, flow.speed, strict=True)), strict=True)
+    steps, labels = zip(*(_regions(step.tobytes(), step.shape) for step in flow.velocity), strict=True)
     counts = np.array([len(step) for step in steps])
     largest = [max(step, key=lambda region: region.area) for step in steps if step]
     every = [region for step in steps for region in step]
@@ -86,8 +87,11 @@ def features(track: Array, times: Array) -> dict[str, float]:
     )
 
 
-def _regions(velocity: Array, speed: Array) -> tuple[list[_Region], Array]:
+@lru_cache(maxsize=128)  # overlapping windows of a long video have most steps in common
+def _regions(step: bytes, shape: tuple[int, ...]) -> tuple[list[_Region], Array]:
     """List the moving regions of a step, and label their pixels: int32 (height, width), 0 for none."""
+    velocity = np.frombuffer(step, np.float32).reshape(shape)
+    speed = np.hypot(velocity[..., 0], velocity[..., 1])
     size = np.sqrt(speed.size)
     # The fast part of a step: a slow drift that spans the picture joins all that moves.
     mask = (speed > max(MOVING, 0.25 * float(np.percentile(speed, 99)))).astype(np.uint8)

@@ -1,5 +1,8 @@
 """Steadiness in time: repeated and dropped frames, flicker, cuts, noise that stays from step to step."""
 
+from functools import lru_cache
+from itertools import pairwise
+
 import numpy as np
 
 from clipfold.features.flow import flow_of
@@ -74,7 +77,7 @@ def features(track: Array, times: Array) -> dict[str, float]:
         "cut_jump": _jump(cuts, frozen, 1e-2),
         "flicker": float(np.log10(np.median(flicker) + 0.01)),
         "flicker_jump": _jump(flicker, np.zeros(len(flicker), bool), 0.01),
-        **_residual(track.astype(np.float32)),
+        **_residual(track),
     }
 
 
@@ -88,15 +91,11 @@ def _drop(series: Array, frozen: Array, floor: float) -> float:
     return float(np.log((np.median(going) + floor) / (series.min() + floor)))
 
 
-def _residual(frames: Array) -> dict[str, float]:
-    across = frames[..., 2:] - 2 * frames[..., 1:-1] + frames[..., :-2]
-    residual = across[:, 2:] - 2 * across[:, 1:-1] + across[:, :-2]
-    height, width = residual.shape[1] // 2, residual.shape[2] // 2
-    parts = residual[:, : 2 * height, : 2 * width].reshape(len(frames), 2, height, 2, width)
-    parts = parts.transpose(0, 1, 3, 2, 4).reshape(len(frames), 4, -1)
-    parts = parts - parts.mean(axis=2, keepdims=True)
-    deviation = np.sqrt((parts**2).mean(axis=2)) + 1e-3
-    correlations = (parts[1:] * parts[:-1]).mean(axis=2) / (deviation[1:] * deviation[:-1])
+def _residual(track: Array) -> dict[str, float]:
+    found = [_quarters(step.tobytes(), step.shape) for step in track]
+    deviation = np.stack([own for _, own in found])
+    products = [(a * b).mean(axis=1) for (a, _), (b, _) in pairwise(found)]
+    correlations = np.stack(products) / (deviation[1:] * deviation[:-1])
     over_time = np.median(correlations, axis=0)
     whole = correlations.mean(axis=1)
     return {
@@ -106,3 +105,15 @@ def _residual(frames: Array) -> dict[str, float]:
         "residual_correlation_spread": float(np.ptp(over_time)),
         "residual_level_drift": float(np.ptp(np.log(deviation.mean(axis=1)))),
     }
+
+
+@lru_cache(maxsize=128)  # overlapping windows of a long video have steps in common
+def _quarters(step: bytes, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return the residual of the four quarters of a picture, (4, pixels), without its mean, and its deviation, (4)."""
+    pixels = np.frombuffer(step, np.uint8).reshape(shape).astype(np.float32)
+    across = pixels[:, 2:] - 2 * pixels[:, 1:-1] + pixels[:, :-2]
+    residual = across[2:] - 2 * across[1:-1] + across[:-2]
+    height, width = residual.shape[0] // 2, residual.shape[1] // 2
+    parts = residual[: 2 * height, : 2 * width].reshape(2, height, 2, width).transpose(0, 2, 1, 3).reshape(4, -1)
+    parts = parts - parts.mean(axis=1, keepdims=True)
+    return parts, np.sqrt((parts**2).mean(axis=1)) + 1e-3

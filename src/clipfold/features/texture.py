@@ -1,5 +1,7 @@
 """Space-time texture: local binary patterns across space and time, and how gradients lie in them."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -38,8 +40,10 @@ def features(track: Array) -> dict[str, float]:
         return dict.fromkeys(COLUMNS, np.nan)
     video = _shrunk(track)
     values: dict[str, float] = {}
-    for plane, axes in zip(_PLANES, ((1, 2), (0, 2), (0, 1)), strict=True):
-        shares = _patterns(video, axes)
+    each = [step.tobytes() for step in video]
+    threes = zip(each[:-2], each[1:-1], each[2:], strict=True)
+    counts = np.sum([_patterns(*three, video.shape[1:]) for three in threes], axis=0)
+    for plane, shares in zip(_PLANES, counts / video[1:-1, 1:-1, 1:-1].size, strict=True):
         values |= {f"{plane}_{number}": float(share) for number, share in enumerate(shares)}
     return values | _gradients(video.astype(np.float32))
 
@@ -51,7 +55,14 @@ def _shrunk(track: Array) -> Array:
     return np.stack([cv2.resize(step, size, interpolation=cv2.INTER_AREA) for step in track])
 
 
-def _patterns(video: Array, axes: tuple[int, int]) -> Array:
+@lru_cache(maxsize=128)  # overlapping windows of a long video have most steps in common
+def _patterns(before: bytes, step: bytes, after: bytes, shape: tuple[int, int]) -> Array:
+    """Count the pixels of each pattern in a step, on each plane: float64 (planes, patterns)."""
+    video = np.frombuffer(before + step + after, np.uint8).reshape(3, *shape)
+    return np.stack([_on_plane(video, axes) for axes in ((1, 2), (0, 2), (0, 1))])
+
+
+def _on_plane(video: Array, axes: tuple[int, int]) -> Array:
     inner = video[1:-1, 1:-1, 1:-1].astype(np.int16) + _MARGIN
     code = np.zeros(inner.shape, np.uint8)
     for bit, offsets in enumerate(_NEIGHBOURS):
@@ -60,7 +71,7 @@ def _patterns(video: Array, axes: tuple[int, int]) -> Array:
             shift[axis] = offset
         neighbour = video[tuple(slice(1 + s, edge - 1 + s) for s, edge in zip(shift, video.shape, strict=True))]
         code |= (neighbour > inner).astype(np.uint8) << np.uint8(bit)
-    return np.bincount(_KINDS, np.bincount(code.ravel(), minlength=256), _PATTERNS) / code.size
+    return np.bincount(_KINDS, np.bincount(code.ravel(), minlength=256), _PATTERNS)
 
 
 def _kind(code: int) -> int:

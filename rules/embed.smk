@@ -25,7 +25,7 @@ for key, settings in PLAN.encoders.items():
         params:
             settings=settings,
             seed=SETTINGS["seed"],
-            code=code_of("embed", "clipfold.models.embed"),
+            code=code_of("embed", "clipfold.models.embed", *modules_of(settings)),
         script:
             "../workflow/scripts/embed.py"
 

@@ -85,7 +85,7 @@ class Plan:
             largest_size=size,
             most_frames=frames,
             modality=config.modality,
-            encoders=plan_encoders(config.encoders, size),
+            encoders=plan_encoders(config.encoders, size, frames),
         )
         config.bundle.check_models([model.name for model in models if not model.candidate_of])
         columns = table_columns(config.columns) if tabular else config.columns

@@ -29,6 +29,7 @@ from clipfold.storage.replace import replacing
 from clipfold.video.sampling import uniform
 
 if TYPE_CHECKING:  # it loads torchvision and half of PyTorch's compiler, which most networks do not need
+    from clipfold.models.clip_encoder import ClipEncoder
     from clipfold.models.frame_network import FrameNetwork
 
 
@@ -161,7 +162,7 @@ class ClipModel:
         return torch.cat(found).cpu().numpy()
 
 
-def embed(network: "FrameNetwork", clips: Tensor, batch: int) -> Tensor:
+def embed(network: "FrameNetwork | ClipEncoder", clips: Tensor, batch: int) -> Tensor:
     """Embed the frames of clips as `clipfold.models.embed` does: in float32, a few clips at a time."""
     return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from clipfold.models.accelerator import choose_device
+from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
 from clipfold.models.device import is_out_of_memory, place
-from clipfold.models.encoders import encoder, weights_of
-from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
+from clipfold.models.named_encoders import CLIP_NETWORKS
 from clipfold.storage.files import ArrayWriter, PathLike, open_array, write_json
 
 logger = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ def embed_shard(
     threads: int,
     batch: int | None = None,
 ) -> None:
-    """Embed the frames of every clip of a shard.
+    """Embed the frames of every clip of a shard, or the clips as a whole.
 
     Args:
         clips: Array to read, `uint8` (clips, frames, size, size, 3).
-        output: Array to write, float32 (clips, frames, width).
+        output: Array to write, float32 (clips, frames, width); of networks on whole clips (clips, 1, width).
         facts: JSON to write: what `describe_encoder` says of the encoder.
-        settings: `encoder`, `size`, `weights`, `download`.
+        settings: See `embedding_network`.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
         batch: Clips per forward pass; halved when memory runs out. By default `at_once`.
@@ -49,12 +49,12 @@ def embed_shard(
     device = choose_device(_AS_IN_TRAINING, threads)
     torch.manual_seed(seed)
     batch = batch or at_once(device)
-    frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
-    network = FrameNetwork(frames, torch.nn.Identity()).eval()
+    network = embedding_network(settings)
     place(network, _AS_IN_TRAINING, device)
     source = open_array(clips)
     done, last = 0, torch.empty(0)
-    with ArrayWriter(output, (source.shape[1], frames.width), np.float32) as writer, torch.inference_mode():
+    rows = 1 if isinstance(network, ClipEncoder) else source.shape[1]
+    with ArrayWriter(output, (rows, network.width), np.float32) as writer, torch.inference_mode():
         while done < len(source):
             some = torch.from_numpy(np.array(source[done : done + batch])).to(device)
             try:
@@ -69,7 +69,7 @@ def embed_shard(
             done += len(embeddings)
         _append(writer, last)
     write_json(facts, describe_encoder(settings) | {"download": settings["download"], "seed": seed})
-    logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], frames.width)
+    logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], network.width)
 
 
 def _append(writer: ArrayWriter, embeddings: torch.Tensor) -> None:
@@ -91,7 +91,8 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Describe the encoder of a model, with the SHA-256 digest of its weights file.
 
     Args:
-        settings: `encoder`, `size`, `weights` of the model. Nothing is downloaded.
+        settings: `encoder`, `size`, `weights` of the model, and `frames` if it takes whole clips. Nothing is
+            downloaded.
 
     Returns:
         These settings; `sha256`, None for random weights, or with a warning if the file is missing; and the `licence`
@@ -102,7 +103,8 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:  # the embeddings may have been computed on another machine
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
-    found = {name: settings[name] for name in ("encoder", "size", "weights")} | {"sha256": digest}
+    kept = ("encoder", "size", "weights", *(["frames"] if settings["encoder"] in CLIP_NETWORKS else []))
+    found = {name: settings[name] for name in kept} | {"sha256": digest}
     if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
         found["licence"] = licence_of(settings["encoder"])
     return found
@@ -127,7 +129,7 @@ def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> N
 
 
 def _digest(settings: Mapping[str, Any], download: bool) -> str | None:
-    path = weights_of(settings["encoder"], settings["weights"], download)
+    path = weights_file(settings, download)
     if path is None:
         return None
     with open(path, "rb") as file:

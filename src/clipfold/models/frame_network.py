@@ -27,6 +27,11 @@ class FrameNetwork(ClipNetwork):
         self.mean, self.std = encoder.mean, encoder.std
         self.temporal = temporal
 
+    @property
+    def width(self) -> int:
+        """Width of an embedding."""
+        return self.encoder.width
+
     def backbone(self) -> nn.Module:
         return self.encoder
 

@@ -12,12 +12,10 @@ from clipfold.checks import require
 from clipfold.clips.resize import resize_clip
 from clipfold.features.embedding import pooled
 from clipfold.models.accelerator import usable_device
+from clipfold.models.clip_encoder import embedding_network
 from clipfold.models.clip_model import embed, encoder_file, write_state
 from clipfold.models.device import halving
 from clipfold.models.embed import at_once, check_encoder
-from clipfold.models.encoders import encoder
-from clipfold.models.frame_encoder import FrameEncoder
-from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array
 
@@ -37,9 +35,9 @@ def write_frozen(facts: Mapping[str, Any], encoders: Path) -> dict[str, Any]:
     """
     check_encoder(facts, facts)
     torch.manual_seed(facts["seed"])
-    network = encoder(facts["encoder"], facts["size"], facts["weights"], facts["download"])
+    network = embedding_network(facts)
     named = {"weights": Path(facts["weights"]).name} if facts["weights"] else {}
-    return {**facts, **named, "file": write_state(network.state_dict(), encoders)}
+    return {**facts, **named, "file": write_state(network.encoder.state_dict(), encoders)}
 
 
 class Frozen:
@@ -55,20 +53,23 @@ class Frozen:
 
     def __init__(self, facts: Mapping[str, Any], encoders: Path) -> None:
         self._size: int = facts["size"]
-        require(type(self._size) is int and self._size > 0, "encoder: size", self._size, "use a number of pixels")
+        numbers = {"size": self._size, "frames": facts.get("frames", 1)}
+        for name, value in numbers.items():
+            require(type(value) is int and value > 0, f"encoder: {name}", value, "use a whole number, 1 or more")
+        self._frames: int | None = facts.get("frames")
         path = encoder_file(facts, encoders)
         state = read_tensors(path)
-        make = partial(encoder, facts["encoder"], self._size, "", False)
+        settings = {**facts, "weights": "", "download": False}
         with torch.device("meta"):  # it may ask for more memory than there is: look before it is taken
-            require_fit(make(), state, path)
-        network: FrameEncoder = make()
-        network.load_state_dict(state)
+            require_fit(embedding_network(settings).encoder, state, path)
+        self._network = embedding_network(settings)
+        self._network.encoder.load_state_dict(state)
         self._device = usable_device()
-        self._network = FrameNetwork(network, torch.nn.Identity()).eval().to(self._device)
+        self._network.to(self._device)
 
     @torch.inference_mode()
     def features(self, clips: Array) -> Array:
-        """Embed all frames of clips and summarise them over time.
+        """Embed all frames of clips, or the clips as a whole, and summarise them over time.
 
         Args:
             clips: Letterboxed clips, `uint8` (videos, frames, size, size, 3).
@@ -77,6 +78,8 @@ class Frozen:
             float32 (videos, columns), see `clipfold.features.embedding.pooled`.
         """
         require(clips.shape[2] >= self._size, "clips", f"of {clips.shape[2]} pixels", f"use {self._size} or more")
+        right = self._frames in (None, clips.shape[1])
+        require(right, "clips", f"of {clips.shape[1]} frames", f"use {self._frames}, as the encoder has learned from")
         return pooled(halving(partial(self._embed, clips), at_once(self._device)))
 
     def _embed(self, clips: Array, batch: int) -> Array:

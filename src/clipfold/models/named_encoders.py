@@ -25,11 +25,38 @@ GMAC: Mapping[str, float] = {
 LIBRARY_GMAC = 32.0
 """The same of a network of a library at its own size: of 16 frames of 224 pixels by ResNet-50."""
 
+CLIP_NETWORKS: Mapping[str, tuple[str, str]] = {
+    "slowfast_small": ("slowfast", "small"),
+    "slowfast_r50_8x8": ("slowfast", "r50_8x8"),
+    "x3d_xs": ("x3d", "xs"),
+    "x3d_s": ("x3d", "s"),
+    "x3d_m": ("x3d", "m"),
+    "r3d_18": ("r3d_18", ""),
+    "mvit_v2_s": ("mvit_v2_s", ""),
+    "swin3d_t": ("swin3d_t", ""),
+}
+"""Networks that embed a clip as a whole -> their architecture and its variant."""
+CLIP_GMAC: Mapping[str, float] = {
+    "slowfast_small": 1.15,
+    "slowfast_r50_8x8": 6.6,
+    "x3d_xs": 7.3,
+    "x3d_s": 7.3,
+    "x3d_m": 7.3,
+    "r3d_18": 40.7,
+    "mvit_v2_s": 21.5,
+    "swin3d_t": 18.0,
+}
+"""Their multiply-adds in 1e9 for 16 frames of 112 pixels, see `Architecture.gmac`."""
+
 FEATURES = "embedding"
 """What begins the name of a feature group of embeddings, `embedding.ENCODER`."""
 
 ENTRY: Mapping[str, Setting] = {
-    "source": Setting("", "the network", values=f"{', '.join(GMAC)}, timm/NAME or torchvision/NAME"),
+    "source": Setting(
+        "",
+        "the network: of single frames, or, for features alone, of whole clips",
+        values=f"{', '.join(GMAC)}, timm/NAME, torchvision/NAME, or of whole clips {', '.join(CLIP_NETWORKS)}",
+    ),
     "size": Setting(
         0,
         "edge in pixels of the stored clips to read; 0: `decode.size`. Networks of a library resize them to their own",
@@ -45,18 +72,20 @@ ENTRY: Mapping[str, Setting] = {
 }
 """The settings of an entry."""
 
-_SOURCE = re.compile(rf"{'|'.join(GMAC)}|(timm|torchvision)/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+_SOURCE = re.compile(rf"{'|'.join([*GMAC, *CLIP_NETWORKS])}|(timm|torchvision)/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
 
 
-def plan_encoders(entries: Mapping[str, Any], largest_size: int) -> dict[str, Settings]:
+def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) -> dict[str, Settings]:
     """Complete the entries of `encoders:`.
 
     Args:
         entries: Name -> the source, or a mapping of `ENTRY`'s settings.
         largest_size: Edge in pixels of the stored clips.
+        frames: Number of their frames.
 
     Returns:
-        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`.
+        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`, and of a network
+        on whole clips `frames`.
 
     Raises:
         ValueError: A name, setting or value is not accepted.
@@ -78,6 +107,9 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int) -> dict[str, Se
         settings["size"] = settings["size"] or largest_size
         fit = 16 <= settings["size"] <= largest_size
         require(fit, f"{where}: size", settings["size"], "use 16 up to decode.size, or raise it")
+        if source in CLIP_NETWORKS:
+            require(frames > 1, f"{where}: source", source, "images do not move: use a network of single frames")
+            settings["frames"] = frames
         found[name] = {"encoder": source} | settings
     return found
 
@@ -121,9 +153,12 @@ def with_encoder(where: str, given: Settings, encoders: Mapping[str, Settings]) 
     name = given.get("encoder")
     if not isinstance(name, str) or name not in encoders:
         return given
+    source = encoders[name]["encoder"]
+    remedy = f"it embeds whole clips: use embedding.{name} among the features of a model"
+    require(source not in CLIP_NETWORKS, f"{where}: encoder", name, remedy)
     for key in ("weights", "download"):
         require(key not in given, f"{where}: {key}", given.get(key), f"set it in encoders: {name} instead")
-    return {**encoders[name], **given, "encoder": encoders[name]["encoder"]}
+    return {**encoders[name], **given, "encoder": source}
 
 
 def embedding_groups(features: Sequence[Any]) -> list[str]:
@@ -137,7 +172,10 @@ def embedding_groups(features: Sequence[Any]) -> list[str]:
 
 def gmac_of(settings: Mapping[str, Any], frames: int) -> float:
     """Estimate the multiply-adds of embedding one clip, in 1e9, from `encoder` and `size`."""
-    own = GMAC.get(settings["encoder"])
+    source = settings["encoder"]
+    if source in CLIP_GMAC:
+        return CLIP_GMAC[source] * float(settings["size"] / 112) ** 2 * frames / 16
+    own = GMAC.get(source)
     return (LIBRARY_GMAC if own is None else own * (settings["size"] / 64) ** 2) * frames / 16
 
 
@@ -145,3 +183,13 @@ def encoder_key(settings: Mapping[str, Any]) -> str:
     """Name the folder of an encoder's embeddings."""
     digest = hashlib.blake2b(repr(dict(settings)).encode(), digest_size=4).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9]', '_', settings['encoder'])}_{digest}"
+
+
+def modules_of(settings: Mapping[str, Any]) -> list[str]:
+    """List the modules that an encoder loads by name, which fingerprints of code must know of.
+
+    >>> modules_of({"encoder": "x3d_m"}), modules_of({"encoder": "resnet18"})
+    (['clipfold.models.architectures.x3d'], [])
+    """
+    known = CLIP_NETWORKS.get(settings["encoder"])
+    return [f"clipfold.models.architectures.{known[0]}"] if known else []

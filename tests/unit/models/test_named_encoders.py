@@ -5,11 +5,15 @@ import pytest
 from clipfold.models.catalog import plan_models
 from clipfold.models.named_encoders import encoder_key, plan_encoders
 
-ENCODERS = {"small": {"source": "timm/tf_efficientnet_lite0", "weights": "w.safetensors"}, "own": "resnet18"}
+ENCODERS = {
+    "small": {"source": "timm/tf_efficientnet_lite0", "weights": "w.safetensors"},
+    "own": "resnet18",
+    "whole": "r3d_18",
+}
 
 
 def planned(*entries, modality="video", encoders=ENCODERS):
-    found = plan_encoders(encoders, 112)
+    found = plan_encoders(encoders, 112, 16 if modality == "video" else 1)
     return plan_models(entries, largest_size=112, most_frames=16, modality=modality, encoders=found)
 
 
@@ -24,18 +28,33 @@ def test_features_and_a_frozen_network_share_the_embeddings_of_a_named_encoder()
     assert network.gmac > 0
 
 
-def test_images_have_embeddings_too():
-    (light,) = planned({"architecture": "svm", "features": ["embedding.own"]}, modality="image")
+def test_images_have_embeddings_too_but_do_not_move():
+    own = {"own": "resnet18"}
+    (light,) = planned({"architecture": "svm", "features": ["embedding.own"]}, modality="image", encoders=own)
     assert light.embedded["embedding.own"]["weights"] == "pretrained"
+    with pytest.raises(ValueError, match="encoders: whole: source is 'r3d_18': images do not move"):
+        planned("svm", modality="image", encoders=ENCODERS)
+
+
+def test_a_network_on_whole_clips_has_the_frames_of_the_clips():
+    (light,) = planned({"architecture": "svm", "features": ["embedding.whole"]})
+    assert light.embedded["embedding.whole"]["frames"] == 16
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"architecture": "svm", "features": ["embedding.x"]}, "name the encoder in `encoders:`.*one of small, own"),
+        (
+            {"architecture": "svm", "features": ["embedding.x"]},
+            "name the encoder in `encoders:`.*one of small, own, whole",
+        ),
         ({"architecture": "svm", "features": ["x", "embedding.own"]}, r"features is \['x'\]"),
         ({"architecture": "vit_gru", "encoder": "x"}, "encoder is 'x': use the name of one of `encoders`"),
         ({"architecture": "vit_gru", "encoder": "own", "weights": "a"}, "set it in encoders: own instead"),
+        (
+            {"architecture": "vit_gru", "encoder": "whole"},
+            "encoder is 'whole': it embeds whole clips: use embedding.whole",
+        ),
     ],
 )
 def test_models_name_encoders_that_there_are(entry, message):

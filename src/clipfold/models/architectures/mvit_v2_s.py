@@ -17,10 +17,15 @@ class MViTv2S(VideoNetwork):
     std = (0.225, 0.225, 0.225)
 
 
+def published(settings: Mapping[str, Any]) -> str | None:
+    """Return the address of the published weights, if there are any."""
+    return str(MViT_V2_S_Weights.DEFAULT.url)
+
+
 def build(settings: Mapping[str, Any], classes: int) -> MViTv2S:
     """Build the network, with random or Kinetics weights."""
     encoder = mvit_v2_s()
-    path = find_weights(settings["weights"], MViT_V2_S_Weights.DEFAULT.url, settings["download"])
+    path = find_weights(settings["weights"], published(settings), settings["download"])
     if path:
         load_weights(encoder, path)
     encoder.head = nn.Identity()

@@ -17,10 +17,15 @@ class R3D18(VideoNetwork):
     std = (0.22803, 0.22145, 0.216989)
 
 
+def published(settings: Mapping[str, Any]) -> str | None:
+    """Return the address of the published weights, if there are any."""
+    return str(R3D_18_Weights.DEFAULT.url)
+
+
 def build(settings: Mapping[str, Any], classes: int) -> R3D18:
     """Build the network, with random or Kinetics weights."""
     encoder = r3d_18()
-    path = find_weights(settings["weights"], R3D_18_Weights.DEFAULT.url, settings["download"])
+    path = find_weights(settings["weights"], published(settings), settings["download"])
     if path:
         load_weights(encoder, path, skip="fc.")
     encoder.fc = nn.Identity()

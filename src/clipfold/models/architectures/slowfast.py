@@ -138,11 +138,16 @@ def _branch(inputs: int, inner: int, frames: int, stride: int) -> nn.Sequential:
     )
 
 
+def published(settings: Mapping[str, Any]) -> str | None:
+    """Return the address of the published weights, if there are any."""
+    return _VARIANTS[settings["variant"]].url
+
+
 def build(settings: Mapping[str, Any], classes: int) -> SlowFast:
     """Build the network, with random or pretrained weights."""
     variant = _VARIANTS[settings["variant"]]
     network = SlowFast(classes, variant.width, variant.depths, settings["dropout"])
-    path = find_weights(settings["weights"], variant.url, settings["download"])
+    path = find_weights(settings["weights"], published(settings), settings["download"])
     if path:
         load_weights(network, path, rename=partial(published_name, parts=_PUBLISHED))
     return network

@@ -21,10 +21,15 @@ class Swin3DT(VideoNetwork):
     std = (0.229, 0.224, 0.225)
 
 
+def published(settings: Mapping[str, Any]) -> str | None:
+    """Return the address of the published weights, if there are any."""
+    return str(Swin3D_T_Weights.DEFAULT.url)
+
+
 def build(settings: Mapping[str, Any], classes: int) -> Swin3DT:
     """Build the network, with random or Kinetics weights."""
     encoder = swin3d_t()
-    path = find_weights(settings["weights"], Swin3D_T_Weights.DEFAULT.url, settings["download"])
+    path = find_weights(settings["weights"], published(settings), settings["download"])
     if path:
         load_weights(encoder, path)
     encoder.head = nn.Identity()

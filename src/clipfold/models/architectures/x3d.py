@@ -128,10 +128,15 @@ def _round8(width: float) -> int:
     return nearest if nearest >= 0.9 * width else nearest + 8
 
 
+def published(settings: Mapping[str, Any]) -> str | None:
+    """Return the address of the published weights, if there are any."""
+    return _URL.format(settings["variant"].upper())
+
+
 def build(settings: Mapping[str, Any], classes: int) -> X3D:
     """Build the network, with random or pretrained weights."""
     network = X3D(classes, settings["dropout"])
-    path = find_weights(settings["weights"], _URL.format(settings["variant"].upper()), settings["download"])
+    path = find_weights(settings["weights"], published(settings), settings["download"])
     if path:
         load_weights(network, path, rename=partial(published_name, parts=_PUBLISHED))
     return network

@@ -1,0 +1,73 @@
+"""Networks on whole clips as frozen encoders: a clip has one embedding, as a frame has one of an image network."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.encoders import encoder, weights_of
+from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.named_encoders import CLIP_NETWORKS
+from clipfold.models.network import ClipNetwork
+from clipfold.models.weights import find_weights
+
+
+class ClipEncoder(ClipNetwork):
+    """A network on clips without its last layer.
+
+    Args:
+        encoder: The network, with a last layer `head`, which is removed.
+
+    Attributes:
+        width: Width of an embedding.
+    """
+
+    def __init__(self, encoder: ClipNetwork) -> None:
+        super().__init__()
+        linear = [module for module in encoder.get_submodule("head").modules() if isinstance(module, nn.Linear)]
+        self.width = linear[-1].in_features
+        encoder.set_submodule("head", nn.Identity())
+        self.encoder, self.mean, self.std, self.channels_last = (
+            encoder,
+            encoder.mean,
+            encoder.std,
+            encoder.channels_last,
+        )
+
+    def embed(self, clips: Tensor) -> Tensor:
+        """Map clips, shaped as for `forward`, to embeddings: float (batch, 1, width)."""
+        embeddings: Tensor = self.encoder(clips)
+        return embeddings[:, None]
+
+
+def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder:
+    """Build a network that embeds clips by `embed`, for evaluation.
+
+    Args:
+        settings: `encoder`, `size`, `weights`, `download` and, of a network on clips, `frames`.
+
+    Raises:
+        ValueError: The encoder does not accept this size, or the weights are unavailable.
+    """
+    if settings["encoder"] not in CLIP_NETWORKS:
+        frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
+        return FrameNetwork(frames, nn.Identity()).eval()
+    module, own = _architecture(settings)
+    return ClipEncoder(module.build(own, 2)).eval()
+
+
+def weights_file(settings: Mapping[str, Any], download: bool) -> Path | None:
+    """Find the weights of an encoder, None for random ones; `settings` and errors as for `embedding_network`."""
+    if settings["encoder"] not in CLIP_NETWORKS:
+        return weights_of(settings["encoder"], settings["weights"], download)
+    module, own = _architecture(settings)
+    return find_weights(settings["weights"], module.published(own), download)
+
+
+def _architecture(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    name, variant = CLIP_NETWORKS[settings["encoder"]]
+    own = {**ARCHITECTURES[name].settings, **settings} | ({"variant": variant} if variant else {})
+    return import_module(ARCHITECTURES[name].module), own

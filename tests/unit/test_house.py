@@ -26,6 +26,8 @@ PARSE_TIME = [
     "manifest.shards",
     "manifest.table",
     "models.catalog",
+    "models.entries",
+    "models.model",
     "resources.estimate",
     "resources.forecast",
     "resources.gpus",

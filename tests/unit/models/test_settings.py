@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from clipfold.models import reference
-from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.entries import plan_models
 from clipfold.storage import fingerprint
 
 BAD = {

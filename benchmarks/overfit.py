@@ -25,7 +25,8 @@ from stored import build, model, run_fit, write_fold
 
 from clipfold.demo.write import make_demo
 from clipfold.manifest.read import read_manifest
-from clipfold.models.catalog import ARCHITECTURES, Model
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.model import Model
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import decode_shard

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from clipfold.models.catalog import Model, plan_models
+from clipfold.models.entries import plan_models
+from clipfold.models.model import Model
 from clipfold.storage.files import Array, ArrayWriter, write_table
 from clipfold.storage.job import keep_freed_memory
 from clipfold.training.on_clips import fit
@@ -114,3 +116,10 @@ def run_fit(entry: Model, data: dict[str, list[str]], splits: str, folder: Path,
 def build(entry: Model, classes: int = 2) -> Any:
     """Return a model's network."""
     return importlib.import_module(entry.module).build(entry.settings, classes)
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of a call in this process."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began

@@ -15,7 +15,9 @@ from clipfold.manifest.names import plain
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
 from clipfold.manifest.shards import capacity, shard_videos
-from clipfold.models.catalog import FOR_TABLES, Model, plan_models, plan_shortcuts
+from clipfold.models.catalog import FOR_TABLES
+from clipfold.models.entries import plan_models, plan_shortcuts
+from clipfold.models.model import Model
 from clipfold.models.named_encoders import encoder_key, plan_encoders
 from clipfold.settings import BEST
 from clipfold.splits.feasibility import count_folds

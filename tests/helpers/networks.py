@@ -4,7 +4,8 @@ import importlib
 
 import torch
 
-from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.entries import plan_models
 
 # Settings of networks that are too large for a test at their defaults.
 TINY = {

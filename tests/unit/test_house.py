@@ -26,6 +26,8 @@ PARSE_TIME = [
     "manifest.shards",
     "manifest.table",
     "models.catalog",
+    "models.entries",
+    "models.model",
     "resources.estimate",
     "resources.forecast",
     "resources.gpus",
@@ -82,6 +84,7 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
     ("module", "library"),
     [
         ("clipfold.training.on_features", "torch"),
+        ("clipfold.training.on_features", "pytest"),
         ("clipfold.explain.on_features", "torch"),
         ("clipfold.training.on_clips", "torchvision"),
         ("clipfold.training.on_clips", "sklearn"),

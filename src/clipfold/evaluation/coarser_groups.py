@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import StratifiedGroupKFold
 
-from clipfold.evaluation import within_folds
 from clipfold.leakage.disjoint_sets import DisjointSets
 from clipfold.storage.assigned import read_assigned
 from clipfold.storage.files import Array, PathLike, open_array, read_table, write_json
@@ -69,11 +66,11 @@ def score_coarser_groups(
         reason = f"{count} groups are too few to merge" if len(seen.columns) else "no column has numbers"
         write_json(output, facts | {"reason": reason})
         return
-    x, y = _standardised(seen), videos.label.to_numpy(str)
+    x, y = _rotated(_standardised(seen)), videos.label.to_numpy(str)
     merged = linkage(_means(_standardised(looks), units), "ward")
 
     def score(names: Array) -> float:
-        return _score(x, y, names, seed)
+        return _score(x, len(seen.columns), y, names, seed)
 
     levels = []
     for share in SHARES:
@@ -132,17 +129,64 @@ def _means(x: Array, units: Array) -> Array:
     return np.asarray(sums / np.bincount(units)[:, None])
 
 
-def _score(x: Array, labels: Array, groups: Array, seed: int) -> float:
+def _rotated(x: Array) -> Array:
+    """Turn the columns so that there are no more than rows; ridge regression depends on their products alone."""
+    if x.shape[1] <= len(x):
+        return x
+    u, size, _ = np.linalg.svd(x, full_matrices=False)
+    return np.asarray(u * size)
+
+
+def _score(x: Array, penalty: float, labels: Array, groups: Array, seed: int) -> float:
     """Compute the mean ROC-AUC within folds over classes and assignments of groups to folds."""
     classes, targets = np.unique(labels, return_inverse=True)
     wanted = np.eye(len(classes))[targets]
     _, groups = np.unique(groups, return_inverse=True)
     found = []
     for assignment in range(ASSIGNMENTS):
-        scores, folds = np.zeros(wanted.shape), np.zeros(len(x), int)
-        splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed + assignment)
-        for fold, (train, test) in enumerate(splitter.split(x, targets, groups)):
-            scores[test] = Ridge(alpha=x.shape[1]).fit(x[train], wanted[train]).predict(x[test])
-            folds[test] = fold
-        found += [within_folds.auc(targets == c, scores[:, c], groups, folds) for c in range(len(classes))]
+        folds = _assigned(wanted, groups, np.random.default_rng([seed, assignment]))
+        scores = np.zeros(wanted.shape)
+        for fold in range(FOLDS):
+            test = folds == fold
+            scores[test] = _ridge(x[~test], wanted[~test], x[test], penalty)
+        found += [_auc(targets == c, scores[:, c], groups, folds) for c in range(len(classes))]
     return float(np.nanmean(found))
+
+
+def _auc(positive: Array, scores: Array, groups: Array, folds: Array) -> float:
+    """Compute `within_folds.auc`, pair by pair: of few videos in many small groups, a tenth of its time."""
+    same_fold, same_group = (each[positive, None] == each[~positive] for each in (folds, groups))
+    ahead = (scores[positive, None] - scores[~positive])[same_fold & ~same_group]
+    return float(((ahead > 0) + (ahead == 0) / 2).mean()) if len(ahead) else np.nan
+
+
+def _assigned(wanted: Array, groups: Array, random: np.random.Generator) -> Array:
+    """Assign groups to folds, those with most of one class first, each to the fold that has least of its classes.
+
+    As scikit-learn's `StratifiedGroupKFold`, whose time for thousands of assignments was most of this job's.
+
+    Args:
+        wanted: 1 for the class of each video, else 0, float of (videos, classes).
+        groups: The group of each video, int of (videos,), from 0.
+        random: Shuffles groups that are alike.
+
+    Returns:
+        The fold of each video, int of (videos,); none is empty.
+    """
+    counts = np.zeros((groups.max() + 1, wanted.shape[1]))
+    np.add.at(counts, groups, wanted)
+    shares, own = counts / counts.sum(axis=0), np.zeros(len(counts), int)
+    held = np.zeros((FOLDS, wanted.shape[1]))
+    order = random.permutation(len(counts))
+    for group in order[np.argsort(-counts[order].std(axis=1), kind="stable")]:
+        own[group] = fold = np.argmin(held @ shares[group] + 1e-6 * held.sum(axis=1))
+        held[fold] += shares[group]
+    return np.asarray(own[groups])
+
+
+def _ridge(x: Array, y: Array, new: Array, penalty: float) -> Array:
+    """Fit a ridge regression with an intercept and predict, float of (new rows, columns of `y`)."""
+    middle, mean = x.mean(axis=0), y.mean(axis=0)
+    centred = x - middle
+    weights = np.linalg.solve(centred.T @ centred + penalty * np.eye(x.shape[1]), centred.T @ (y - mean))
+    return np.asarray((new - middle) @ weights + mean)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
+from clipfold.evaluation.metrics import losses
 from clipfold.explain.task import ExplainTask
 from clipfold.features.embedding import read_tables
 from clipfold.features.registry import group_of
@@ -108,9 +108,8 @@ def _by_group(score: Callable[[Array], float], x: Any, columns: Sequence[str], s
 
 def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> float:
     """Compute the mean rise of the log-loss where each video gets the prediction for another one."""
-    labels = range(probabilities.shape[1])
-    shuffled = [log_loss(targets, random.permutation(probabilities), labels=labels) for _ in range(REPEATS)]
-    return float(np.mean(shuffled) - log_loss(targets, probabilities, labels=labels))
+    shuffled = [losses(targets, random.permutation(probabilities))[0].mean() for _ in range(REPEATS)]
+    return float(np.mean(shuffled) - losses(targets, probabilities)[0].mean())
 
 
 def _score_within(model: Any, part: Array, targets: Array, x: Array, single: Sequence[int], classes: int) -> float:
@@ -122,4 +121,4 @@ def _score_within(model: Any, part: Array, targets: Array, x: Array, single: Seq
 
 def _score(model: Any, x: Array, targets: Array, classes: int) -> float:
     """Compute the negative log-loss."""
-    return -float(log_loss(targets, class_probabilities(model, x, classes), labels=range(classes)))
+    return -float(losses(targets, class_probabilities(model, x, classes))[0].mean())

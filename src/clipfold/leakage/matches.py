@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from clipfold.leakage.alignment import LEAST_SHARE, THRESHOLD, align, is_still, same_action, same_share
 from clipfold.leakage.candidates import NEAR, VIDEOS, Backgrounds, Candidate, Frames, common_frames
@@ -129,7 +130,8 @@ def find_pairs(
             partners[list(key)] += 1
 
     def search(stage: str, blocks: range, look: Callable[[int], Iterable[Any]], take: Callable[[Any], None]) -> None:
-        with ThreadPoolExecutor(threads) as pool:
+        # Each of our threads multiplies small matrices: the library's own threads for these would wait for each other.
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
             for number, found in enumerate(pool.map(lambda block: list(look(block)), blocks), 1):
                 for each in found:
                     take(each)

@@ -30,20 +30,20 @@ TRUSTED = (
 )
 
 
-class _NoTorch(MetaPathFinder):
-    """An import hook that hides PyTorch from this thread; others may just be loading a network."""
+class _Hidden(MetaPathFinder):
+    """An import hook that hides PyTorch and pytest from this thread; others may just be loading a network."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        if fullname == "torch" and threading.get_ident() == self._thread:
+        if fullname in ("torch", "pytest") and threading.get_ident() == self._thread:
             raise ModuleNotFoundError("hidden while skops is imported", name=fullname)
 
 
 @contextmanager
-def _without_torch() -> Iterator[None]:
-    finder = _NoTorch()
+def _without_what_jobs_do_not_need() -> Iterator[None]:
+    finder = _Hidden()
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -51,9 +51,9 @@ def _without_torch() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-# To list all estimators, skops imports every module of scikit-learn, including its bridge to PyTorch: two seconds and
-# 600 MB in each job, for nothing.
-with _without_torch():
+# To list all estimators, skops imports every module of scikit-learn, including its bridge to PyTorch and its tools for
+# tests, which import pytest: two seconds and 600 MB in each job, for nothing.
+with _without_what_jobs_do_not_need():
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 

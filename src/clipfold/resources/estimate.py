@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipfold.models.architecture import Resources
-from clipfold.models.catalog import Model
+from clipfold.models.model import Model
 from clipfold.storage.records import amount, parse_json, read_or_ignore
 
 MARGIN = 1.25

@@ -123,7 +123,7 @@ def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
         "matches": 0.5 + 0.02 * work.videos,
         "splits": 3 + 0.003 * work.videos,
         "audit": 0.6 + 0.001 * work.videos,
-        "coarser": 2 + 0.06 * min(work.videos, 1000),
+        "coarser": 1 + 0.006 * min(work.videos, 1000),
         "evaluate": 2 + (1.2 + 0.001 * work.videos) * max(1, len(work.models)),
         "report": 3.5 + 0.003 * work.videos,
     }

@@ -32,9 +32,9 @@ def fingerprint(*sources: str) -> str:
         name = pending.pop()
         if name not in modules:
             modules[name] = _locate(name)
-            pending.extend(_imports(modules[name]))
-    codes = sorted(_code(path) for path in files | set(modules.values()))
-    return hashlib.blake2b("\n".join(codes).encode(), digest_size=8).hexdigest()
+            pending.extend(_read(modules[name])[1])
+    digests = sorted(_read(path)[0] for path in files | set(modules.values()))
+    return hashlib.blake2b("\n".join(digests).encode(), digest_size=8).hexdigest()
 
 
 def _locate(module: str) -> Path:
@@ -46,20 +46,36 @@ def _locate(module: str) -> Path:
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    tree: ast.Module = _Essence().visit(ast.parse(path.read_bytes()))
-    return tree
+def _read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Hash what a file does; return also the modules of this package that it imports, also inside functions."""
+    if path.suffix != ".py":
+        return hashlib.blake2b(path.read_bytes()).hexdigest(), ()
+    parts: list[str] = []
+    imports: list[str] = []
+    _describe(ast.parse(path.read_bytes()), parts, imports)
+    return hashlib.blake2b(",".join(parts).encode()).hexdigest(), tuple(imports)
 
 
-@cache
-def _code(path: Path) -> str:
-    return ast.dump(_parse(path)) if path.suffix == ".py" else path.read_text(encoding="utf-8")
-
-
-@cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Return the modules of this package that the file imports, at its top or inside functions."""
-    return tuple(name for node in ast.walk(_parse(path)) for name in _imported(node))
+def _describe(node: ast.AST, parts: list[str], imports: list[str]) -> None:
+    """Append what a node does and imports; in one pass, because each start of the workflow reads the whole package."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        imports.extend(_imported(node))
+    parts.append(type(node).__name__)
+    for field in node._fields:
+        value = getattr(node, field, None)
+        if isinstance(value, list):
+            parts.append("[")
+            for each in value:
+                if not isinstance(each, ast.AST):
+                    parts.append(repr(each))
+                elif not _is_idle(each):
+                    _describe(each, parts, imports)
+            parts.append("]")
+        elif isinstance(value, ast.AST):
+            if field != "ctx":  # follows from the place
+                _describe(value, parts, imports)
+        else:
+            parts.append(repr(value))
 
 
 def _imported(node: ast.AST) -> Iterator[str]:
@@ -74,21 +90,8 @@ def _imported(node: ast.AST) -> Iterator[str]:
                 yield f"{node.module}.{alias.name}"
 
 
-class _Essence(ast.NodeTransformer):
-    """A transformer that removes code without effect on behaviour: docstrings and imports for type checkers."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [n for n in body if not _is_docstring(n)]  # type: ignore[attr-defined]
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
-
-
-def _is_docstring(node: ast.AST) -> bool:
+def _is_idle(node: ast.AST) -> bool:
+    """Tell whether code has no effect on behaviour: docstrings and imports for type checkers."""
+    if isinstance(node, ast.If):
+        return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

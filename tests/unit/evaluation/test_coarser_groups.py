@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import Ridge
 
-from clipfold.evaluation import coarser_groups
+from clipfold.evaluation import coarser_groups, within_folds
 from clipfold.storage.files import read_json, write_table
 
 
@@ -75,3 +76,32 @@ def test_embeddings_say_what_looks_alike(tmp_path, few):
     found = scored(tmp_path, places=12, parts=2, embedded=embedded)
     assert found["looks"] == "embeddings"
     assert found["levels"][0]["p"] > 0.1  # these embeddings know nothing of the places
+
+
+def test_folds_are_of_whole_groups_and_balanced():
+    random = np.random.default_rng(0)
+    groups = np.r_[np.arange(25), random.integers(0, 25, 475)]
+    wanted = np.eye(2)[(groups + (random.random(500) < 0.2)) % 2]
+    folds = coarser_groups._assigned(wanted, groups, random)
+    assert all(len(set(folds[groups == group])) == 1 for group in range(25))
+    shares = np.stack([wanted[folds == fold].sum(axis=0) for fold in range(5)]) / wanted.sum(axis=0)
+    assert np.abs(shares - 0.2).max() < 0.05
+
+
+@pytest.mark.parametrize("columns", [9, 90])
+def test_ridge_is_that_of_scikit_learn(columns):
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(40, columns)), random.normal(size=(40, 2))
+    expected = Ridge(alpha=columns).fit(x[:30], y[:30]).predict(x[30:])
+    turned = coarser_groups._rotated(x)
+    found = coarser_groups._ridge(turned[:30], y[:30], turned[30:], columns)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_score_is_that_of_within_folds():
+    random = np.random.default_rng(0)
+    scores, groups = random.normal(size=100).round(1), random.integers(0, 30, 100)
+    positive, folds = random.random(100) < 0.4, groups % 5
+    expected = within_folds.auc(positive, scores, groups, folds)
+    assert coarser_groups._auc(positive, scores, groups, folds) == pytest.approx(expected)
+    assert np.isnan(coarser_groups._auc(positive, scores, np.zeros(100), folds))

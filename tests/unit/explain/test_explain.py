@@ -14,9 +14,9 @@ from clipfold.explain import on_clips, on_features
 from clipfold.explain.attribution import attribute
 from clipfold.explain.task import ExplainTask
 from clipfold.features.embedding import pool_shard
-from clipfold.models.catalog import plan_models
 from clipfold.models.clip_model import rebuild
 from clipfold.models.embed import describe_encoder
+from clipfold.models.entries import plan_models
 from clipfold.models.inputs import as_input
 from clipfold.models.network import ClipNetwork, class_logits
 from clipfold.models.record import read_record

@@ -43,7 +43,7 @@ PROGRAM = """
 import sys
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import VIEWS
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.models.reference import reference
 
 folder = sys.argv[1]

@@ -7,6 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from clipfold.demo.encode import Take, decode, encode
 from clipfold.demo.near_duplicates import CHANGES, Recording
@@ -106,6 +107,20 @@ def test_empty_pictures_are_like_nothing():
 def test_the_hash_of_a_mirrored_picture_is_known_from_its_own():
     pictures = np.random.default_rng(0).normal(size=(50, 32, 32)).astype(np.float32)
     assert (hash_pictures(pictures[:, :, ::-1]) == hash_pictures(pictures) ^ MIRROR).all()
+
+
+def test_threads_of_the_search_have_no_threads_of_their_own():
+    hashed = [hash_video(np.random.default_rng(0).integers(0, 256, (4, 30, 40, 3), np.uint8))] * 2
+    seen = []
+
+    def pictures_of(row):
+        seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        return hashed[row][1]
+
+    with threadpool_limits(2):
+        find_pairs(np.stack([hashes for hashes, _ in hashed]), pictures_of, threads=2)
+    assert seen
+    assert set(seen) == {1}
 
 
 def test_threads_and_blocks_change_nothing():

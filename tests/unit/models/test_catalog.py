@@ -1,6 +1,7 @@
 import pytest
 
-from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.entries import plan_models
 
 
 def plan(*entries):

@@ -3,7 +3,8 @@ import pytest
 import skops.io
 
 from clipfold.models.architectures import svm
-from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.entries import plan_models
 from clipfold.models.fitted import TRUSTED, class_probabilities, each_training, read_fitted, write_fitted
 
 ON_FEATURES = [name for name, architecture in ARCHITECTURES.items() if architecture.input == "features"]

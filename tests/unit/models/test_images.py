@@ -3,7 +3,7 @@
 import pytest
 
 from clipfold.config import read_config
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 
 
 def planned(*entries):

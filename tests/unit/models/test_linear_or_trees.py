@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clipfold.models.architectures import linear_or_trees
-from clipfold.models.catalog import plan_models, plan_shortcuts
+from clipfold.models.entries import plan_models, plan_shortcuts
 from clipfold.training.inner import Rows, choose, inner_folds
 
 

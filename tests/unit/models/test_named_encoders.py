@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.models.named_encoders import encoder_key, plan_encoders
 
 ENCODERS = {

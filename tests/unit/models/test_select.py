@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 
 LIMITS = {"largest_size": 112, "most_frames": 16}
 

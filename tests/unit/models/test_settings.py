@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from clipfold.models import reference
-from clipfold.models.catalog import ARCHITECTURES, plan_models
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.entries import plan_models
 from clipfold.storage import fingerprint
 
 BAD = {
@@ -118,5 +119,7 @@ def test_no_stage_imports_the_declarations(stage):
         name = pending.pop()
         if name not in seen:
             seen.add(name)
-            pending.extend(fingerprint._imports(fingerprint._locate(name)))
-    assert not seen & {f"clipfold.models.{name}" for name in ("declare", "settings", "architecture", "catalog")}
+            pending.extend(fingerprint._read(fingerprint._locate(name))[1])
+    assert not seen & {
+        f"clipfold.models.{name}" for name in ("declare", "settings", "architecture", "catalog", "entries", "model")
+    }

@@ -36,7 +36,7 @@ def build(settings, classes):
 LINE = '    on_clips("toy", dropout=0.0, branches=Setting(8, "width of the hidden layer", low=1, memory=True)),\n'
 PROGRAM = """
 import json, sys
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.models.reference import reference
 from clipfold.resources.estimate import Fit, estimate
 from clipfold.training.on_clips import fit_here

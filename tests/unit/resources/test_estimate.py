@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.resources.estimate import Fit, estimate, read_fits
 
 

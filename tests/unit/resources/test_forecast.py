@@ -8,7 +8,7 @@ import pytest
 from helpers.pictures import encoded, pixels, write_folder, write_tar
 
 from clipfold.demo.write import make_demo
-from clipfold.models.catalog import plan_models, plan_shortcuts
+from clipfold.models.entries import plan_models, plan_shortcuts
 from clipfold.resources.forecast import Work, disk_bytes, forecast, machine_speed, megapixels, seconds_of
 from clipfold.resources.usage import Request, Usage
 

@@ -15,14 +15,12 @@ def package(tmp_path, monkeypatch):
 
 def after(package, file, old, new, *sources):
     """Return the fingerprints before and after an edit."""
-    for function in (fingerprint._parse, fingerprint._code, fingerprint._imports):
-        function.cache_clear()
+    fingerprint._read.cache_clear()
     before = fingerprint.fingerprint(*sources)
     text = (package / file).read_text()
     assert old in text
     (package / file).write_text(text.replace(old, new))
-    for function in (fingerprint._parse, fingerprint._code, fingerprint._imports):
-        function.cache_clear()
+    fingerprint._read.cache_clear()
     return before, fingerprint.fingerprint(*sources)
 
 
@@ -62,3 +60,17 @@ def test_lazy_imports_count(package):
 def test_an_unknown_module_is_an_error():
     with pytest.raises(FileNotFoundError, match=r"clipfold\.nothing is not a module"):
         fingerprint.fingerprint("clipfold.nothing")
+
+
+def test_code_for_type_checkers_alone_does_not_count(package):
+    old = "if TYPE_CHECKING:"
+    before, now = after(package, "splits/assign.py", old, f"{old}\n    import types", "clipfold.splits.split")
+    assert before == now
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("_ATTEMPTS = 20", "_ATTEMPTS = 20.0"), ("_ATTEMPTS = 20", "_ATTEMPTS = -20")], ids=repr
+)
+def test_types_and_signs_of_constants_count(package, old, new):
+    before, now = after(package, "splits/assign.py", old, new, "clipfold.splits.split")
+    assert before != now

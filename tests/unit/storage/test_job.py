@@ -1,5 +1,6 @@
 """Test what every job shares."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -33,6 +34,14 @@ def test_a_job_has_freed_memory_again_without_asking_the_system(tmp_path):
     printed = subprocess.check_output([sys.executable, "-c", FAULTS, tmp_path / "log"], text=True)
     default, kept = map(int, printed.split())
     assert kept < default / 10
+
+
+def test_a_job_does_not_look_for_cycles_at_its_end(tmp_path):
+    gc.unfreeze()
+    with logged(str(tmp_path / "log")):
+        pass
+    assert gc.get_freeze_count() > 1000
+    gc.unfreeze()
 
 
 class Unlucky(Exception):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.storage.files import read_json, read_table, write_table
 from clipfold.training.final import best_member
 from clipfold.training.on_predictions import fit

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from clipfold.models.catalog import plan_models
+from clipfold.models.entries import plan_models
 from clipfold.models.fitted import class_probabilities, read_fitted
 from clipfold.storage.files import read_json, read_table, write_table
 from clipfold.training.final import FinalTask

@@ -83,7 +83,7 @@ class Config:
     bundle: BundleSettings = field(default_factory=BundleSettings)
     predict: PredictSettings = field(default_factory=PredictSettings)
     encoders: Mapping[str, Any] = field(default_factory=dict)
-    models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "naive_cnn")
+    models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "feature_ensemble", "naive_cnn")
 
     def __post_init__(self) -> None:
         require(self.modality in MODALITIES, "modality", self.modality, f"use one of {', '.join(MODALITIES)}")

@@ -196,7 +196,7 @@ def test_the_docs_show_the_graph_of_rules_as_it_is(finished):
         names = dict(re.findall(r"(id\d+)\[(\w+)\]", text))
         return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", text)}
 
-    defaults = ["models=[logistic_regression, svm, naive_cnn]", "shortcuts=True"]
+    defaults = ["models=[logistic_regression, svm, feature_ensemble, naive_cnn]", "shortcuts=True"]
     drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", *defaults))
     assert len(drawn) > 20
     assert edges((PROJECT / "docs/graph.md").read_text()) == drawn

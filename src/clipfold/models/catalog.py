@@ -12,6 +12,9 @@ _WIDTH, _ENCODER = "channels of the first block", "network that embeds each fram
 _INVERSE = "inverse strength of the L2 regularisation"
 _ENCODERS, _CHOICES = tuple(GMAC), f"the name of one of `encoders`, or one of {', '.join(GMAC)}"
 
+STACK = "feature_ensemble"
+"""The model that by default learns from all feature groups and all encoders."""
+
 # Transformers learn less from random weights at the others' learning rate: they have 3e-4.
 _ARCHITECTURES = (
     on_features(
@@ -107,7 +110,7 @@ _ARCHITECTURES = (
         width=Setting(16, _WIDTH, low=1, values="1 or more channels", memory=True),
     ),
     on_features(
-        "feature_ensemble",
+        STACK,
         C=Setting({"grid": [0.001, 0.01, 0.1, 1.0]}, f"{_INVERSE}, of each member", kind=float, above=0),
     ),
     on_features(
@@ -153,4 +156,4 @@ ARCHITECTURES: Mapping[str, Architecture] = {known.name: known for known in _ARC
 """Those that entries of `models:` may name."""
 
 FOR_TABLES = ("logistic_regression", "svm", "gradient_boosting")
-"""The models of a table by default, where those of videos are `logistic_regression`, `svm` and `naive_cnn`."""
+"""The models of a table by default, which has no groups of features and no clips."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Resources
-from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.catalog import ARCHITECTURES, STACK
 from clipfold.models.images import for_images
 from clipfold.models.model import Model, Settings
-from clipfold.models.named_encoders import embedding_groups, unnamed, with_encoder
+from clipfold.models.named_encoders import FEATURES, embedding_groups, unnamed, with_encoder
 from clipfold.models.select import expand
 from clipfold.models.settings import check_combinations
 from clipfold.models.shortcuts import LIGHT, OF_IMAGES, PREFIX, SHORTCUTS
@@ -151,6 +151,8 @@ def _complete(entry: str | Mapping[str, Any], modality: str, encoders: Mapping[s
     if "encoder" in known.declared:
         given = with_encoder(f"models: {name}", given, encoders)
     settings = known.settings | given
+    if architecture == STACK and "features" not in given:
+        settings["features"] = [*settings["features"], *(f"{FEATURES}.{name}" for name in encoders)]
     if known.input == "clips":
         if settings["device"] == "cpu" and "gpus" not in fixed:
             needs["gpus"] = 0

@@ -36,6 +36,13 @@ def test_images_have_embeddings_too_but_do_not_move():
         planned("svm", modality="image", encoders=ENCODERS)
 
 
+def test_the_ensemble_of_features_learns_from_all_encoders_unless_told_otherwise():
+    every, some = planned("feature_ensemble", {"architecture": "feature_ensemble", "name": "b", "features": ["motion"]})
+    assert every.embedded.keys() == {"embedding.small", "embedding.own", "embedding.whole"}
+    assert "motion" in every.settings["features"]
+    assert some.embedded == {}
+
+
 def test_a_network_on_whole_clips_has_the_frames_of_the_clips():
     (light,) = planned({"architecture": "svm", "features": ["embedding.whole"]})
     assert light.embedded["embedding.whole"]["frames"] == 16

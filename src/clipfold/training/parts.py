@@ -53,7 +53,7 @@ def finish(part: AnyTask, module: str, train: Callable[[AnyTask], None], name: s
 def remove(task: Task, parts: Sequence[Task]) -> None:
     """Remove the files of all trainings of a fit, and folders that are then empty: some hold TensorBoard's files."""
     for part in parts:
-        for path in (*part.outputs.values(), _mark(part)):
+        for path in (_mark(part), *part.outputs.values()):  # a kill in between leaves no mark without its files
             Path(path).unlink()
     for folder in (*(Path(part.scratch) for part in parts), Path(task.scratch)):
         if not any(folder.iterdir()):

@@ -1,8 +1,9 @@
 """Train a network twice on a fold: to choose the epoch, then for as many epochs on train and validation together.
 
-The second training starts anew, from the same random start, and has the learning rates that the first had in each
-epoch. It alone predicts the test videos. Threshold and calibration come from what the first said of the validation
-videos, which it had not seen: nothing honest is known of the second but its test.
+The second training starts anew, from the same random start, and follows the schedule of the first epoch by epoch: it
+makes more steps in each, and ends at the rate at which the first was best. It alone predicts the test videos. Threshold
+and calibration come from what the first said of the validation videos, which it had not seen: nothing honest is known
+of the second but its test.
 """
 
 from collections.abc import Callable, Mapping

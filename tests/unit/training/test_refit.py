@@ -132,6 +132,24 @@ def test_killed_after_both_trainings_nothing_is_trained_again(data, twice, tmp_p
     Fitted(arguments).assert_same(Fitted(twice))
 
 
+def test_killed_while_it_tidies_up_a_fit_ends_with_the_same_bits(data, twice, tmp_path, monkeypatch):
+    arguments, unlink, removed = plan(data, tmp_path, "naive_cnn", **CHANGES), Path.unlink, []
+
+    def stop(path, missing_ok=False):
+        if Path(arguments["outputs"]["record"]).exists() and path.is_file():
+            removed.append(path)
+            if len(removed) == 3:
+                raise Killed
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", stop)
+        with pytest.raises(Killed):
+            fit(Task(**arguments))
+    fit(Task(**arguments))
+    Fitted(arguments).assert_same(Fitted(twice))
+
+
 def test_memory_that_runs_out_in_either_training_changes_no_bit_and_is_recorded(data, twice, tmp_path, monkeypatch):
     def out_of_memory():
         raise torch.OutOfMemoryError

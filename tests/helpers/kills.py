@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from helpers.fits import Fitted, plan, write_data
 
-from clipfold.training.on_clips import fit_here
+from clipfold.training.on_clips import fit
 from clipfold.training.task import Task
 
 OFTEN = 0.05 / 60  # minutes: a checkpoint every few steps
 PLANS = {
-    "naive_cnn": {"dropout": 0.3, "epochs": 5, "checkpoint_minutes": OFTEN},
+    "naive_cnn": {"dropout": 0.3, "epochs": 5, "refit": True, "checkpoint_minutes": OFTEN},
     "vit_gru": {
         "dropout": 0.3,
         "layers": 2,
@@ -40,7 +40,7 @@ def start(arguments):
     log = os.open(Path(arguments["scratch"]).parent / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(log, 2)
     try:
-        fit_here(Task(**arguments))
+        fit(Task(**arguments))
     except BaseException as error:
         os.write(2, repr(error).encode())
         os._exit(1)

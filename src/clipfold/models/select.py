@@ -31,7 +31,8 @@ def expand(entries: Sequence[Entry], known: Known) -> list[tuple[Entry, str]]:
         is a candidate of, if it is fitted for that one only.
 
     Raises:
-        ValueError: A candidate is unknown, or chooses or mixes itself; there are fewer than two; a select has settings.
+        ValueError: A candidate is unknown, or chooses or mixes itself; there are fewer than two; a select has settings;
+            a grid is over `refit`, which validation videos cannot choose.
     """
     found: list[tuple[Entry, str]] = []
     for entry in entries:
@@ -103,4 +104,6 @@ def _combined(entry: Entry, known: Known) -> list[Entry]:
         for key, value in entry.items()
         if key in architecture.declared and isinstance(value, Mapping)
     }
+    alike = "the same network predicts the validation videos with and without it: compare two entries instead"
+    require("refit" not in grids, f"models: {name_of(entry)}: refit", entry.get("refit"), alike)
     return [{**entry, **dict(zip(grids, values, strict=True))} for values in product(*grids.values())]

@@ -90,6 +90,11 @@ ON_CLIPS: Settings = {
         low=1,
         values="1 or more epochs",
     ),
+    "refit": Setting(
+        False,
+        "train again, on train and validation together, for as many epochs as the first training chose; threshold and "
+        "calibration stay those of the first",
+    ),
     "dropout": Setting(0.2, "probability before the last layer", low=0, below=1),
     # The data.
     "sampler": Setting(

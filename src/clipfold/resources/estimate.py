@@ -12,6 +12,8 @@ from clipfold.storage.records import amount, parse_json, read_or_ignore
 
 MARGIN = 1.25
 AROUND_MB = 400  # the two Snakemake processes around a cluster's job
+REFIT = 2.25
+"""Time of a fit with `refit`: the second training has the usual validation split, a fourth of train, as well."""
 SLACK_MINUTES = 10  # to start, and to wait for a slow file system
 
 
@@ -59,8 +61,8 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
     """Estimate the resources of a model's fits from earlier ones.
 
     Only fits of the same architecture count whose settings that shape memory are equal. Memory is the largest peak
-    times 1.25. Time is the longest, in proportion to videos, epochs and seeds, times 2. Figures in the config take
-    precedence; without such fits, the catalog's figures apply, the time for each of `seeds`.
+    times 1.25. Time is the longest, in proportion to videos, epochs and trainings, times 2. Figures in the config take
+    precedence; without such fits, the catalog's figures apply, the time for each training.
 
     Args:
         model: The model.
@@ -80,7 +82,9 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
     minutes = [fit.seconds / 60 * _growth(model, fit, videos) for fit in similar]
     if "runtime" not in model.fixed:
         runtime = (
-            math.ceil(max(minutes) * 2) + SLACK_MINUTES if minutes else needs.runtime * model.settings.get("seeds", 1)
+            math.ceil(max(minutes) * 2) + SLACK_MINUTES
+            if minutes
+            else math.ceil(needs.runtime * _trainings(model.settings))
         )
         needs = replace(needs, runtime=runtime)
     return needs
@@ -88,5 +92,11 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
 
 def _growth(model: Model, fit: Fit, videos: int) -> float:
     """Compute the ratio of a fit's time to that of the recorded one."""
-    more = [float(model.settings.get(name, 1) / fit.settings.get(name, 1)) for name in ("epochs", "seeds")]
-    return max(1.0, videos / max(1, fit.videos)) * max(1.0, math.prod(more))
+    epochs = float(model.settings.get("epochs", 1) / fit.settings.get("epochs", 1))
+    more = epochs * _trainings(model.settings) / _trainings(fit.settings)
+    return max(1.0, videos / max(1, fit.videos)) * max(1.0, more)
+
+
+def _trainings(settings: Mapping[str, Any]) -> float:
+    """Return the time of a fit's trainings relative to that of a single one."""
+    return float(settings.get("seeds", 1)) * (REFIT if settings.get("refit") else 1.0)

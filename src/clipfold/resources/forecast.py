@@ -146,7 +146,8 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
         return float(6 + 10 * (0.5 + 32 * step * model["settings"]["seeds"]))
     if model["embedded"]:  # only what follows the encoder is trained
         step = 0.004
-    trained: float = work.videos * (1.0 if stage == "final" else (1 - 1 / max(2, work.folds)) * 0.8)
+    shares = 1.8 if model["settings"]["refit"] else 0.8  # of what a fold may learn from
+    trained: float = work.videos * (1.0 if stage == "final" else (1 - 1 / max(2, work.folds)) * shares)
     return float(4 + trained * model["settings"]["epochs"] * model["settings"]["seeds"] * step)
 
 

@@ -1,4 +1,4 @@
-"""Read what a fit with several trainings wrote: `p<k>_<class>` beside `p_<class>`, and a column of the history."""
+"""Read what a fit with several trainings wrote: `p<k>_<class>` beside `p_<class>`, and columns of the history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def trainings_in(columns: Container[str], classes: Sequence[str]) -> int:
 
 
 def by_training(history: pd.DataFrame) -> list[pd.DataFrame]:
-    """Separate the trainings of a fold in its `history.csv`."""
+    """Separate the trainings of a fold in its `history.csv`, without those of `refit`, which chose no epoch."""
+    if "refit" in history:
+        history = history[~history.refit].drop(columns="refit")
     if "training" not in history:
         return [history]
     return [own.reset_index(drop=True) for _, own in history.groupby("training")]

@@ -1,7 +1,7 @@
 """The job of fitting one model on all data, and what it takes from the model's folds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -42,6 +42,26 @@ def median_epoch(records: Sequence[dict[str, Any]]) -> int:
     5
     """
     return math.ceil(median(int(record["best_epoch"]) for record in records))
+
+
+def epoch_factors(
+    records: Sequence[PathLike], histories: Sequence[PathLike], settings: Mapping[str, Any]
+) -> list[float]:
+    """Find for how many epochs to train without validation videos, and at which rates.
+
+    Args:
+        records: `fit.json` of each fit that had some; the median of their best epochs is the number.
+        histories: `history.csv` of each, in the same order.
+        settings: Settings of the model.
+
+    Returns:
+        Factor of the learning rate in each epoch, see `plateau_factors`; 1 in all with another schedule.
+    """
+    epochs = median_epoch([read_json(path) for path in records])
+    if settings["schedule"] != "plateau":
+        return [1.0] * epochs
+    factors: list[float] = plateau_factors(read_rates(histories), epochs).tolist()
+    return factors
 
 
 def plateau_factors(rates: Sequence[Sequence[float]], epochs: int) -> Array:

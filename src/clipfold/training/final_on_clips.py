@@ -5,12 +5,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from clipfold.storage.job import keep_freed_memory
-from clipfold.training.final import FinalTask, median_epoch, plateau_factors, read_rates
+from clipfold.training.final import FinalTask, epoch_factors
 from clipfold.training.final_trainer import FinalTrainer
-from clipfold.training.on_clips import log_to_starter, start, train_here
+from clipfold.training.fold import read_fold
+from clipfold.training.launch import log_to_starter, start
+from clipfold.training.on_clips import train_here
 from clipfold.training.seeds import repeat
 
 
@@ -25,10 +25,9 @@ def fit(task: FinalTask) -> None:
 
 def fit_here(task: FinalTask) -> None:
     """Fit in this process, which may be one of several, see `fit`."""
-    epochs = median_epoch(task.chosen)
-    lowered = task.settings["schedule"] == "plateau"
-    factors = (plateau_factors(read_rates(task.histories), epochs) if lowered else np.ones(epochs)).tolist()
-    train_here(task, "clipfold.training.final_on_clips", partial(FinalTrainer, factors=factors), factors)
+    factors = epoch_factors(task.records, task.histories, task.settings)
+    fold = read_fold(task.splits, task.fold)
+    train_here(task, fold, "clipfold.training.final_on_clips", partial(FinalTrainer, factors=factors), factors)
 
 
 if __name__ == "__main__":

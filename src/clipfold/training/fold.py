@@ -1,8 +1,8 @@
 """Read the fold of a fit; write its predictions and its record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -31,13 +31,21 @@ class Fold:
 
     @property
     def predicted(self) -> list[str]:
-        """Splits to predict: `val`, `test`, and the videos without a label if there are some."""
-        return ["val", "test", *([UNLABELLED] if (self.table.split == UNLABELLED).any() else [])]
+        """Splits to predict: of `val`, `test` and the videos without a label, those that have some."""
+        return [split for split in ("val", "test", UNLABELLED) if (self.table.split == split).any()]
 
     @property
     def learnt(self) -> pd.DataFrame:
         """The rows of all videos that a fit may learn from: train and val, where it is not kept for choices."""
         return self.table[self.table.split.isin(("train", "val"))]
+
+    def for_choosing(self) -> Self:
+        """Return the videos that a choice may see: those of train and val."""
+        return replace(self, table=self.learnt.reset_index(drop=True))
+
+    def for_refit(self) -> Self:
+        """Return all videos, those of val for training: there is nothing left to choose."""
+        return replace(self, table=self.table.assign(split=self.table.split.replace("val", "train")))
 
     def ids(self, split: str) -> list[str]:
         """Ids of the videos in a split."""

@@ -3,15 +3,12 @@
 import importlib
 import json
 import logging
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,25 +26,30 @@ from clipfold.storage.replace import replacing
 from clipfold.training.batches import BatchSource
 from clipfold.training.checkpoint import Checkpoint, key_of
 from clipfold.training.distributed import joined
+from clipfold.training.final import epoch_factors
+from clipfold.training.final_trainer import FinalTrainer
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
+from clipfold.training.launch import log_to_starter, start
 from clipfold.training.memory import Peaks, activations, owners
 from clipfold.training.micro_batch import choose_micro_batch
 from clipfold.training.plan import TrainingPlan
 from clipfold.training.recorder import Recorder
+from clipfold.training.refit import train_twice
 from clipfold.training.seeds import repeat
-from clipfold.training.signals import SIGNALS, listening
+from clipfold.training.signals import listening
 from clipfold.training.task import Task
 from clipfold.training.trainer import Trainer, effective_batch
 
 logger = logging.getLogger(__name__)
 
-AnyTask = TypeVar("AnyTask", bound=Task)
+_MODULE = "clipfold.training.on_clips"
 
 
 def fit(task: Task) -> None:
     """Train one model on one fold.
 
     The epoch with the lowest validation loss is kept; the test videos are predicted once, with that epoch, at the end.
+    With the setting `refit`, they are predicted by a second training of as many epochs on train and validation.
     A fit that was killed resumes from its last checkpoint; on a CPU its results are the same bits as without the kill.
 
     Args:
@@ -60,86 +62,35 @@ def fit(task: Task) -> None:
         RuntimeError: A single clip does not fit into memory.
         SystemExit: A signal asked to stop; run again to resume.
     """
-    module = "clipfold.training.on_clips"
-    repeat(task, module, lambda once: start(once, module, fit_here))
 
+    def train(once: Task) -> None:
+        start(once, _MODULE, fit_here)
 
-def start(task: AnyTask, module: str, fit_here: Callable[[AnyTask], None]) -> None:
-    """Fit in this process, or in one per GPU if the task has several; arguments as for `launch`."""
-    here = torch.cuda.device_count()  # takes no memory of a GPU, as more questions would: this process only waits
-    processes = min(task.gpus, here)
-    if 1 < task.gpus > here:
-        logger.warning("gpus is %d, but this job sees %d: training on %d", task.gpus, here, processes)
-    if processes > 1:
-        launch(task, module, processes)
-    else:
-        fit_here(task)
-
-
-def launch(task: Task, module: str, processes: int) -> None:
-    """Fit in several processes started by `torchrun`, one per GPU.
-
-    Args:
-        task: The fit.
-        module: Module that each process runs, with the path of the task as JSON.
-        processes: Number of processes.
-
-    Raises:
-        SystemExit: A process failed, or a signal asked to stop.
-    """
-    task_file = Path(task.scratch) / "task.json"  # thousands of paths are too long for a command line
-    with replacing(task_file) as file:
-        file.write(json.dumps(asdict(task), default=str).encode())
-    signals = f"--signals-to-handle={','.join(number.name for number in SIGNALS)}"
-    command = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", signals]
-    with listening() as stop:
-        running = subprocess.Popen(
-            [sys.executable, "-m", *command, "-m", module, task_file],
-            env=os.environ | {"PYTHONSAFEPATH": "1"},  # imports nothing from the working directory
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-        )
-        stop.pass_on = running.terminate  # torchrun gives its processes 30 s to save and exit
-        assert running.stderr is not None
-        for line in running.stderr:
-            relay(line.rstrip())
-        code = running.wait()
-    if stop.signal is not None:
-        raise SystemExit(128 + stop.signal)
-    if code:
-        raise SystemExit(code)
-
-
-def relay(line: str) -> None:
-    """Log what a process of several wrote, so that it is in the rule's log, too."""
-    level, found, message = line.partition(":")
-    number = logging.getLevelNamesMapping().get(level) if found else None
-    logger.log(number or logging.INFO, "%s", message if number else line)
-
-
-def log_to_starter() -> None:
-    """Write messages as `relay` reads them; of processes other than the first, only warnings."""
-    first = os.environ.get("RANK", "0") == "0"
-    logging.basicConfig(level=logging.INFO if first else logging.WARNING, format="%(levelname)s:%(message)s")
+    repeat(task, _MODULE, partial(train_twice, module=_MODULE, train=train) if task.settings["refit"] else train)
 
 
 def fit_here(task: Task) -> None:
-    """Fit in this process, which may be one of several, see `fit`."""
+    """Train once in this process, which may be one of several, see `fit`."""
+    fold = read_fold(task.splits, task.fold)
+    if task.chosen_by:
+        factors = epoch_factors([task.chosen_by["record"]], [task.chosen_by["history"]], task.settings)
+        train_here(task, fold.for_refit(), _MODULE, partial(FinalTrainer, factors=factors), factors)
+        return
     if task.settings.get("freeze") and not task.settings["weights"]:
         logger.warning(
             "freeze: true keeps the backbone at random weights: set weights, for example weights: pretrained"
         )
-    train_here(task, "clipfold.training.on_clips", Trainer)
+    train_here(task, fold.for_choosing() if task.settings["refit"] else fold, _MODULE, Trainer)
 
 
 def train_here(
-    task: Task, module: str, make_trainer: Callable[[TrainingPlan], Trainer], chosen: Sequence[float] = ()
+    task: Task, fold: Fold, module: str, make_trainer: Callable[[TrainingPlan], Trainer], chosen: Sequence[float] = ()
 ) -> None:
     """Train and write the outputs, in this process, which may be one of several.
 
     Args:
         task: The fit. Without `predictions` among its outputs, no video is predicted.
+        fold: The videos to learn from, to choose the epoch by and to predict.
         module: Module of the caller: a checkpoint of other code is ignored.
         make_trainer: Makes the training loop.
         chosen: What the loop was given beside its plan: a checkpoint of other values is ignored.
@@ -156,7 +107,6 @@ def train_here(
     with listening() as stop, joined() as processes:
         device = choose_device(settings, task.threads, processes.rank)
         peaks = Peaks(device)
-        fold = read_fold(task.splits, task.fold)
         classes = len(fold.classes)
         clips = Clips(task.data, settings["frames"], task.stored_size, settings["size"])
         source = partial(_source, clips, fold, device, settings["workers"])

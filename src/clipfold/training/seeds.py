@@ -1,13 +1,6 @@
-"""Train a network several times on the same fold, each time from another random start: the model is their mean.
+"""Train a network several times on the same fold, each time from another random start: the model is their mean."""
 
-One training after the other, each a fit of its own in a folder of its own, so that a killed job resumes in the training
-where it was. A finished training waits there for the others.
-"""
-
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,23 +8,13 @@ import pandas as pd
 import pyarrow as pa
 from safetensors.torch import load_file, save
 
-from clipfold.models.record import versions
 from clipfold.storage.files import PathLike, read_json, read_table, write_json, write_table
-from clipfold.storage.fingerprint import fingerprint
-from clipfold.storage.replace import replacing, write_whole
-from clipfold.training.checkpoint import key_of
+from clipfold.storage.replace import replacing
 from clipfold.training.final import median_epoch
+from clipfold.training.parts import finish, part_of, remove
 from clipfold.training.task import Task
 
-logger = logging.getLogger(__name__)
-
 AnyTask = TypeVar("AnyTask", bound=Task)
-_FILES = {
-    "model": "model.safetensors",
-    "history": "history.csv",
-    "predictions": "predictions.parquet",
-    "record": "fit.json",
-}
 
 
 def repeat(task: AnyTask, module: str, fit_once: Callable[[AnyTask], None]) -> None:
@@ -48,35 +31,11 @@ def repeat(task: AnyTask, module: str, fit_once: Callable[[AnyTask], None]) -> N
     if count == 1:
         fit_once(task)
         return
-    parts = [_part(task, number) for number in range(count)]
+    parts = [part_of(task, f"training-{number}", number=number) for number in range(count)]
     for part in parts:
-        done, key = Path(part.scratch, "finished"), _key(part, module).encode()
-        if not (done.is_file() and done.read_bytes() == key):
-            done.unlink(missing_ok=True)
-            logger.info("training %d of %d", part.number + 1, count)
-            fit_once(part)
-            write_whole(done, key)
+        finish(part, module, fit_once, f"training {part.number + 1} of {count}")
     _write_together(task, [part.outputs for part in parts])
-    for part in parts:
-        for name in (*part.outputs.values(), Path(part.scratch, "finished")):
-            Path(name).unlink()
-    for folder in (*(Path(part.scratch) for part in parts), Path(task.scratch)):
-        if not any(folder.iterdir()):  # it may hold TensorBoard's files
-            folder.rmdir()
-
-
-def _part(task: AnyTask, number: int) -> AnyTask:
-    folder = Path(task.scratch, f"training-{number}")
-    outputs = {name: str(folder / _FILES[name]) for name in task.outputs}
-    return replace(task, number=number, scratch=str(folder), outputs=outputs)
-
-
-def _key(task: Task, module: str) -> str:
-    """Hash all that a training depends on, as its checkpoint does."""
-    facts = [task.module, task.settings, task.fold, task.training_seed, task.stored_size, task.views]
-    lists = [*task.data.values(), getattr(task, "records", ()), getattr(task, "histories", ())]
-    code = fingerprint(module, task.module), versions()
-    return key_of([facts, code], [task.splits, *(path for paths in lists for path in paths)])
+    remove(task, parts)
 
 
 def _write_together(task: Task, parts: Sequence[Mapping[str, PathLike]]) -> None:
@@ -112,10 +71,11 @@ def together(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _record(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Make one record of those of all trainings: what adds up, and what each has of its own."""
-    own = ("best_epoch", "seconds", "rollbacks", "out_of_memory", "micro_batch")
+    own = ("best_epoch", "seconds", "rollbacks", "out_of_memory", "micro_batch", "phases")
     together = records[0] | {"seconds": sum(record["seconds"] for record in records)}
     together["peak_mb"] = max(record["peak_mb"] for record in records)
     if "best_epoch" in together:
         together["best_epoch"] = median_epoch(records)
+    together.pop("phases", None)
     trainings = [{name: record[name] for name in own if name in record} for record in records]
     return together | {"trainings": trainings}

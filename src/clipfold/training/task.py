@@ -25,6 +25,7 @@ class Task:
         stored_size: Edge in pixels of the clips as decoded (`decode.size`).
         gpus: GPUs that train a network together, each in its own process.
         number: Which training of the fold this is, see `clipfold.training.seeds`.
+        chosen_by: Outputs of the training that chose the epoch, if this is the second one of `clipfold.training.refit`.
         views: View -> its options in `decode.views`, for the views that the data come from; recorded in `fit.json`.
     """
 
@@ -40,6 +41,7 @@ class Task:
     stored_size: int
     gpus: int = 1
     number: int = 0
+    chosen_by: Mapping[str, PathLike] = field(default_factory=dict)
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -71,6 +71,7 @@ GRID = {"architecture": "naive_cnn", "width": {"grid": [8, 16]}}
             [{"architecture": "svm", "features": {"grid": [["motion"], ["noise"]]}}],
             "name an entry for each in a select",
         ),
+        ([GRID | {"refit": {"grid": [False, True]}}], "naive_cnn: refit is .*compare two entries instead"),
         ([{"architecture": "svm", "memory_mb": {"grid": [1000, 2000]}}], "memory_mb is .*: use a whole number"),
     ],
 )

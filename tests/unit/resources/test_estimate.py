@@ -63,6 +63,14 @@ def test_more_seeds_ask_for_more_time_not_memory():
     assert estimate(model(seeds=3, runtime=90), [], 100).runtime == 90
 
 
+def test_a_second_training_asks_for_more_time_not_memory():
+    once, twice = model(), model(refit=True)
+    assert estimate(twice, [], 100).runtime == 2.25 * once.needs.runtime
+    needs = estimate(twice, [fit(once)], 100)
+    assert (needs.memory_mb, needs.runtime) == (4200, 55)  # 10 minutes, 2.25 times, twice
+    assert estimate(twice, [fit(twice)], 100).runtime == estimate(once, [fit(once)], 100).runtime
+
+
 def test_what_the_config_asks_for_holds():
     x3d = model(memory_mb=20000, runtime=90)
     assert estimate(x3d, [fit(x3d)], 100) == x3d.needs

@@ -13,7 +13,8 @@ from clipfold.resources.forecast import Work, disk_bytes, forecast, machine_spee
 from clipfold.resources.usage import Request, Usage
 
 ASKED = Request(memory_mb=2000, runtime=60, threads=2, gpus=1)
-NETWORK = {"input": "clips", "settings": {"epochs": 30, "size": 64, "seeds": 1}, "gmac": 0.07, "embedded": False}
+SETTINGS = {"epochs": 30, "size": 64, "seeds": 1, "refit": False}
+NETWORK = {"input": "clips", "settings": SETTINGS, "gmac": 0.07, "embedded": False}
 WORK = Work(
     videos=48,
     shards=1,
@@ -56,9 +57,8 @@ def test_each_combination_of_grids_is_fitted_in_every_inner_fold():
 
 def test_more_pixels_epochs_and_operations_take_longer_and_a_faster_machine_less():
     assert seconds_of("decode", replace(WORK, megapixels=6500), 2, 0) > 2 * seconds_of("decode", WORK, 2, 0)
-    longer = {"settings": {"epochs": 60, "size": 64, "seeds": 1}}
-    often = {"settings": NETWORK["settings"] | {"seeds": 2}}
-    for change in (longer, often, {"gmac": 7.0}):
+    more = [{"settings": SETTINGS | change} for change in ({"epochs": 60}, {"seeds": 2}, {"refit": True})]
+    for change in (*more, {"gmac": 7.0}):
         assert seconds_of("train_cnn", replace(WORK, models={"cnn": NETWORK | change}), 2, 0) > 1.5 * seconds_of(
             "train_cnn", WORK, 2, 0
         )

@@ -12,7 +12,7 @@ from helpers.fits import Fitted, fitted, plan, write_data
 from torch import nn
 
 from clipfold.training.distributed import Gradients, Processes
-from clipfold.training.on_clips import launch, relay
+from clipfold.training.launch import launch, relay
 from clipfold.training.task import Task
 
 

@@ -11,23 +11,18 @@ import pyarrow as pa
 import pytest
 import torch
 from helpers.fits import SIZE, at_forward, plan, settings_of, with_network, write_data
+from helpers.plain_loop import trained_by_hand
 from safetensors.torch import load_file
-from torch.nn.functional import cross_entropy
 
-from clipfold.clips.reader import Clips
-from clipfold.models.architectures import logistic_regression, naive_cnn
+from clipfold.models.architectures import logistic_regression
 from clipfold.models.catalog import ARCHITECTURES
-from clipfold.models.inputs import as_input, forward
 from clipfold.models.load import load
-from clipfold.models.network import class_logits
 from clipfold.storage.files import read_json, read_table, write_json, write_table
 from clipfold.training import final_on_features, final_on_predictions
 from clipfold.training.final import FinalTask, median_epoch, plateau_factors
 from clipfold.training.final_on_clips import fit_here
 from clipfold.training.fold import read_fold
-from clipfold.training.on_clips import launch
-from clipfold.training.optimisation import make_optimizer, rate_factor, set_rate
-from clipfold.training.order import epoch_order
+from clipfold.training.launch import launch
 
 RATE = 0.01
 
@@ -61,32 +56,6 @@ def outputs_of(arguments):
     return Path(outputs["model"]).read_bytes(), pd.read_csv(outputs["history"]), read_json(outputs["record"])
 
 
-def trained_by_hand(data, settings, epochs, seed):
-    """Train a plain loop over all videos; returns the weights and the rate of each epoch's last step."""
-    clips = Clips(data["data"], settings["frames"], SIZE, SIZE)
-    splits = read_table(data["splits"]).to_pandas()
-    ids = sorted(set(splits.id))
-    targets = splits.drop_duplicates("id").set_index("id").label.loc[ids].eq("c1").to_numpy(int)
-    torch.manual_seed(seed)
-    network = naive_cnn.build(settings, 2).train()
-    optimizer = make_optimizer(network, settings, torch.device("cpu"))
-    step, rates = 0, []
-    for epoch in range(1, epochs + 1):
-        order, versions = epoch_order(targets, [2] * len(ids), seed=seed, epoch=epoch, balanced=False)
-        for first in range(0, len(ids), 4):
-            rows = order[first : first + 4]
-            chosen = [ids[i] for i in rows]
-            shown = torch.from_numpy(clips.gather(chosen, versions[first : first + 4]))
-            set_rate(optimizer, rate_factor(settings, step, 5 * settings["epochs"]))
-            logits = forward(network, as_input(network, shown), torch.from_numpy(clips.boxes(chosen)))
-            optimizer.zero_grad()
-            cross_entropy(class_logits(logits), torch.from_numpy(targets[rows])).backward()
-            optimizer.step()
-            step += 1
-        rates.append(optimizer.param_groups[0]["lr"])
-    return network.state_dict(), rates
-
-
 def test_all_videos_are_those_of_the_folds_each_once(data):
     fold = read_fold(data["splits"], None)
     assert fold.ids("train") == sorted(set(read_table(data["splits"]).to_pandas().id))
@@ -99,7 +68,8 @@ def test_a_network_trains_for_the_median_of_the_best_epochs_as_a_plain_loop_over
     changes = {"dropout": 0.0, "class_weight": "none", "clip_norm": 0.0, "epochs": 6, "learning_rate": RATE}
     arguments = final_plan(data, tmp_path, "naive_cnn", **changes, tensorboard=True, memory_detail=True)
     fit_here(FinalTask(**arguments))
-    weights, rates = trained_by_hand(data, settings_of("naive_cnn", **changes), 2, FinalTask(**arguments).training_seed)
+    settings, every = settings_of("naive_cnn", **changes), sorted(set(read_table(data["splits"])["id"].to_pylist()))
+    weights, rates = trained_by_hand(data, every, settings, 2, FinalTask(**arguments).training_seed)
     _, history, record = outputs_of(arguments)
     torch.testing.assert_close(load_file(arguments["outputs"]["model"]), weights, rtol=0, atol=1e-5)
     assert history.epoch.tolist() == [1, 2]

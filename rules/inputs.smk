@@ -5,7 +5,8 @@ from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
-from clipfold.models.named_encoders import encoder_key, modules_of
+from clipfold.models.clip_networks import modules_of
+from clipfold.models.named_encoders import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.hashing import file_digest
 

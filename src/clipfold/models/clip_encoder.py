@@ -7,10 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.clip_networks import CLIP_NETWORKS, modules_of
 from clipfold.models.encoders import encoder, weights_of
 from clipfold.models.frame_network import FrameNetwork
-from clipfold.models.named_encoders import CLIP_NETWORKS
 from clipfold.models.network import ClipNetwork
 from clipfold.models.weights import find_weights
 
@@ -68,6 +67,5 @@ def weights_file(settings: Mapping[str, Any], download: bool) -> Path | None:
 
 
 def _architecture(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    name, variant = CLIP_NETWORKS[settings["encoder"]]
-    own = {**ARCHITECTURES[name].settings, **settings} | ({"variant": variant} if variant else {})
-    return import_module(ARCHITECTURES[name].module), own
+    (module,), (_, variant) = modules_of(settings), CLIP_NETWORKS[settings["encoder"]]
+    return import_module(module), {**settings, "variant": variant, "dropout": 0.0}

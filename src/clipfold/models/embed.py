@@ -10,10 +10,10 @@ import torch
 
 from clipfold.models.accelerator import choose_device
 from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
+from clipfold.models.clip_networks import CLIP_NETWORKS
 from clipfold.models.device import is_out_of_memory, place
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
-from clipfold.models.named_encoders import CLIP_NETWORKS
 from clipfold.storage.files import ArrayWriter, PathLike, open_array, write_json
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from clipfold.features.embedding import columns_of, pooled
 from clipfold.models.architecture import Architecture
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_encoder import embedding_network
+from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS, modules_of
 from clipfold.models.embed import embed_shard
 from clipfold.models.frozen import Frozen, write_frozen
 from clipfold.models.inputs import as_input
-from clipfold.models.named_encoders import CLIP_GMAC, CLIP_NETWORKS, modules_of
 from clipfold.storage.files import read_json
 
 SIZE, FRAMES = 32, 8

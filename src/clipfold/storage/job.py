@@ -61,7 +61,8 @@ def logged(log: str) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before)
         root.removeHandler(handler)
         handler.close()
-        gc.freeze()  # the process ends: looking for cycles in all it loaded takes an eighth of a second
+        if "torch" not in sys.modules:  # the compiler that it brings would list at the end all that is left
+            gc.freeze()  # the process ends: looking for cycles in all it loaded takes an eighth of a second
 
 
 def cause_of(error: Exception) -> str:

@@ -4,7 +4,7 @@ Beside it stand two controls: the same where the labels are shuffled too, which 
 and the rise where all features are shuffled at once, of which the single ones account for a part.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,8 @@ SCHEMA = pa.schema(
         "together": pa.float64(),  # rise where all features are shuffled at once; the same in each row
     }
 )
+Score = Callable[[Any], Mapping[str, float]]
+"""Scores predictions from features in several ways; higher is better."""
 REPEATS = 10
 MOST = 1_000
 """Most shuffled predictions of a fold: of more than a hundred columns, each is shuffled less often."""
@@ -53,11 +55,12 @@ def explain(task: ExplainTask) -> None:
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
         fitted, random = read_fitted(model), np.random.default_rng(task.seed)
         x = table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy()
-        measure = partial(_importances, fitted, x, classes=len(classes), repeats=repeats, seed=task.seed, single=single)
+        both = {"value": targets, "control": random.permutation(targets)}
         with threadpool_limits(task.threads):
-            value, control = (measure(columns, targets=y) for y in (targets, random.permutation(targets)))
+            score = partial(_score, fitted, targets=both, classes=len(classes))
+            found = _importances(fitted, score, x, columns, repeats=repeats, seed=task.seed, single=single)
             probabilities = class_probabilities(fitted, x, len(classes))
-        folds.append(pd.DataFrame({"value": value, "control": control.abs()}))
+        folds.append(found.assign(control=found.control.abs()))
         together.append(_rise(targets, probabilities, random))
     values, controls = (pd.concat([fold[name] for fold in folds], axis=1) for name in ("value", "control"))
     summary = pd.DataFrame({"value": values.mean(axis=1), "sd": values.std(axis=1), "control": controls.mean(axis=1)})
@@ -66,44 +69,38 @@ def explain(task: ExplainTask) -> None:
 
 
 def _importances(
-    model: Any,
-    x: Any,
-    columns: Sequence[str],
-    *,
-    targets: Array,
-    classes: int,
-    repeats: int,
-    seed: int,
-    single: Sequence[int],
-) -> "pd.Series[float]":
+    model: Any, score: Score, x: Any, columns: Sequence[str], *, repeats: int, seed: int, single: Sequence[int]
+) -> pd.DataFrame:
     """Measure how much worse predictions are without each feature, and without all of each group.
 
     A single number of an embedding means nothing: those are shuffled by group only; `single` are the other columns.
+
+    Returns:
+        A row per feature or group, a column for each score.
     """
-    score, alone = partial(_score, classes=classes), {}
-    if len(single) == len(columns):
-        found = permutation_importance(model, x, targets, scoring=score, n_repeats=repeats, random_state=seed)
-    elif single:
-        within = partial(_score_within, x=x, single=single, classes=classes)
-        found = permutation_importance(
-            model, x[:, single], targets, scoring=within, n_repeats=repeats, random_state=seed
-        )
-    if single:
-        alone = dict(zip([columns[i] for i in single], found.importances_mean, strict=True))
-    return pd.Series(alone | _by_group(partial(score, model, targets=targets), x, columns, seed))
+    grouped = _by_group(score, x, columns, seed)
+    if not single:
+        return grouped
+    every = len(single) == len(columns)
+    part, measure = (x, score) if every else (x[:, single], partial(_score_within, score, x, single))
+    found = permutation_importance(
+        model, part, None, scoring=lambda _, given, __: measure(given), n_repeats=repeats, random_state=seed
+    )
+    alone = {name: own.importances_mean for name, own in found.items()}
+    return pd.concat([pd.DataFrame(alone, index=[columns[i] for i in single]), grouped])
 
 
-def _by_group(score: Callable[[Array], float], x: Any, columns: Sequence[str], seed: int) -> dict[str, float]:
+def _by_group(score: Score, x: Any, columns: Sequence[str], seed: int) -> pd.DataFrame:
     """Measure how much worse predictions are when all features of a group are shuffled alike.
 
     Empty for a single group whose features are shuffled one by one.
     """
     random, groups = np.random.default_rng(seed), np.array([group_of(name) for name in columns])
-    before, losses, names = score(x), {}, np.unique(groups)
+    before, found, names = pd.Series(score(x)), {}, np.unique(groups)
     for name in names if len(names) > 1 or names[0].startswith("embedding.") else ():
         shuffled = [np.where(groups == name, x[random.permutation(len(x))], x) for _ in range(REPEATS)]
-        losses[f"{name}.*"] = before - float(np.mean([score(each) for each in shuffled]))
-    return losses
+        found[f"{name}.*"] = before - pd.DataFrame([score(each) for each in shuffled]).mean()
+    return pd.DataFrame(found, index=before.index).T
 
 
 def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> float:
@@ -112,13 +109,14 @@ def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> 
     return float(np.mean(shuffled) - losses(targets, probabilities)[0].mean())
 
 
-def _score_within(model: Any, part: Array, targets: Array, x: Array, single: Sequence[int], classes: int) -> float:
-    """Compute the negative log-loss with some columns of `x` replaced."""
+def _score_within(score: Score, x: Array, single: Sequence[int], part: Array) -> Mapping[str, float]:
+    """Score predictions with some columns of `x` replaced."""
     replaced = x.copy()
     replaced[:, single] = part
-    return _score(model, replaced, targets, classes)
+    return score(replaced)
 
 
-def _score(model: Any, x: Array, targets: Array, classes: int) -> float:
-    """Compute the negative log-loss."""
-    return -float(losses(targets, class_probabilities(model, x, classes))[0].mean())
+def _score(model: Any, x: Any, targets: Mapping[str, Array], classes: int) -> dict[str, float]:
+    """Compute the negative log-loss of the same predictions for each of `targets`."""
+    probabilities = class_probabilities(model, x, classes)
+    return {name: -float(losses(own, probabilities)[0].mean()) for name, own in targets.items()}

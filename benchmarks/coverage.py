@@ -9,7 +9,11 @@ The truth is the metric on 200,000 groups. For tests, models have the same skill
 
     python benchmarks/coverage.py --runs 200 --groups 23 50 100 --json runs.json
 
-simulates whole runs instead, with folds and training (`whole_runs.py`).
+simulates whole runs instead, with folds and training (`whole_runs.py`), and
+
+    python benchmarks/coverage.py --selects 200 --groups 15 --models 20 --json selects.json
+
+entries that choose between equal models in each fold.
 """
 
 from __future__ import annotations
@@ -135,7 +139,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=400, help="trials per case")
     parser.add_argument("--groups", type=int, nargs="+", default=GROUPS, help="numbers of groups")
     parser.add_argument("--runs", type=int, default=0, help="whole runs per case, instead of trials of given scores")
-    parser.add_argument("--models", type=int, default=6, help="equal models in whole runs")
+    parser.add_argument("--selects", type=int, default=0, help="runs of a select per case, instead of those")
+    parser.add_argument("--models", type=int, default=6, help="equal models in whole runs and selects")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # draws that lack a label do not count
@@ -148,7 +153,14 @@ def main() -> None:
                     case = f"{mix}, {'signal' if signal else 'no signal'}, {groups} groups"
                     result["cases"][case] = found = whole_runs.simulate(args.runs, groups, mix, signal, args.models)
                     print(case, found, flush=True)
-    for kind in KINDS if not args.runs else ():
+    if args.selects:
+        result = {"selects": args.selects, "models": args.models, "cases": {}}
+        for groups in args.groups:
+            for signal in (0.0, 1.0):
+                case = f"{'signal' if signal else 'no signal'}, {groups} groups"
+                result["cases"][case] = found = whole_runs.simulate_select(args.selects, groups, signal, args.models)
+                print(case, found, flush=True)
+    for kind in KINDS if not (args.runs or args.selects) else ():
         for groups in args.groups:
             if kind == "rare label" and groups < 50:
                 continue  # too few groups of the rare label to split at all

@@ -4,6 +4,9 @@ Groups have 1 to some 20 videos (geometric, mean 5) with 8 features; 30 % of the
 models see the same classes through features of their own, half of whose noise is common, and are equally good by
 construction: linear discriminants, shrunk by a tenth. The truth is how good such models are for new groups, on average
 over runs and folds: computed exactly for ROC-AUC, on 2,000 further groups for balanced accuracy.
+
+A `select` of these models is simulated by the code that chooses in a fit: in each fold by the log-loss of inner grouped
+folds, after calibration.
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from scipy.stats import norm
 from clipfold.evaluation import comparison, intervals, within_folds
 from clipfold.evaluation.measure import Measured
 from clipfold.evaluation.pooling import Pooled
+from clipfold.evaluation.temperature import fit_calibration
 from clipfold.settings import SplitSettings
 from clipfold.splits.assign import assign
+from clipfold.training.inner import calibrated_loss, inner_folds
 
 FEATURES, SHARED, SHRINKAGE = 8, 0.3, 0.1
 MIXES = {"two classes": 2, "four classes": 4, "10 % rare": 2}
@@ -103,6 +108,60 @@ def run(
         measured, counts, len(y) / 5 / trained, number, (), intervals.training(len(y), trained)
     )
     return rows, float(np.mean(good))
+
+
+def select(random: np.random.Generator, groups: int, signal: float, number: int, models: int) -> np.ndarray | None:
+    """Make one run of two classes with a `select`; None if it cannot be split.
+
+    Returns:
+        ROC-AUC within folds of the select and of the best model as it looks, and the mean truth of the select's fits.
+    """
+    x, y, group = draw(random, groups, "two classes", signal, models)
+    if min(len(np.unique(group[y == c])) for c in range(2)) < 5:
+        return None
+    try:
+        folds = assign([str(c) for c in y], [f"{g:05}" for g in group], SplitSettings(), number)
+    except ValueError:
+        return None
+    scores, chosen, fold, good = np.zeros((models, len(y))), np.zeros(len(y)), np.zeros(len(y), int), []
+    for at, splits in enumerate(np.array(folds)):
+        learnt, test = np.flatnonzero(splits != "test"), splits == "test"
+        inner = inner_folds(y[learnt], group[learnt], splits[learnt] == "val")
+        losses, truths = [], []
+        for own, tested in zip(x, scores, strict=True):
+            losses.append(_inner_loss(own[learnt], y[learnt], group[learnt], inner))
+            fitted = Linear.fit(own[learnt], y[learnt], 2)
+            tested[test] = fitted.predict(own[test])[:, 1]
+            direction = fitted.weights[:, 1] - fitted.weights[:, 0]
+            truths.append(norm.cdf(signal * direction[0] / np.sqrt(2 * direction @ direction)))
+        best = int(np.argmin(losses))
+        chosen[test], fold[test] = scores[best, test], at
+        good.append(truths[best])
+    aucs = [within_folds.auc(y == 1, own, group, fold) for own in (chosen, *scores)]
+    return np.array([aucs[0], max(aucs[1:]), np.mean(good)])
+
+
+def _inner_loss(x: np.ndarray, y: np.ndarray, group: np.ndarray, inner: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Compute the log-loss out of the inner folds, after calibration."""
+    p = np.full((len(y), 2), np.nan)
+    for fitted, held in inner:
+        p[held] = Linear.fit(x[fitted], y[fitted], 2).predict(x[held])
+    seen = ~np.isnan(p[:, 0])
+    return calibrated_loss(y[seen], p[seen], fit_calibration(y[seen], p[seen], len(np.unique(group[seen]))))
+
+
+def simulate_select(trials: int, groups: int, signal: float, models: int) -> dict[str, float]:
+    """Return how much too good a select looks on average, and the best model beside it, with the standard error."""
+    logging.disable(logging.WARNING)  # of the folds, about small classes
+    random, found, number = np.random.default_rng([groups, 7, int(10 * signal)]), [], 0
+    while len(found) < trials:
+        number += 1
+        if (one := select(random, groups, signal, number, models)) is not None:
+            found.append(one)
+    rows = np.array(found)
+    own, best = rows[:, 0] - rows[:, 2], rows[:, 1] - rows[:, 2]
+    figures = {"truth": rows[:, 2].mean(), "bias": own.mean(), "error": own.std(ddof=1) / np.sqrt(trials)}
+    return {name: round(float(value), 4) for name, value in (figures | {"bias of the best": best.mean()}).items()}
 
 
 def _measure(table: pd.DataFrame, y: np.ndarray, group: np.ndarray, p: np.ndarray, counts: np.ndarray) -> Measured:

@@ -4,8 +4,8 @@ for key, settings in PLAN.encoders.items():
         name:
             f"embed_{key}"
         input:
+            unpack(embedded_at(settings["size"])),
             **weights_file(settings),
-            clips=clips_at(settings["size"], "{stored}"),
         output:
             embeddings=f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
             facts=f"results/embedded/{key}/{{shard}}/{{stored}}.json",
@@ -24,8 +24,9 @@ for key, settings in PLAN.encoders.items():
             runtime=by_attempt(240),
         params:
             settings=settings,
+            stored_size=PLAN.size,
             seed=SETTINGS["seed"],
-            code=code_of("embed", "clipfold.models.embed"),
+            code=code_of("embed", "clipfold.models.embed", "clipfold.clips.augment"),
         script:
             "../workflow/scripts/embed.py"
 

@@ -166,10 +166,33 @@ def embeddings():
     }
 
 
-def clips_at(size, stored):
-    """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
-    as_stored = f"results/{stored}/{{shard}}/clips.npy"
-    return as_stored if size == PLAN.size else f"results/resized/{size}/{{shard}}/{stored}.npy"
+def clips_at(size):
+    """Name a shard's clips at a size."""
+    return "results/frames/{shard}/clips.npy" if size == PLAN.size else f"results/resized/{size}/{{shard}}.npy"
+
+
+def replayed(size):
+    """Name what a shard's augmented copies are made from."""
+    return {
+        "clips": clips_at(size),
+        "index": "results/frames/{shard}/index.parquet",
+        "drawn": "results/augmented/{shard}/index.parquet",
+    }
+
+
+def copies_at(wildcards):
+    """Return what the augmented copies of a shard are made from, at the size in the name of their file."""
+    return {kind: file.format(shard=wildcards.shard) for kind, file in replayed(int(wildcards.size)).items()}
+
+
+def embedded_at(size):
+    """Return an input function: the clips that an encoder embeds, or what the augmented copies are made from."""
+
+    def clips(wildcards):
+        files = replayed(size) if wildcards.stored == "augmented" else {"clips": clips_at(size)}
+        return {kind: file.format(shard=wildcards.shard) for kind, file in files.items()}
+
+    return clips
 
 
 def collection(model, encoded=True):
@@ -182,12 +205,13 @@ def collection(model, encoded=True):
         name = encoder_key(model.encoder)
         clips, augmented = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
     else:
-        name = f"clips_{model.settings['size']}"
-        clips, augmented = (clips_at(model.settings["size"], stored) for stored in ("frames", "augmented"))
+        size = model.settings["size"]
+        name, clips = f"clips_{size}", clips_at(size)
+        augmented = f"results/augmented/{{shard}}/{size}.npy" if PLAN.config.augment.keep == "stored" else None
     return name, {
         "clips": clips,
         "index": "results/frames/{shard}/index.parquet",
-        "augmented": augmented,
+        **({"augmented": augmented} if augmented else {}),
         "augmented_index": "results/augmented/{shard}/index.parquet",
     }
 

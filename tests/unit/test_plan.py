@@ -38,7 +38,6 @@ def test_defaults_plan_everything(folder):
     )
     assert made.encoders == {}
     assert made.light_shortcuts == made.shortcuts
-    assert not made.trains_as_stored
     assert made.extras()["score"][:2] == ["0.0", "0.5"]
 
 
@@ -54,7 +53,6 @@ def test_candidates_are_fitted_but_neither_scored_nor_explained_nor_bundled(fold
 
 def test_parts_that_models_share_are_found(folder):
     made = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}], shortcuts=False, shard_size=4)
-    assert made.trains_as_stored
     assert list(made.encoders) == [encoder_key(made.models[1].encoder)]
     assert made.shortcuts == []
     encoded = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}]).shortcuts[-1]

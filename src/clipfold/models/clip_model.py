@@ -59,6 +59,7 @@ class ClipModel:
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = usable_device()
         self._precision = Precision(record["precision"], self._device)
+        self._views = int(self._settings.get("views_at_test", 1))  # records of earlier versions have none
         self._network, self._encoder = rebuild(record, path, encoders, training), None
         if record["embedded"]:
             from clipfold.models.frame_network import FrameNetwork
@@ -138,7 +139,7 @@ class ClipModel:
 
                 inputs = embed(self._encoder, inputs, min(batch, at_once(self._device)))
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
-            found.append(class_probabilities(self._network, inputs, where, self._precision))
+            found.append(class_probabilities(self._network, inputs, where, self._precision, self._views))
         return torch.cat(found).cpu().numpy()
 
 

@@ -4,8 +4,9 @@
 
 - copies: for each preset, CPU time of making the default number of copies of all videos and writing them, relative to
   the CPU time of decoding the videos into the default views, on one thread.
-- training: steps on stored copies and on replayed ones take turns, with the same network, optimizer and clips, on
-  one thread; median CPU seconds per step. Two thirds of the clips of a step are copies.
+- training: epochs on stored copies and on replayed ones take turns, with the same network, optimizer and clips, on one
+  thread; the ratio of the CPU times of all epochs. Two thirds of the clips of an epoch are copies. "not kept": without
+  memory for copies that were made, as in an epoch over many more videos than fit into it.
 - disk: bytes of a video's default views, and of stored copies at the size of the views.
 """
 
@@ -15,7 +16,6 @@ import argparse
 import glob
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,9 +26,10 @@ import numpy as np
 import torch
 from stored import build, model
 
+from clipfold.clips import reader
 from clipfold.clips.augment import Copies, draw_shard, store_copies
 from clipfold.clips.presets import PRESETS
-from clipfold.clips.reader import Clips
+from clipfold.clips.reader import KEPT_BYTES, Clips
 from clipfold.clips.resize import resize_shard
 from clipfold.models.catalog import Model
 from clipfold.models.device import Precision, place
@@ -98,21 +99,19 @@ def disk(folder: Path, videos: int) -> dict[str, float]:
     }
 
 
-def training(entry: Model, folder: Path, names: list[str], blocks: int, preset: str) -> dict[str, float]:
-    """Return the median CPU seconds of a step on stored and on replayed copies, and the ratio of speeds."""
-    size = entry.settings["size"]
+def training(entry: Model, folder: Path, names: list[str], epochs: int, preset: str) -> dict[str, float]:
+    """Return the CPU seconds of epochs on stored copies, and the speed on replayed ones relative to it."""
+    size, batch = entry.settings["size"], entry.settings["batch_size"]
     clips = folder / f"{size}.npy"
     resize_shard(folder / "clips.npy", clips, size)
     drawn = draw(folder, preset)
     store_copies(Copies(clips, folder / "index.parquet", drawn, SIZE), folder / "stored.npy")
-    replayed = {"clips": [clips], "index": [folder / "index.parquet"], "augmented_index": [drawn]}
-    device = torch.device("cpu")
-    targets = np.arange(len(names)) % 2
+    files = {"clips": [clips], "index": [folder / "index.parquet"], "augmented_index": [drawn]}
+    device, targets = torch.device("cpu"), np.arange(len(names)) % 2
+    kinds = {"stored": files | {"augmented": [folder / "stored.npy"]}, "replayed": files, "replayed, not kept": files}
     sources = {
-        kind: BatchSource(
-            Clips(data, entry.settings["frames"], SIZE, size), names, targets, device, workers=0, augmented=True
-        )
-        for kind, data in (("stored", replayed | {"augmented": [folder / "stored.npy"]}), ("replayed", replayed))
+        kind: BatchSource(Clips(data, entry.settings["frames"], SIZE, size), names, targets, device, 0, augmented=True)
+        for kind, data in kinds.items()
     }
     torch.manual_seed(0)
     network = build(entry)
@@ -120,27 +119,27 @@ def training(entry: Model, folder: Path, names: list[str], blocks: int, preset: 
     network.train()
     optimizer = make_optimizer(network, entry.settings, device)
     loss = Loss(entry.settings, targets, 2, device)
-    batch = entry.settings["batch_size"]
     step = TrainStep(network, optimizer, loss, Precision("fp32", device), entry.settings, Processes(), device, batch)
     seconds: dict[str, list[float]] = {kind: [] for kind in sources}
-    for block in range(blocks):
-        videos, versions = epoch_order(targets, sources["stored"].versions, seed=0, epoch=block, balanced=False)
-        wanted = [(videos[i : i + batch], versions[i : i + batch]) for i in range(0, 2 * batch, batch)]
-        for kind in sorted(sources, reverse=block % 2 == 1):
+    for epoch in range(epochs):
+        videos, versions = epoch_order(targets, sources["stored"].versions, seed=0, epoch=epoch, balanced=False)
+        wanted = [(videos[i : i + batch], versions[i : i + batch]) for i in range(0, len(videos), batch)]
+        for kind in np.roll(list(sources), epoch):
+            reader.KEPT_BYTES = 0 if kind == "replayed, not kept" else KEPT_BYTES
             began = time.process_time()
             for number, clips_of_step in enumerate(sources[kind].batches(wanted)):
-                step(clips_of_step, batch, number, number)
-            seconds[kind].append((time.process_time() - began) / len(wanted))
-    medians = {kind: statistics.median(values[2:]) for kind, values in seconds.items()}
-    ratio = statistics.median(np.divide(seconds["stored"], seconds["replayed"])[2:])
-    return {f"{kind}_cpu_s": round(value, 4) for kind, value in medians.items()} | {"speed": round(float(ratio), 3)}
+                step(clips_of_step, len(clips_of_step.targets), number, number)
+            seconds[kind].append(time.process_time() - began)
+    first = {kind: sum(values[1:]) for kind, values in seconds.items()}  # without warm-up
+    speeds = {kind: round(first["stored"] / value, 3) for kind, value in first.items() if kind != "stored"}
+    return {"stored_cpu_s_per_epoch": round(first["stored"] / (epochs - 1), 3), **speeds}
 
 
 def main() -> None:
     """Measure on the command line's videos."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", required=True, help="pattern of short video files")
-    parser.add_argument("--blocks", type=int, default=30, help="blocks of two steps of each kind")
+    parser.add_argument("--epochs", type=int, default=30, help="epochs of each kind; a third of them for x3d")
     parser.add_argument("--json", help="file to write the figures to")
     arguments = parser.parse_args()
     paths = {Path(path).stem: path for path in sorted(glob.glob(arguments.videos, recursive=True))}
@@ -164,13 +163,8 @@ def main() -> None:
         decode(dict(list(paths.items())[:VIDEOS]), folder, SIZE)
         for kind, entry in ENTRIES.items():
             for preset in ("light", "forensic", "video"):
-                found = training(
-                    model(**entry),
-                    folder,
-                    list(paths)[:VIDEOS],
-                    arguments.blocks * (2 if kind == "naive_cnn" else 1),
-                    preset,
-                )
+                epochs = arguments.epochs if kind == "naive_cnn" else arguments.epochs // 3
+                found = training(model(**entry), folder, list(paths)[:VIDEOS], epochs, preset)
                 figures[f"{kind}, {preset}"] = found
                 print(kind, preset, found, flush=True)
     print(json.dumps(figures, indent=2))

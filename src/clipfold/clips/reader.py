@@ -3,15 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clipfold.storage.files import Array, ArrayReader, PathLike, read_table
 from clipfold.video.sampling import uniform
 
-if TYPE_CHECKING:
-    from clipfold.clips.operations import Drawn
+KEPT_BYTES = 128 * 2**20
+"""Most memory for replayed copies: each is shown in many epochs, and those of a small data set are made once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Clips:
         files: `clips`: arrays of the shards, (videos, frames, ...); `index`: their tables with `id`, `row` and the
             content box in pixels of the clip as decoded; `augmented_index`: tables of what was drawn for the augmented
             copies, with `id`, `row` and `drawn`; `augmented`: arrays of the copies, if they are stored. If not, a copy
-            is made from the clip when it is read.
+            is made from the clip when it is read, and kept in memory while there is room.
         frames: Frames to read of each clip, evenly spaced.
         stored_size: Edge in pixels of the clips as decoded, which the boxes refer to.
         size: Edge in pixels of the clips in `files`.
@@ -43,6 +42,7 @@ class Clips:
     def __init__(self, files: Mapping[str, Sequence[PathLike]], frames: int, stored_size: int, size: int) -> None:
         self._versions: dict[str, list[_Version]] = {}
         self._boxes: dict[str, Array] = {}
+        self._made: dict[tuple[str, int], Array] = {}
         for path, index in zip(files["clips"], files["index"], strict=True):
             reader = ArrayReader(path)
             for row in read_table(index, ["id", "row", "clips_box"]).to_pylist():
@@ -82,17 +82,23 @@ class Clips:
             found = self._versions[video][version]
             if found.drawn is None:
                 found.reader.read(found.row, self._frames, clip)
-            else:
-                clip[...] = self._replay(found, self._boxes[video], json.loads(found.drawn))[self._frames]
+                continue
+            made = self._made.get((video, version))
+            if made is None:
+                made = self._replay(found, self._boxes[video])
+                if (len(self._made) + 1) * made.nbytes <= KEPT_BYTES:
+                    self._made[video, version] = made
+            clip[...] = made
         return clips
 
-    def _replay(self, version: "_Version", box: Array, drawn: "Drawn") -> Array:
-        """Make an augmented copy, with all frames of the clip."""
+    def _replay(self, version: "_Version", box: Array) -> Array:
+        """Make an augmented copy."""
         from clipfold.clips.operations import apply  # OpenCV: only for this
 
+        assert version.drawn is not None
         clip = np.empty(version.reader.shape[1:], self.dtype)
         version.reader.read(version.row, range(len(clip)), clip)
-        return apply(clip, box.tolist(), drawn)
+        return apply(clip, box.tolist(), json.loads(version.drawn))[self._frames]
 
     def boxes(self, ids: Sequence[str]) -> Array:
         """Return the content box of each clip, int64 (ids, 4): top, left, height, width in pixels."""

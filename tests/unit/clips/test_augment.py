@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from clipfold.clips import operations, reader
 from clipfold.clips.augment import SCHEMA, Copies, draw, draw_shard, store_copies
 from clipfold.clips.operations import apply
 from clipfold.clips.presets import OPERATIONS, PRESETS, resolve
@@ -191,6 +192,19 @@ def test_stored_and_replayed_copies_are_the_same_bytes(shard, frames, tmp_path):
     assert replayed.versions("a.mp4") == read.versions("a.mp4") == 3
     assert np.array_equal(replayed.gather(*order), read.gather(*order))
     assert not np.array_equal(stored[0], stored[1])
+
+
+@pytest.mark.parametrize(("room", "made"), [(0, 12), (1, 10), (4, 4)])
+def test_a_copy_is_made_once_while_there_is_room_for_it(shard, room, made, monkeypatch):
+    calls = []
+    monkeypatch.setattr(operations, "apply", lambda *given: calls.append(1) or apply(*given))
+    monkeypatch.setattr(reader, "KEPT_BYTES", room * CLIP.nbytes)
+    files = {"clips": ["clips.npy"], "index": ["index.parquet"], "augmented_index": ["drawn.parquet"]}
+    clips = Clips({kind: [shard / name for name in names] for kind, names in files.items()}, FRAMES, 2 * SIZE, SIZE)
+    order = ["a.mp4", "b.mp4"] * 2, [1, 1, 2, 2]
+    epochs = [clips.gather(*order) for _ in range(3)]
+    assert all(np.array_equal(epoch, copies_of(shard)[:][[0, 2, 1, 3]]) for epoch in epochs)
+    assert len(calls) == made
 
 
 def test_copies_do_not_depend_on_the_shards(shard, tmp_path):

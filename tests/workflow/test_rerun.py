@@ -122,6 +122,12 @@ def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):
     assert not {"probe", "decode", "augment", "resize"} & planned.keys()
 
 
+def test_copies_are_stored_if_wanted_and_retrain_what_reads_them(workflow):
+    shards = len(list((workflow.directory / "results/frames").iterdir()))
+    workflow.configure(augment={"copies": 1, "keep": "stored"})
+    assert workflow.planned() == {"copies": shards, "collect_clips_32": 1, **CNN}
+
+
 def test_a_lost_report_is_made_again_whatever_else_is(workflow):
     (workflow.directory / "results/report/index.html").unlink()
     page = workflow.project / "src/clipfold/leakage/page.html"

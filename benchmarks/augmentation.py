@@ -50,8 +50,8 @@ ENTRIES = {
 }
 VIDEOS = 16
 """Videos that networks learn from here."""
-SIZE = 160
-"""Edge in pixels of the stored clips that networks learn from here; copies and disk are measured at the default."""
+SIZES = {"naive_cnn": DecodeSettings().size, "x3d xs": 160}
+"""Edge in pixels of the clips as decoded, from which copies are made."""
 
 
 def cpu_seconds() -> float:
@@ -105,12 +105,14 @@ def training(entry: Model, folder: Path, names: list[str], epochs: int, preset: 
     clips = folder / f"{size}.npy"
     resize_shard(folder / "clips.npy", clips, size)
     drawn = draw(folder, preset)
-    store_copies(Copies(clips, folder / "index.parquet", drawn, SIZE), folder / "stored.npy")
+    decoded = folder / "clips.npy"
+    store_copies(Copies(decoded, folder / "index.parquet", drawn, size), folder / "stored.npy")
     files = {"clips": [clips], "index": [folder / "index.parquet"], "augmented_index": [drawn]}
     device, targets = torch.device("cpu"), np.arange(len(names)) % 2
-    kinds = {"stored": files | {"augmented": [folder / "stored.npy"]}, "replayed": files, "replayed, not kept": files}
+    replayed = files | {"decoded": [decoded]}
+    kinds = {"stored": files | {"augmented": [folder / "stored.npy"]}, "replayed": replayed, "not kept": replayed}
     sources = {
-        kind: BatchSource(Clips(data, entry.settings["frames"], SIZE, size), names, targets, device, 0, augmented=True)
+        kind: BatchSource(Clips(data, entry.settings["frames"], size, size), names, targets, device, 0, augmented=True)
         for kind, data in kinds.items()
     }
     torch.manual_seed(0)
@@ -125,7 +127,7 @@ def training(entry: Model, folder: Path, names: list[str], epochs: int, preset: 
         videos, versions = epoch_order(targets, sources["stored"].versions, seed=0, epoch=epoch, balanced=False)
         wanted = [(videos[i : i + batch], versions[i : i + batch]) for i in range(0, len(videos), batch)]
         for kind in np.roll(list(sources), epoch):
-            reader.KEPT_BYTES = 0 if kind == "replayed, not kept" else KEPT_BYTES
+            reader.KEPT_BYTES = 0 if kind == "not kept" else KEPT_BYTES
             began = time.process_time()
             for number, clips_of_step in enumerate(sources[kind].batches(wanted)):
                 step(clips_of_step, len(clips_of_step.targets), number, number)
@@ -158,12 +160,12 @@ def main() -> None:
             "disk_mb_per_video": disk(folder, len(paths)),
         }
         print(json.dumps(figures), flush=True)
-        folder = Path(name, "large")
-        folder.mkdir()
-        decode(dict(list(paths.items())[:VIDEOS]), folder, SIZE)
         for kind, entry in ENTRIES.items():
+            folder = Path(name, kind)
+            folder.mkdir()
+            decode(dict(list(paths.items())[:VIDEOS]), folder, SIZES[kind])
+            epochs = arguments.epochs if kind == "naive_cnn" else arguments.epochs // 3
             for preset in ("light", "forensic", "video"):
-                epochs = arguments.epochs if kind == "naive_cnn" else arguments.epochs // 3
                 found = training(model(**entry), folder, list(paths)[:VIDEOS], epochs, preset)
                 figures[f"{kind}, {preset}"] = found
                 print(kind, preset, found, flush=True)

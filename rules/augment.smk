@@ -25,7 +25,7 @@ rule augment:
 # The copies themselves, at the size that a model asks for; only with `keep: stored`.
 rule copies:
     input:
-        unpack(copies_at),
+        **REPLAYED,
     output:
         "results/augmented/{shard}/{size}.npy",
     log:
@@ -39,7 +39,6 @@ rule copies:
         mem_mb=by_attempt(1000),
         runtime=by_attempt(60),
     params:
-        stored_size=PLAN.size,
         code=code_of("copies", "clipfold.clips.augment"),
     script:
         "../workflow/scripts/copies.py"

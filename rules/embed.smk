@@ -24,7 +24,6 @@ for key, settings in PLAN.encoders.items():
             runtime=by_attempt(240),
         params:
             settings=settings,
-            stored_size=PLAN.size,
             seed=SETTINGS["seed"],
             code=code_of("embed", "clipfold.models.embed", "clipfold.clips.augment"),
         script:

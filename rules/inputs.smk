@@ -171,25 +171,19 @@ def clips_at(size):
     return "results/frames/{shard}/clips.npy" if size == PLAN.size else f"results/resized/{size}/{{shard}}.npy"
 
 
-def replayed(size):
-    """Name what a shard's augmented copies are made from."""
-    return {
-        "clips": clips_at(size),
-        "index": "results/frames/{shard}/index.parquet",
-        "drawn": "results/augmented/{shard}/index.parquet",
-    }
-
-
-def copies_at(wildcards):
-    """Return what the augmented copies of a shard are made from, at the size in the name of their file."""
-    return {kind: file.format(shard=wildcards.shard) for kind, file in replayed(int(wildcards.size)).items()}
+# What a shard's augmented copies are made from.
+REPLAYED = {
+    "clips": "results/frames/{shard}/clips.npy",
+    "index": "results/frames/{shard}/index.parquet",
+    "drawn": "results/augmented/{shard}/index.parquet",
+}
 
 
 def embedded_at(size):
     """Return an input function: the clips that an encoder embeds, or what the augmented copies are made from."""
 
     def clips(wildcards):
-        files = replayed(size) if wildcards.stored == "augmented" else {"clips": clips_at(size)}
+        files = REPLAYED if wildcards.stored == "augmented" else {"clips": clips_at(size)}
         return {kind: file.format(shard=wildcards.shard) for kind, file in files.items()}
 
     return clips
@@ -204,16 +198,13 @@ def collection(model, encoded=True):
     if encoded and model.encoder:
         name = encoder_key(model.encoder)
         clips, augmented = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
+        copies = {"augmented": augmented}
     else:
         size = model.settings["size"]
         name, clips = f"clips_{size}", clips_at(size)
-        augmented = f"results/augmented/{{shard}}/{size}.npy" if PLAN.config.augment.keep == "stored" else None
-    return name, {
-        "clips": clips,
-        "index": "results/frames/{shard}/index.parquet",
-        **({"augmented": augmented} if augmented else {}),
-        "augmented_index": "results/augmented/{shard}/index.parquet",
-    }
+        stored = PLAN.config.augment.keep == "stored"
+        copies = {"augmented": f"results/augmented/{{shard}}/{size}.npy"} if stored else {"decoded": REPLAYED["clips"]}
+    return name, {"clips": clips, "index": REPLAYED["index"], **copies, "augmented_index": REPLAYED["drawn"]}
 
 
 def collections():

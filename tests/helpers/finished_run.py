@@ -99,8 +99,8 @@ def prepare(plan: Plan, results: Path) -> None:
     draw_shard(index, drawn, **config.augment.drawn, seed=config.seed)
     for size in (32, 64):
         resize_shard(arrays["clips"], results / f"clips_{size}.npy", size)
-    clips = results / "clips_64.npy"
-    for name, source in (("clips", clips), ("augmented", Copies(clips, index, drawn, plan.size))):
+    copies = Copies(arrays["clips"], index, drawn, 64)
+    for name, source in (("clips", results / "clips_64.npy"), ("augmented", copies)):
         (encoder,) = plan.encoders.values()
         embed_shard(
             source,
@@ -143,9 +143,9 @@ def train(plan: Plan, model, fold: int, results: Path) -> None:
         data = {"predictions": [results / f"models/{m}/fold-{fold}/predictions.parquet" for m in members]}
     else:
         kind = "embedded" if model.encoder else str(model.settings["size"])
-        stored = ("clips", "augmented") if model.encoder else ("clips",)
-        data = {name: [results / f"{name}_{kind}.npy"] for name in stored}
-        data |= {"index": [results / "index.parquet"], "augmented_index": [results / "augmented.parquet"]}
+        copies = {"augmented": "augmented_embedded.npy"} if model.encoder else {"decoded": "clips.npy"}
+        files = {"clips": f"clips_{kind}.npy", "index": "index.parquet", "augmented_index": "augmented.parquet"}
+        data = {name: [results / file] for name, file in (files | copies).items()}
     names = {"model": MODEL_FILES[model.input], "history": "history.csv", "predictions": "predictions.parquet"}
     importlib.import_module(f"clipfold.training.on_{model.input}").fit(
         Task(

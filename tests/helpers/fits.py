@@ -78,7 +78,7 @@ def with_copies(data, folder):
         store_copies(Copies(clips, index, drawn, SIZE), copies)
         files["augmented_index"].append(str(drawn))
         stored.append(str(copies))
-    return [data | {"data": each} for each in (files | {"augmented": stored}, files)]
+    return [data | {"data": files | each} for each in ({"augmented": stored}, {"decoded": files["clips"]})]
 
 
 def plan(data, folder, architecture, **changes):

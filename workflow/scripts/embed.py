@@ -11,5 +11,5 @@ if __name__ == "__main__":
         if snakemake.wildcards.stored == "augmented":
             from clipfold.clips.augment import Copies  # OpenCV: only for this
 
-            clips = Copies(source.clips, source.index, source.drawn, params.stored_size)
+            clips = Copies(source.clips, source.index, source.drawn, params.settings["size"])
         embed_shard(clips, output.embeddings, output.facts, params.settings, params.seed, snakemake.threads)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipfold.clips.operations import Drawn, apply, draw_operation
-from clipfold.clips.reader import scale_box
+from clipfold.clips.resize import resize_clip
 from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, read_table, write_table
 from clipfold.storage.hashing import stable_hash
 
@@ -69,21 +69,20 @@ class Copies:
     """The augmented copies of a shard, made when they are read; like an array of them.
 
     Args:
-        clips: Array of the clips, `uint8` (videos, frames, size, size, 3).
+        clips: Array of the clips as decoded, `uint8` (videos, frames, edge, edge, 3).
         index: Index of the clips, with `id`, `row` and `clips_box`.
         drawn: Table of `draw_shard`.
-        stored_size: Edge in pixels of the clips as decoded, which the boxes refer to.
+        size: Edge in pixels of the copies, which are resized after they were changed.
 
     Attributes:
-        shape: Shape of the array.
+        shape: Shape of the array, (copies, frames, size, size, 3).
     """
 
-    def __init__(self, clips: PathLike, index: PathLike, drawn: PathLike, stored_size: int) -> None:
+    def __init__(self, clips: PathLike, index: PathLike, drawn: PathLike, size: int) -> None:
         self._clips = open_array(clips)
         self._videos = {row["id"]: row for row in read_table(index, ["id", "row", "clips_box"]).to_pylist()}
         self._rows = read_table(drawn, ["id", "drawn"]).to_pylist()
-        self._stored_size = stored_size
-        self.shape = (len(self._rows), *self._clips.shape[1:])
+        self.shape = (len(self._rows), self._clips.shape[1], size, size, 3)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -96,8 +95,8 @@ class Copies:
 
     def _make(self, id: str, drawn: str) -> Array:
         video = self._videos[id]
-        box = scale_box(video["clips_box"], self._stored_size, self.shape[2])
-        return apply(self._clips[video["row"]], box.tolist(), json.loads(drawn))
+        copy = apply(self._clips[video["row"]], video["clips_box"], json.loads(drawn))
+        return resize_clip(copy, self.shape[2])
 
 
 def store_copies(copies: Copies, output: PathLike) -> None:

@@ -17,6 +17,7 @@ from clipfold.clips.augment import SCHEMA, Copies, draw, draw_shard, store_copie
 from clipfold.clips.operations import apply
 from clipfold.clips.presets import OPERATIONS, PRESETS, resolve
 from clipfold.clips.reader import Clips
+from clipfold.clips.resize import resize_shard
 from clipfold.settings import AugmentSettings
 from clipfold.storage.files import read_table, write_table
 
@@ -161,7 +162,7 @@ def shard(tmp_path_factory):
     """Three videos of which one has no clip, and what was drawn for two copies of each."""
     folder = tmp_path_factory.mktemp("shard")
     np.save(folder / "clips.npy", np.stack([CLIP, CLIP[::-1]]))
-    rows = [("b.mp4", 1, [8, 0, 46, 62]), ("lost.mp4", None, None), ("a.mp4", 0, [8, 0, 46, 62])]
+    rows = [("b.mp4", 1, [*BOX]), ("lost.mp4", None, None), ("a.mp4", 0, [*BOX])]
     index = pa.Table.from_pylist([{"id": i, "row": row, "clips_box": box} for i, row, box in rows])
     write_table(folder / "index.parquet", index)
     operations = resolve("video", [], ALWAYS)
@@ -169,29 +170,27 @@ def shard(tmp_path_factory):
     return folder
 
 
-def copies_of(shard):
-    return Copies(shard / "clips.npy", shard / "index.parquet", shard / "drawn.parquet", stored_size=2 * SIZE)
+def copies_of(shard, size=SIZE):
+    return Copies(shard / "clips.npy", shard / "index.parquet", shard / "drawn.parquet", size)
 
 
-@pytest.mark.parametrize("frames", [3, FRAMES])
-def test_stored_and_replayed_copies_are_the_same_bytes(shard, frames, tmp_path):
-    copies = copies_of(shard)
+@pytest.mark.parametrize(("frames", "size"), [(3, SIZE), (FRAMES, SIZE), (3, 24)])
+def test_stored_and_replayed_copies_are_the_same_bytes(shard, frames, size, tmp_path):
+    copies = copies_of(shard, size)
     store_copies(copies, tmp_path / "copies.npy")
+    resize_shard(shard / "clips.npy", tmp_path / "clips.npy", size)
     stored = np.load(tmp_path / "copies.npy")
-    assert stored.shape == copies.shape == (4, *CLIP.shape)
+    assert stored.shape == copies.shape == (4, FRAMES, size, size, 3)
     assert np.array_equal(stored[1:3], copies[1:3])
-    assert read_table(shard / "drawn.parquet").schema == SCHEMA
-    files = {
-        "clips": [shard / "clips.npy"],
-        "index": [shard / "index.parquet"],
-        "augmented_index": [shard / "drawn.parquet"],
-    }
-    replayed = Clips(files, frames, 2 * SIZE, SIZE)
-    read = Clips(files | {"augmented": [tmp_path / "copies.npy"]}, frames, 2 * SIZE, SIZE)
+    files = {"clips": [tmp_path / "clips.npy"], "index": [shard / "index.parquet"]}
+    files["augmented_index"] = [shard / "drawn.parquet"]
+    replayed = Clips(files | {"decoded": [shard / "clips.npy"]}, frames, SIZE, size)
+    read = Clips(files | {"augmented": [tmp_path / "copies.npy"]}, frames, SIZE, size)
     order = ["b.mp4", "a.mp4", "b.mp4", "a.mp4", "a.mp4"], [2, 0, 1, 1, 2]
     assert replayed.versions("a.mp4") == read.versions("a.mp4") == 3
     assert np.array_equal(replayed.gather(*order), read.gather(*order))
     assert not np.array_equal(stored[0], stored[1])
+    assert read_table(shard / "drawn.parquet").schema == SCHEMA
 
 
 @pytest.mark.parametrize(("room", "made"), [(0, 12), (1, 10), (4, 4)])
@@ -200,7 +199,7 @@ def test_a_copy_is_made_once_while_there_is_room_for_it(shard, room, made, monke
     monkeypatch.setattr(operations, "apply", lambda *given: calls.append(1) or apply(*given))
     monkeypatch.setattr(reader, "KEPT_BYTES", room * CLIP.nbytes)
     files = {"clips": ["clips.npy"], "index": ["index.parquet"], "augmented_index": ["drawn.parquet"]}
-    clips = Clips({kind: [shard / name for name in names] for kind, names in files.items()}, FRAMES, 2 * SIZE, SIZE)
+    clips = Clips({kind: [shard / name for name in names] for kind, names in files.items()}, FRAMES, SIZE, SIZE)
     order = ["a.mp4", "b.mp4"] * 2, [1, 1, 2, 2]
     epochs = [clips.gather(*order) for _ in range(3)]
     assert all(np.array_equal(epoch, copies_of(shard)[:][[0, 2, 1, 3]]) for epoch in epochs)

@@ -32,7 +32,9 @@ def test_clips_come_in_the_layout_that_the_settings_ask_for(channels_last):
 
 def test_two_views_are_the_clip_and_its_mirror_image_with_its_content_box():
     torch.manual_seed(0)
-    network = variable_ar_cnn.build(dict(ARCHITECTURES["variable_ar_cnn"].settings) | {"width": 4, "size": 32}, 2).eval()
+    network = variable_ar_cnn.build(
+        dict(ARCHITECTURES["variable_ar_cnn"].settings) | {"width": 4, "size": 32}, 2
+    ).eval()
     clips = torch.randint(0, 256, (2, 3, 32, 32, 3), dtype=torch.uint8)
     boxes, mirrored = torch.tensor([[8, 3, 16, 10], [0, 0, 32, 32]]), torch.tensor([[8, 19, 16, 10], [0, 0, 32, 32]])
     precision = Precision("fp32", torch.device("cpu"))

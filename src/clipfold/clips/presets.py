@@ -99,7 +99,8 @@ def resolve(preset: str, without: Sequence[str], changes: Mapping[str, Arguments
     """
     require(preset in PRESETS, "augment.preset", preset, suggest(preset, PRESETS))
     for name in without:
-        require(name in OPERATIONS, "augment.without", name, suggest(name, OPERATIONS))
+        known = isinstance(name, str) and name in OPERATIONS  # a list is no key
+        require(known, "augment.without", name, suggest(name, OPERATIONS))
     for name, given in changes.items():
         where = f"augment.operations.{name}"
         require(name in OPERATIONS, "augment.operations", name, suggest(name, OPERATIONS))

@@ -265,6 +265,7 @@ def test_the_reference_lists_every_operation_with_its_defaults_and_limits():
         ({"preset": "lite"}, r"augment\.preset is 'lite': did you mean 'light'\?"),
         ({"keep": "replay"}, r"augment\.keep is 'replay': did you mean 'replayed'\?"),
         ({"without": ["flipp"]}, r"augment\.without is 'flipp': did you mean 'flip'\?"),
+        ({"without": [["flip"]]}, r"augment\.without is \['flip'\]: did you mean 'flip'\?"),
         ({"operations": {"blurr": {}}}, r"augment\.operations is 'blurr': did you mean 'blur'\?"),
         ({"operations": {"crop": {"shar": 1}}}, r"augment\.operations\.crop is 'shar': did you mean 'share'\?"),
         ({"operations": {"crop": {"share": 0}}}, r"augment\.operations\.crop\.share is 0: use 0.05 to 1"),

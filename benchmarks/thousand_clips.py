@@ -76,7 +76,7 @@ def run_workflow(folder: Path, whole: bool) -> tuple[float, float]:
         *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(folder)),
         *("--profile", str(PROJECT / "profiles/local"), "--cores", str(CORES)),
         *("--configfile", str(folder / "config.yaml"), "--quiet", "all", "--"),
-        *([] if whole else [f"results/resized/{SIZE}/{shard}/frames.npy" for shard in shards]),
+        *([] if whole else [f"results/resized/{SIZE}/{shard}.npy" for shard in shards]),
     ]
     (folder / "config.yaml").write_text(json.dumps(CONFIG))
     started = time.perf_counter()

@@ -4,8 +4,8 @@ for key, settings in PLAN.encoders.items():
         name:
             f"embed_{key}"
         input:
+            unpack(embedded_at(settings["size"])),
             **weights_file(settings),
-            clips=clips_at(settings["size"], "{stored}"),
         output:
             embeddings=f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
             facts=f"results/embedded/{key}/{{shard}}/{{stored}}.json",
@@ -25,7 +25,7 @@ for key, settings in PLAN.encoders.items():
         params:
             settings=settings,
             seed=SETTINGS["seed"],
-            code=code_of("embed", "clipfold.models.embed", *modules_of(settings)),
+            code=code_of("embed", "clipfold.models.embed", "clipfold.clips.augment", *modules_of(settings)),
         script:
             "../workflow/scripts/embed.py"
 

@@ -124,7 +124,7 @@ def work():
         videos=len(PLAN.videos),
         shards=len(SHARDS),
         megapixels=megapixels(files, others, command) if paths else 0,
-        copies=PLAN.config.augment.copies,
+        copies=PLAN.config.augment.drawn["copies"],
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,
         folds=len(FOLDS),

@@ -167,10 +167,27 @@ def embeddings():
     }
 
 
-def clips_at(size, stored):
-    """Name a shard's clips at a size: of the videos ("frames") or their augmented copies ("augmented")."""
-    as_stored = f"results/{stored}/{{shard}}/clips.npy"
-    return as_stored if size == PLAN.size else f"results/resized/{size}/{{shard}}/{stored}.npy"
+def clips_at(size):
+    """Name a shard's clips at a size."""
+    return "results/frames/{shard}/clips.npy" if size == PLAN.size else f"results/resized/{size}/{{shard}}.npy"
+
+
+# What a shard's augmented copies are made from.
+REPLAYED = {
+    "clips": "results/frames/{shard}/clips.npy",
+    "index": "results/frames/{shard}/index.parquet",
+    "drawn": "results/augmented/{shard}/index.parquet",
+}
+
+
+def embedded_at(size):
+    """Return an input function: the clips that an encoder embeds, or what the augmented copies are made from."""
+
+    def clips(wildcards):
+        files = REPLAYED if wildcards.stored == "augmented" else {"clips": clips_at(size)}
+        return {kind: file.format(shard=wildcards.shard) for kind, file in files.items()}
+
+    return clips
 
 
 def collection(model, encoded=True):
@@ -182,15 +199,13 @@ def collection(model, encoded=True):
     if encoded and model.encoder:
         name = encoder_key(model.encoder)
         clips, augmented = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
+        copies = {"augmented": augmented}
     else:
-        name = f"clips_{model.settings['size']}"
-        clips, augmented = (clips_at(model.settings["size"], stored) for stored in ("frames", "augmented"))
-    return name, {
-        "clips": clips,
-        "index": "results/frames/{shard}/index.parquet",
-        "augmented": augmented,
-        "augmented_index": "results/augmented/{shard}/index.parquet",
-    }
+        size = model.settings["size"]
+        name, clips = f"clips_{size}", clips_at(size)
+        stored = PLAN.config.augment.keep == "stored"
+        copies = {"augmented": f"results/augmented/{{shard}}/{size}.npy"} if stored else {"decoded": REPLAYED["clips"]}
+    return name, {"clips": clips, "index": REPLAYED["index"], **copies, "augmented_index": REPLAYED["drawn"]}
 
 
 def collections():

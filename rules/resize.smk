@@ -1,14 +1,12 @@
 rule resize:
     input:
-        clips="results/{stored}/{shard}/clips.npy",
+        clips="results/frames/{shard}/clips.npy",
     output:
-        "results/resized/{size}/{shard}/{stored}.npy",
+        "results/resized/{size}/{shard}.npy",
     log:
-        "logs/resize/{size}/{shard}/{stored}.log",
+        "logs/resize/{size}/{shard}.log",
     benchmark:
-        "results/benchmarks/resize/{size}/{shard}/{stored}.tsv"
-    wildcard_constraints:
-        stored="frames|augmented",
+        "results/benchmarks/resize/{size}/{shard}.tsv"
     conda:
         "../envs/decode.yaml"
     threads: 1

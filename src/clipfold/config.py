@@ -51,7 +51,7 @@ class Config:
         probe: Limits that a usable video respects.
         decode: Views to keep of each video.
         policy: Action for each status other than `ok`.
-        augment: Random changes of the augmented copies.
+        augment: Augmented copies: how many, what may change, whether they are stored.
         splits: Assignment of videos to folds.
         allow_leakage: Kinds of leak that do not stop the run.
         shortcuts: Train the baselines that know nothing of the action.

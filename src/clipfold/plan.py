@@ -244,11 +244,6 @@ class Plan:
         """Shard name -> new videos to predict."""
         return shard_videos(self.new_videos, capacity(len(self.new_videos), self.config.shard_size))
 
-    @property
-    def trains_as_stored(self) -> bool:
-        """True if a model reads clips at the size at which they are stored."""
-        return any(model.settings["size"] == self.size for model in self.models if model.input == "clips")
-
     def extras(self) -> dict[str, list[str]]:
         """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
         extras = read_extras(self.manifest, self.columns)

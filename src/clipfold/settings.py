@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from clipfold.checks import require, suggest
+from clipfold.clips.presets import resolve
 from clipfold.status import DECODABLE, Status
 
 MOST_FPS = 10_000
@@ -117,27 +118,34 @@ class AugmentSettings:
     """Random changes of the augmented copies, drawn once per augmented copy and applied to all its frames.
 
     Args:
+        preset: Operations to begin with, one of `clipfold.clips.presets.PRESETS`.
         copies: Augmented copies per video, 0 to 64.
-        flip: Probability of a left-right flip, in [0, 1].
-        crop: Smallest share of the content's width and height that a crop keeps, in (0, 1].
-        brightness: Largest additive change, as a share of full scale, in [0, 1].
-        contrast: Largest relative change of contrast, in [0, 1].
-        saturation: Largest relative change of colour saturation, in [0, 1].
+        keep: `replayed`: training makes the copies when it reads them, from the clips and what was drawn; `stored`:
+            they are made once and take disk. The pixels are the same.
+        without: Operations to leave out, such as those that would change a label.
+        operations: Operations to add, or whose probability or limits to change: name -> arguments.
     """
 
+    preset: str = "light"
     copies: int = 2
-    flip: float = 0.5
-    crop: float = 0.8
-    brightness: float = 0.1
-    contrast: float = 0.2
-    saturation: float = 0.2
+    keep: str = "replayed"
+    without: Sequence[str] = field(default_factory=list)
+    operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(0 <= self.copies <= 64, "augment.copies", self.copies, "use 0 to 64")
-        require(0 < self.crop <= 1, "augment.crop", self.crop, "use a share above 0, at most 1")
-        for name in ("flip", "brightness", "contrast", "saturation"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"augment.{name}", value, "use 0 to 1")
+        require(self.keep in KEEPS, "augment.keep", self.keep, suggest(self.keep, KEEPS))
+        _ = self.drawn
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What decides the copies: their number, and the operations with every default."""
+        operations = resolve(self.preset, self.without, self.operations)
+        return {"copies": self.copies if operations else 0, "operations": operations}
+
+
+KEEPS = ("replayed", "stored")
+"""What `augment.keep` can be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from helpers.evaluated import OUTPUTS
 from safetensors.torch import save_file
 from torchvision.models import VisionTransformer
 
-from clipfold.clips.augment import augment_shard
+from clipfold.clips.augment import Copies, draw_shard
 from clipfold.clips.resize import resize_shard
 from clipfold.delivery.task import BundleTask
 from clipfold.delivery.write import write_bundle
@@ -95,14 +95,15 @@ def prepare(plan: Plan, results: Path) -> None:
     probe_shard(paths, metadata, config.probe, workers=2)
     decode_shard(paths, metadata, arrays, index, config.decode, workers=2)
     extract_shard(metadata, index, {v: arrays[v] for v in ("clips", "motion", "native")}, results / "features.parquet")
-    augmented = results / "augmented.npy", results / "augmented.parquet"
-    augment_shard(arrays["clips"], index, *augmented, config.augment, config.seed)
-    for name in ("clips", "augmented"):
-        for size in (32, 64):
-            resize_shard(results / f"{name}.npy", results / f"{name}_{size}.npy", size)
+    drawn = results / "augmented.parquet"
+    draw_shard(index, drawn, **config.augment.drawn, seed=config.seed)
+    for size in (32, 64):
+        resize_shard(arrays["clips"], results / f"clips_{size}.npy", size)
+    copies = Copies(arrays["clips"], index, drawn, 64)
+    for name, source in (("clips", results / "clips_64.npy"), ("augmented", copies)):
         (encoder,) = plan.encoders.values()
         embed_shard(
-            results / f"{name}_64.npy",
+            source,
             results / f"{name}_embedded.npy",
             results / f"{name}_embedded.json",
             encoder,
@@ -142,8 +143,9 @@ def train(plan: Plan, model, fold: int, results: Path) -> None:
         data = {"predictions": [results / f"models/{m}/fold-{fold}/predictions.parquet" for m in members]}
     else:
         kind = "embedded" if model.encoder else str(model.settings["size"])
-        data = {name: [results / f"{name}_{kind}.npy"] for name in ("clips", "augmented")}
-        data |= {"index": [results / "index.parquet"], "augmented_index": [results / "augmented.parquet"]}
+        copies = {"augmented": "augmented_embedded.npy"} if model.encoder else {"decoded": "clips.npy"}
+        files = {"clips": f"clips_{kind}.npy", "index": "index.parquet", "augmented_index": "augmented.parquet"}
+        data = {name: [results / file] for name, file in (files | copies).items()}
     names = {"model": MODEL_FILES[model.input], "history": "history.csv", "predictions": "predictions.parquet"}
     importlib.import_module(f"clipfold.training.on_{model.input}").fit(
         Task(

@@ -10,7 +10,9 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
+from clipfold.clips.augment import Copies, draw_shard, store_copies
 from clipfold.models.catalog import ARCHITECTURES
+from clipfold.settings import AugmentSettings
 from clipfold.storage.files import write_table
 from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
@@ -63,6 +65,20 @@ def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
     ]
     write_table(Path(folder, "splits.parquet"), pa.Table.from_pylist(rows))
     return {"data": data, "splits": str(Path(folder, "splits.parquet"))}
+
+
+def with_copies(data, folder):
+    """Draw copies anew; return the data of a fit that reads them stored, and of one that replays them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {kind: data["data"][kind] for kind in ("clips", "index")} | {"augmented_index": []}
+    stored = []
+    for number, (clips, index) in enumerate(zip(files["clips"], files["index"], strict=True)):
+        drawn, copies = folder / f"{number}.parquet", folder / f"{number}.npy"
+        draw_shard(index, drawn, **AugmentSettings().drawn, seed=7)
+        store_copies(Copies(clips, index, drawn, SIZE), copies)
+        files["augmented_index"].append(str(drawn))
+        stored.append(str(copies))
+    return [data | {"data": files | each} for each in ({"augmented": stored}, {"decoded": files["clips"]})]
 
 
 def plan(data, folder, architecture, **changes):

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "src/clipfold"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PARSE_TIME = [
     "checks",
+    "clips.presets",
     "config",
     "plan",
     "features.registry",

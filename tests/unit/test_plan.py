@@ -38,7 +38,6 @@ def test_defaults_plan_everything(folder):
     )
     assert made.encoders == {}
     assert made.light_shortcuts == made.shortcuts
-    assert not made.trains_as_stored
     assert made.extras()["score"][:2] == ["0.0", "0.5"]
 
 
@@ -52,9 +51,13 @@ def test_candidates_are_fitted_but_neither_scored_nor_explained_nor_bundled(fold
         plan(folder, models=models, bundle={"models": ["chosen__2"]})
 
 
+def test_a_frozen_encoder_whose_views_are_averaged_embeds_nothing_ahead(folder):
+    assert plan(folder, models=[VIT]).encoders
+    assert not plan(folder, models=[VIT | {"views_at_test": 2}]).encoders
+
+
 def test_parts_that_models_share_are_found(folder):
     made = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}], shortcuts=False, shard_size=4)
-    assert made.trains_as_stored
     assert list(made.encoders) == [encoder_key(made.models[1].encoder)]
     assert made.shortcuts == []
     encoded = plan(folder, models=["x3d", VIT, VIT | {"name": "again", "hidden": 8}]).shortcuts[-1]

@@ -1,7 +1,6 @@
 import pytest
 
 from clipfold.settings import (
-    AugmentSettings,
     DecodeSettings,
     PolicySettings,
     ProbeSettings,
@@ -17,9 +16,6 @@ from clipfold.video.views import build_views
         (lambda: ProbeSettings(timeout_s=0), "probe.timeout_s is 0"),
         (lambda: DecodeSettings(size=8), "decode.size is 8: use 16 to 1024 pixels"),
         (lambda: DecodeSettings(views={}), "keep a view named 'clips'"),
-        (lambda: AugmentSettings(copies=-1), "augment.copies is -1"),
-        (lambda: AugmentSettings(flip=1.5), "augment.flip is 1.5: use 0 to 1"),
-        (lambda: AugmentSettings(crop=0), "augment.crop is 0"),
         (lambda: SplitSettings(folds=1), "splits.folds is 1: use 2 to 100"),
         (lambda: SplitSettings(scheme="kfold"), "splits.scheme is 'kfold': use one of grouped, stable"),
         (lambda: SplitSettings(repeats=0), "splits.repeats is 0"),

@@ -14,7 +14,7 @@ CNN = {"train_cnn": FOLDS, "explain_cnn": 1, **EVALUATION}
 COLLECTED = {"collect_features": 1, "collect_clips_32": 1}
 LABELS = {"splits": 1, "audit": 1, "check_leakage": 1, "coarser_groups": 1, **SVM, **CNN}
 TRAINING = {**LABELS, **COLLECTED}
-SHARD = {"probe": 1, "hashes": 1, "matches": 1, "decode": 1, "augment": 1, "resize": 2, "features": 1}
+SHARD = {"probe": 1, "hashes": 1, "matches": 1, "decode": 1, "augment": 1, "resize": 1, "features": 1}
 
 
 def test_nothing_changed_nothing_to_be_done(finished):
@@ -120,6 +120,12 @@ def test_code_edited_runs_what_uses_it(workflow, file, old, new, expected):
     planned = workflow.planned()
     assert planned == expected
     assert not {"probe", "decode", "augment", "resize"} & planned.keys()
+
+
+def test_copies_are_stored_if_wanted_and_retrain_what_reads_them(workflow):
+    shards = len(list((workflow.directory / "results/frames").iterdir()))
+    workflow.configure(augment={"copies": 1, "keep": "stored"})
+    assert workflow.planned() == {"copies": shards, "collect_clips_32": 1, **CNN}
 
 
 def test_a_lost_report_is_made_again_whatever_else_is(workflow):

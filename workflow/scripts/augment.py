@@ -1,16 +1,9 @@
 """Rule augment."""
 
-from clipfold.clips.augment import augment_shard
-from clipfold.settings import AugmentSettings
+from clipfold.clips.augment import draw_shard
 from clipfold.storage import job
 
 if __name__ == "__main__":
     with job.logged(snakemake.log[0]):
-        augment_shard(
-            clips=snakemake.input.clips,
-            index=snakemake.input.index,
-            output=snakemake.output.clips,
-            output_index=snakemake.output.index,
-            settings=AugmentSettings(**snakemake.params.settings),
-            seed=snakemake.params.seed,
-        )
+        params = snakemake.params
+        draw_shard(snakemake.input.index, snakemake.output[0], seed=params.seed, **params.drawn)

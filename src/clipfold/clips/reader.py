@@ -1,11 +1,26 @@
 """Read stored clips of many shards as one collection, loading only the requested clips."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clipfold.storage.files import Array, ArrayReader, PathLike, read_table
 from clipfold.video.sampling import uniform
+
+KEPT_BYTES = 128 * 2**20
+"""Most memory for replayed copies: each is shown in many epochs, and those of a small data set are made once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """Where a version of a video is stored; or the clip that it is made from, its box, and as JSON what to change."""
+
+    reader: ArrayReader
+    row: int
+    box: Sequence[int] = ()
+    drawn: str = ""
 
 
 class Clips:
@@ -13,8 +28,9 @@ class Clips:
 
     Args:
         files: `clips`: arrays of the shards, (videos, frames, ...); `index`: their tables with `id`, `row` and the
-            content box in pixels of the clip as decoded; `augmented` and `augmented_index`: the same for augmented
-            copies, which have the boxes of their videos.
+            content box in pixels of the clip as decoded; `augmented_index`: tables of what was drawn for the augmented
+            copies, with `id`, `row` and `drawn`; `augmented`: arrays of the copies. Without these, a copy is made when
+            it is read, from the clips as decoded in the arrays `decoded`, and kept in memory while there is room.
         frames: Frames to read of each clip, evenly spaced.
         stored_size: Edge in pixels of the clips as decoded, which the boxes refer to.
         size: Edge in pixels of the clips in `files`.
@@ -25,18 +41,26 @@ class Clips:
     """
 
     def __init__(self, files: Mapping[str, Sequence[PathLike]], frames: int, stored_size: int, size: int) -> None:
-        self._versions: dict[str, list[tuple[ArrayReader, int]]] = {}
+        self._versions: dict[str, list[_Version]] = {}
         self._boxes: dict[str, Array] = {}
-        for path, index in zip(files["clips"], files["index"], strict=True):
-            reader = ArrayReader(path)
+        self._made: dict[tuple[str, int], Array] = {}
+        decoded: dict[str, _Version] = {}
+        sources = files.get("decoded", files["clips"])
+        for path, source, index in zip(files["clips"], sources, files["index"], strict=True):
+            reader, whole = ArrayReader(path), ArrayReader(source)
             for row in read_table(index, ["id", "row", "clips_box"]).to_pylist():
                 if row["row"] is not None:
-                    self._versions[row["id"]] = [(reader, row["row"])]
+                    self._versions[row["id"]] = [_Version(reader, row["row"])]
                     self._boxes[row["id"]] = scale_box(row["clips_box"], stored_size, size)
-        for path, index in zip(files["augmented"], files["augmented_index"], strict=True):
-            reader = ArrayReader(path)
-            for row in read_table(index, ["id", "row"]).to_pylist():
-                self._versions[row["id"]].append((reader, row["row"]))
+                    decoded[row["id"]] = _Version(whole, row["row"], row["clips_box"])
+        if "augmented" in files:
+            for path, index in zip(files["augmented"], files["augmented_index"], strict=True):
+                reader = ArrayReader(path)
+                for row in read_table(index, ["id", "row"]).to_pylist():
+                    self._versions[row["id"]].append(_Version(reader, row["row"]))
+        else:
+            for row in read_table(files["augmented_index"], ["id", "drawn"]).to_pylist():
+                self._versions[row["id"]].append(replace(decoded[row["id"]], drawn=row["drawn"]))
         first = ArrayReader(files["clips"][0])
         self._frames = uniform(first.shape[1], frames)
         self.shape = (frames, *first.shape[2:])
@@ -58,9 +82,26 @@ class Clips:
         """
         clips = np.empty((len(ids), *self.shape), self.dtype)
         for clip, video, version in zip(clips, ids, [0] * len(ids) if versions is None else versions, strict=True):
-            reader, row = self._versions[video][version]
-            reader.read(row, self._frames, clip)
+            found = self._versions[video][version]
+            if not found.drawn:
+                found.reader.read(found.row, self._frames, clip)
+                continue
+            made = self._made.get((video, version))
+            if made is None:
+                made = self._replay(found)
+                if (len(self._made) + 1) * made.nbytes <= KEPT_BYTES:
+                    self._made[video, version] = made
+            clip[...] = made
         return clips
+
+    def _replay(self, version: _Version) -> Array:
+        """Make an augmented copy."""
+        from clipfold.clips.operations import apply  # OpenCV: only for these
+        from clipfold.clips.resize import resize_clip
+
+        clip = np.empty(version.reader.shape[1:], self.dtype)
+        version.reader.read(version.row, range(len(clip)), clip)
+        return resize_clip(apply(clip, version.box, json.loads(version.drawn))[self._frames], self.shape[1])
 
     def boxes(self, ids: Sequence[str]) -> Array:
         """Return the content box of each clip, int64 (ids, 4): top, left, height, width in pixels."""

@@ -61,6 +61,7 @@ class ClipModel:
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = usable_device()
         self._precision = Precision(record["precision"], self._device)
+        self._views = int(self._settings.get("views_at_test", 1))  # records of earlier versions have none
         self._network, self._encoder = rebuild(record, path, encoders, training), None
         if record["embedded"]:
             from clipfold.models.frame_network import FrameNetwork
@@ -158,7 +159,7 @@ class ClipModel:
             take = self._inputs if self._encoder is None else self._embeddings
             inputs = take(clips, first, first + batch)
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
-            found.append(class_probabilities(self._network, inputs, where, self._precision))
+            found.append(class_probabilities(self._network, inputs, where, self._precision, self._views))
         return torch.cat(found).cpu().numpy()
 
 

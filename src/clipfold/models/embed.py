@@ -3,7 +3,8 @@
 import hashlib
 import logging
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
 from clipfold.storage.files import ArrayWriter, PathLike, open_array, write_json
 
+if TYPE_CHECKING:
+    from clipfold.clips.augment import Copies
+
 logger = logging.getLogger(__name__)
 
 _ON_CPU, _ON_GPU = 4, 32
@@ -27,7 +31,7 @@ def at_once(device: torch.device) -> int:
 
 
 def embed_shard(
-    clips: PathLike,
+    clips: "PathLike | Copies",
     output: PathLike,
     facts: PathLike,
     settings: Mapping[str, Any],
@@ -38,7 +42,7 @@ def embed_shard(
     """Embed the frames of every clip of a shard, or the clips as a whole.
 
     Args:
-        clips: Array to read, `uint8` (clips, frames, size, size, 3).
+        clips: Array to read, `uint8` (clips, frames, size, size, 3), or augmented copies.
         output: Array to write, float32 (clips, frames, width); of networks on whole clips (clips, 1, width).
         facts: JSON to write: what `describe_encoder` says of the encoder.
         settings: See `embedding_network`.
@@ -51,7 +55,7 @@ def embed_shard(
     batch = batch or at_once(device)
     network = embedding_network(settings)
     place(network, _AS_IN_TRAINING, device)
-    source = open_array(clips)
+    source = open_array(clips) if isinstance(clips, str | Path) else clips
     done, last = 0, torch.empty(0)
     rows = 1 if isinstance(network, ClipEncoder) else source.shape[1]
     with ArrayWriter(output, (rows, network.width), np.float32) as writer, torch.inference_mode():

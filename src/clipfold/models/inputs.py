@@ -58,7 +58,9 @@ def forward(network: ClipNetwork, inputs: Tensor, boxes: Tensor) -> Tensor:
     return logits
 
 
-def class_probabilities(network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision) -> Tensor:
+def class_probabilities(
+    network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision, views: int = 1
+) -> Tensor:
     """Predict one batch.
 
     Args:
@@ -66,10 +68,20 @@ def class_probabilities(network: ClipNetwork, clips: Tensor, boxes: Tensor, prec
         clips: Clips as stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
         boxes: Content box of each clip, int64 (batch, 4).
         precision: Precision of the forward pass.
+        views: Views of each clip whose probabilities are averaged: 1, the clip, or 2, the clip and its mirror image.
 
     Returns:
         float32 (batch, classes); rows sum to 1.
     """
+    probabilities = _of_view(network, clips, boxes, precision)
+    if views == 1:
+        return probabilities
+    top, left, height, width = boxes.T
+    mirrored = torch.stack([top, clips.shape[3] - left - width, height, width], dim=1)
+    return (probabilities + _of_view(network, clips.flip(3), mirrored, precision)) / 2
+
+
+def _of_view(network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision) -> Tensor:
     with precision.autocast():
         logits = forward(network, as_input(network, clips), boxes)
     return class_logits(logits.float()).softmax(dim=1)

@@ -118,7 +118,7 @@ ON_CLIPS: Settings = {
         values="0 to 1, or -1 for class_weight",
     ),
     "label_smoothing": Setting(0.0, "probability spread evenly over all classes", low=0, below=1),
-    # The next four change what a frozen encoder sees, so that its embeddings cannot be computed once: more memory.
+    # The next five change what a frozen encoder sees, so that its embeddings cannot be computed once: more memory.
     "flip": Setting(
         0.0,
         "probability of mirroring; drawn anew in each step, besides the augmented copies",
@@ -137,6 +137,15 @@ ON_CLIPS: Settings = {
     "jitter": Setting(0.0, "largest change of each colour; drawn anew in each step", low=0, high=1, memory=True),
     "mixup": Setting(
         0.0, "alpha of mixup (Zhang et al. 2018)", low=0, values="0 (off) or more, such as 0.2", memory=True
+    ),
+    "views_at_test": Setting(
+        1,
+        "views of a clip whose probabilities are averaged in predictions; 2: itself and its mirror image. The epoch is "
+        "chosen by one view",
+        low=1,
+        high=2,
+        values="1 or 2",
+        memory=True,
     ),
     # The optimisation.
     "optimizer": Setting("adamw", "`sgd` has Nesterov momentum 0.9", choices=("adamw", "sgd"), memory=True),

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -152,10 +153,22 @@ def _model(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "parameters": first.get("parameters"),
         "epochs": [r["best_epoch"] for r in records if "best_epoch" in r],
         "chosen": [_in_words(r["chosen"]) for r in records if r.get("chosen")],
+        "views": _views([r["views_at_test"] for r in records if "views_at_test" in r]),
         "devices": sorted({device_of(r) for r in records if "device" in r}),
         "seconds": [r["seconds"] for r in records if "seconds" in r],
     }
     return {"settings": first["settings"], **facts}
+
+
+def _views(effects: Sequence[Mapping[str, Sequence[float]]]) -> str:
+    """Say what several views of each test video changed, as means over the folds.
+
+    >>> _views([{"accuracy": [0.5, 0.75], "log_loss": [0.7, 0.6]}])
+    'accuracy 0.500 to 0.750, log-loss 0.700 to 0.600'
+    """
+    names = ("accuracy", "log_loss") if effects else ()
+    means = {name: [fmean(effect[name][place] for effect in effects) for place in (0, 1)] for name in names}
+    return ", ".join(f"{name.replace('_', '-')} {one:.3f} to {every:.3f}" for name, (one, every) in means.items())
 
 
 def _bounded(choices: PathLike) -> dict[str, list[int]]:

@@ -116,8 +116,9 @@ def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
     estimates = {
         "probe": 1 + 0.02 * per_job,
         "decode": 1 + (0.04 * per_job + work.megapixels / max(1, work.shards) / 150) / max(1, threads),
-        "augment": 0.5 + 0.06 * clip_megapixels * per_job * work.copies,
-        "resize": 0.5 + 0.02 * clip_megapixels * per_job * (1 + work.copies),
+        "augment": 0.5 + 0.0005 * per_job * work.copies,
+        "copies": 0.5 + 0.06 * clip_megapixels * per_job * work.copies,
+        "resize": 0.5 + 0.02 * clip_megapixels * per_job,
         "features": 0.5 + 0.06 * per_job,
         "hashes": 0.3 + 0.015 * per_job,
         "matches": 0.5 + 0.02 * work.videos,
@@ -165,10 +166,13 @@ def _fit_seconds(settings: Mapping[str, Any], videos: int) -> float:
 def disk_bytes(rules: Counter[str], work: Work) -> float:
     """Estimate the disk space of the results that the planned jobs write."""
     clips = work.stored.get("clips", 0)
-    sizes = {m["settings"]["size"] for m in work.models.values() if m["input"] == "clips"} - {work.size}
+    shown = [m for m in work.models.values() if m["input"] == "clips"]
+    sizes = {m["settings"]["size"] for m in shown} - {work.size}
+    of_copies = {m["settings"]["size"] for m in shown if not m.get("embedded", True)}
     share = {rule: min(1.0, count / max(1, work.shards)) for rule, count in rules.items()}
-    written = share.get("decode", 0) * sum(work.stored.values()) + share.get("augment", 0) * work.copies * clips
-    written += share.get("resize", 0) * (1 + work.copies) * sum(clips * (s / work.size) ** 2 for s in sizes)
+    written = share.get("decode", 0) * sum(work.stored.values())
+    written += share.get("copies", 0) * work.copies * sum(clips * (s / work.size) ** 2 for s in of_copies)
+    written += share.get("resize", 0) * sum(clips * (s / work.size) ** 2 for s in sizes)
     written += share.get("hashes", 0) * 110_000
     fits = sum(count for rule, count in rules.items() if rule.startswith(("train_", "final_")))
     return float(written * work.videos + fits * 1e6)

@@ -20,6 +20,7 @@ from clipfold.models.device import place
 from clipfold.models.inputs import as_input, forward
 from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
+from clipfold.storage.files import Array
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.job import keep_freed_memory
 from clipfold.storage.replace import replacing
@@ -138,9 +139,12 @@ def train_here(
         trainer.run()
         peaks.note("training")
         micro = trainer.train_step.micro
+        one_view = None
         if "predictions" in task.outputs:
             parts = {split: val if split == "val" else source(split) for split in fold.predicted}
-            probabilities = {split: trainer.predict(network, part) for split, part in parts.items()}
+            views = settings["views_at_test"]
+            probabilities = {split: trainer.predict(network, part, views) for split, part in parts.items()}
+            one_view = trainer.predict(network, parts["test"]) if views > 1 and "test" in parts else None
             peaks.note("predicting")
         if processes.rank:
             return
@@ -167,6 +171,7 @@ def train_here(
             data_in=train.kind,
             speed=recorder.close(peaks.share("training")),
             determinism=_determinism(settings, trainer.train_step.random),
+            **({"views_at_test": _effect(fold, one_view, probabilities["test"])} if one_view is not None else {}),
             **({"compiled": _compiled()} if settings["compile"] != "none" else {}),
             memory=peaks.stages | (_detail(trainer, train) if settings["memory_detail"] else {}),
             seconds=time.monotonic() - started,
@@ -196,6 +201,16 @@ def _determinism(settings: Mapping[str, Any], random: Sequence[str]) -> str:
     if not settings["deterministic"]:
         return "none"
     return f"all but {', '.join(random)}" if random else "full"
+
+
+def _effect(fold: Fold, one: Array, several: Array) -> dict[str, list[float]]:
+    """Measure what several views of each test video come to: accuracy and log-loss with one view, and with all."""
+    targets = fold.targets("test")
+    likelihoods = [np.clip(p[np.arange(len(targets)), targets], 1e-7, 1) for p in (one, several)]
+    return {
+        "accuracy": [float((p.argmax(1) == targets).mean()) for p in (one, several)],
+        "log_loss": [float(-np.log(likelihood).mean()) for likelihood in likelihoods],
+    }
 
 
 def _compiled() -> dict[str, int]:

@@ -12,7 +12,9 @@ from clipfold.training.distributed import Processes
 
 
 @torch.inference_mode()
-def predict(network: ClipNetwork, source: BatchSource, precision: Precision, micro: int, processes: Processes) -> Array:
+def predict(
+    network: ClipNetwork, source: BatchSource, precision: Precision, micro: int, processes: Processes, views: int = 1
+) -> Array:
     """Predict every video of a split, in order, without augmented copies; each process predicts its share.
 
     Args:
@@ -21,6 +23,7 @@ def predict(network: ClipNetwork, source: BatchSource, precision: Precision, mic
         precision: Precision of the forward passes.
         micro: Clips per forward pass; halved when memory runs out.
         processes: The processes that predict together.
+        views: Views of each clip, see `class_probabilities`.
 
     Returns:
         float32 (videos, classes); rows sum to 1.
@@ -31,16 +34,18 @@ def predict(network: ClipNetwork, source: BatchSource, precision: Precision, mic
     network.eval()
     videos = np.arange(len(source.ids))
     if processes.world == 1:
-        return halving(lambda clips: _predict(network, source, videos, precision, clips), micro)
+        return halving(lambda clips: _predict(network, source, videos, precision, clips, views), micro)
     share = videos[processes.share]
     some = share if len(share) else videos[:1]  # a process without a video learns the number of classes from one
-    found = halving(lambda clips: _predict(network, source, some, precision, clips), micro)
+    found = halving(lambda clips: _predict(network, source, some, precision, clips, views), micro)
     whole = torch.zeros(len(videos), found.shape[1])
     whole[share] = torch.from_numpy(found[: len(share)])
     return processes.all_reduce_sum(whole).numpy()
 
 
-def _predict(network: ClipNetwork, source: BatchSource, videos: Array, precision: Precision, micro: int) -> Array:
+def _predict(
+    network: ClipNetwork, source: BatchSource, videos: Array, precision: Precision, micro: int, views: int
+) -> Array:
     steps = [(some, np.zeros_like(some)) for some in (videos[i : i + micro] for i in range(0, len(videos), micro))]
-    found = [class_probabilities(network, b.clips, b.boxes, precision) for b in source.batches(steps)]
+    found = [class_probabilities(network, b.clips, b.boxes, precision, views) for b in source.batches(steps)]
     return torch.cat(found).cpu().numpy()

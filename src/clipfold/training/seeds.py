@@ -77,5 +77,8 @@ def _record(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if "best_epoch" in together:
         together["best_epoch"] = median_epoch(records)
     together.pop("phases", None)
+    if "views_at_test" in together:
+        effects = [record["views_at_test"] for record in records]
+        together["views_at_test"] = {name: np.mean([e[name] for e in effects], axis=0).tolist() for name in effects[0]}
     trainings = [{name: record[name] for name in own if name in record} for record in records]
     return together | {"trainings": trainings}

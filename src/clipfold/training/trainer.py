@@ -109,10 +109,10 @@ class Trainer:
         """Tell which epoch was kept, for the record of the fit."""
         return {"best_epoch": self.progress.best_epoch}
 
-    def predict(self, network: ClipNetwork, source: BatchSource) -> Array:
-        """Predict the videos of a split, float32 (videos, classes)."""
+    def predict(self, network: ClipNetwork, source: BatchSource, views: int = 1) -> Array:
+        """Predict the videos of a split from some views of each clip, float32 (videos, classes)."""
         clips = self._settings["predict_batch"] or self.train_step.micro
-        return predict(network, source, self.precision, clips, self._processes)
+        return predict(network, source, self.precision, clips, self._processes, views)
 
     def _epoch(self) -> None:
         p, settings = self.progress, self._settings

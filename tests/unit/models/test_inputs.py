@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from clipfold.models.architectures import variable_ar_cnn
 from clipfold.models.architectures.naive_cnn import NaiveCNN
-from clipfold.models.device import place
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.device import Precision, place
 from clipfold.models.frame_network import FrameNetwork
-from clipfold.models.inputs import as_input, normalised, unit
+from clipfold.models.inputs import as_input, class_probabilities, normalised, unit
 
 
 @pytest.mark.parametrize("network", [NaiveCNN, FrameNetwork])
@@ -26,3 +28,19 @@ def test_clips_come_in_the_layout_that_the_settings_ask_for(channels_last):
     layout = torch.channels_last_3d if channels_last else torch.contiguous_format
     for shown in (as_input(network, clips), normalised(network, unit(clips)), network.blocks[0][0].weight):
         assert shown.is_contiguous(memory_format=layout)
+
+
+def test_two_views_are_the_clip_and_its_mirror_image_with_its_content_box():
+    torch.manual_seed(0)
+    network = variable_ar_cnn.build(
+        dict(ARCHITECTURES["variable_ar_cnn"].settings) | {"width": 4, "size": 32}, 2
+    ).eval()
+    clips = torch.randint(0, 256, (2, 3, 32, 32, 3), dtype=torch.uint8)
+    boxes, mirrored = torch.tensor([[8, 3, 16, 10], [0, 0, 32, 32]]), torch.tensor([[8, 19, 16, 10], [0, 0, 32, 32]])
+    precision = Precision("fp32", torch.device("cpu"))
+    with torch.inference_mode():
+        one = class_probabilities(network, clips, boxes, precision)
+        other = class_probabilities(network, clips.flip(3), mirrored, precision)
+        both = class_probabilities(network, clips, boxes, precision, views=2)
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(both, (one + other) / 2)

@@ -32,6 +32,7 @@ NETWORKS = {
     "plain": ("naive_cnn", {"batch_size": 2}),
     "half": ("naive_cnn", {"precision": "bf16"}),
     "boxed": ("variable_ar_cnn", {}),
+    "views": ("variable_ar_cnn", {"views_at_test": 2}),
     "small": ("naive_cnn", {"size": 16}),
     "frames": ("vit_gru", {}),
     "frozen": ("vit_gru", {"freeze": True, "dropout": 0.3}),

@@ -326,3 +326,9 @@ def test_many_classes_fold_and_the_page_stays_small(tmp_path):
     assert "The colour is the share of the row." in text
     assert "Top-5 accuracy" in text
     assert len(re.findall('<th scope="col" class="n">class ', page)) == 0
+
+
+def test_the_effect_of_several_views_of_test_videos_is_shown(page, run):
+    folds = len(next(iter(run.records.values())))
+    mean = 0.72 + (folds - 1) / 200
+    assert f"accuracy 0.700 to {mean:.3f}, log-loss 0.600 to 0.580" in text_of(page)

@@ -45,6 +45,29 @@ def test_early_stopping_keeps_the_best_epoch_and_predicts_with_it(data, tmp_path
     np.testing.assert_allclose(probabilities[:, 1], rows.p_c1, atol=1e-5)
 
 
+def test_views_of_test_videos_are_averaged_and_their_effect_is_recorded(data, tmp_path):
+    one = fitted(data, tmp_path / "one", "naive_cnn", epochs=1)
+    two = fitted(data, tmp_path / "two", "naive_cnn", epochs=1, views_at_test=2)
+    assert two.bytes == one.bytes
+    mirrored = {"data": data["data"] | {"clips": []}, "splits": data["splits"]}
+    for number, path in enumerate(data["data"]["clips"]):
+        mirrored["data"]["clips"].append(str(tmp_path / f"{number}.npy"))
+        np.save(tmp_path / f"{number}.npy", np.load(path)[:, :, :, ::-1])
+    network = naive_cnn.build(settings_of("naive_cnn"), 2)
+    network.load_state_dict(one.weights)
+    ids, device = two.predictions.id.tolist(), torch.device("cpu")
+    source = BatchSource(Clips(mirrored["data"], 3, SIZE, SIZE), ids, np.zeros(len(ids), int), device, 0, False)
+    other = predict(network, source, Precision("fp32", device), 8, Processes())
+    np.testing.assert_allclose(two.predictions.p_c1, (one.predictions.p_c1 + other[:, 1]) / 2, atol=1e-6)
+    tested = [each.predictions[each.predictions.split == "test"] for each in (one, two)]
+    accuracy = [((rows.p_c1 > 0.5) == (rows.label == "c1")).mean() for rows in tested]
+    assert two.record["views_at_test"]["accuracy"] == accuracy
+    losses = [-np.log(np.where(rows.label == "c1", rows.p_c1, rows.p_c0)).mean() for rows in tested]
+    assert two.record["views_at_test"]["log_loss"] == pytest.approx(losses, rel=1e-5)
+    assert losses[0] != losses[1]
+    assert "views_at_test" not in one.record
+
+
 def test_validation_and_prediction_have_batches_of_their_own(data, tmp_path, monkeypatch):
     seen = []
 

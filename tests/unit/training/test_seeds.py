@@ -58,6 +58,17 @@ def test_the_record_adds_up_the_trainings(three):
     assert not Path(three["scratch"]).exists()
 
 
+def test_the_effect_of_views_is_the_mean_of_the_trainings(data, tmp_path):
+    arguments = plan(data, tmp_path, "naive_cnn", seeds=2, epochs=1, views_at_test=2)
+    fit(Task(**arguments))
+    found = Fitted(arguments)
+    rows = found.predictions.query("split == 'test'")
+    right = [np.where(rows.label == "c1", rows[f"p{k}_c1"], rows[f"p{k}_c0"]) for k in range(2)]
+    losses = [-np.log(each).mean() for each in right]
+    assert losses[0] != losses[1]
+    assert found.record["views_at_test"]["log_loss"][1] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
 def test_a_loaded_model_predicts_what_was_scored(data, three, tmp_path):
     rows = Fitted(three).predictions.query("split == 'test'")
     clips = Clips(data["data"], 4, SIZE, SIZE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from helpers.fits import Fitted, at_forward, fitted, plan, with_network, write_data
+from helpers.fits import Fitted, at_forward, fitted, plan, with_copies, with_network, write_data
 
 from clipfold.training.on_clips import fit_here
 from clipfold.training.task import Task
@@ -72,6 +72,15 @@ def stop_at(data, folder, monkeypatch, step, **changes):
         with pytest.raises(Stopped):
             fit_here(Task(**arguments))
     return arguments
+
+
+def test_a_fit_that_replays_copies_ends_with_the_bits_of_one_that_stored_them_also_if_killed(
+    data, tmp_path, monkeypatch
+):
+    stored, replayed = with_copies(data, tmp_path / "copies")
+    arguments = stop_at(replayed, tmp_path / "killed", monkeypatch, 4)
+    fit_here(Task(**arguments))
+    Fitted(arguments).assert_same(fitted(stored, tmp_path / "whole", "naive_cnn", **CHANGES))
 
 
 def test_a_damaged_checkpoint_or_one_of_other_settings_is_ignored(data, whole, tmp_path, monkeypatch, caplog):

@@ -86,9 +86,11 @@ def test_training_curves_are_complete(finished):
     assert history.val_loss.notna().all()
 
 
-@pytest.mark.parametrize(("sent", "seed"), [(signal.SIGINT, 1), (signal.SIGKILL, 2)])
-def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent, seed):
+@pytest.mark.parametrize(("sent", "seed", "keeps"), [(signal.SIGINT, 1, False), (signal.SIGKILL, 2, True)])
+def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent, seed, keeps):
+    """Also where intermediate files are removed on the way."""
     expected = finished.results()
+    workflow.configure(keep_intermediate=keeps)
     assert len(expected) == 13
     subprocess.run(["rm", "-rf", workflow.directory / "results", workflow.directory / ".snakemake"], check=True)
     process = subprocess.Popen(
@@ -109,6 +111,11 @@ def test_an_interrupted_run_continues_to_the_same_bytes(finished, workflow, sent
     workflow.run()
     assert workflow.results() == expected
     assert list((workflow.directory / "results").rglob("*.part")) == []
+    if not keeps:
+        left = {path.name for path in (workflow.directory / "results/frames").rglob("*.npy")}
+        assert left == {"clips.npy"}
+        assert not list((workflow.directory / "results/augmented").rglob("*.npy"))
+        assert workflow.planned() == {}
 
 
 MISTAKES = [
@@ -200,17 +207,6 @@ def test_the_docs_show_the_graph_of_rules_as_it_is(finished):
     drawn = edges(finished.run("--rulegraph", "mermaid-js", "--config", *defaults))
     assert len(drawn) > 20
     assert edges((PROJECT / "docs/graph.md").read_text()) == drawn
-
-
-def test_intermediate_files_can_go_and_the_results_stay(finished, workflow):
-    subprocess.run(["rm", "-rf", workflow.directory / "results", workflow.directory / ".snakemake"], check=True)
-    workflow.configure(keep_intermediate=False)
-    workflow.run()
-    assert workflow.results() == finished.results()
-    left = {path.name for path in (workflow.directory / "results/frames").rglob("*.npy")}
-    assert left == {"clips.npy"}
-    assert not list((workflow.directory / "results/augmented").rglob("*.npy"))
-    assert workflow.planned() == {}
 
 
 def test_snakemakes_own_report_holds_ours(finished, tmp_path):

@@ -2,9 +2,9 @@
 
     python benchmarks/coarser_groups.py --runs 200 --json coarser_groups.json
 
-Places have 1 to some 20 videos (geometric, mean 5) of two classes, mixed otherwise in each. Videos of a place share
-30 % of the variance of eight features (`whole_runs.draw`) and most of how they look. Groups are right where each is a place,
-and too fine where each place is two or three. The check is the workflow's own; an alarm is p below 0.05.
+Places have 1 to some 20 videos (geometric, mean 5) of two classes, mixed otherwise in each. Videos of a place share a
+third of the variance of eight features (`whole_runs.draw`) and most of how they look. Groups are right where each is a
+place, and too fine where each place is two or three. The check is the workflow's own; an alarm is p below 0.05.
 """
 
 import argparse

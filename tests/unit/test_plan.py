@@ -29,7 +29,7 @@ def test_defaults_plan_everything(folder):
         f"shortcut_{name}" for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
     ]
     assert made.models[-7:] == made.shortcuts
-    assert made.configured == made.explained == made.models[:3]
+    assert made.configured == made.explained == made.models[:4]
     assert (made.folds, list(made.shards), made.size, [*made.views]) == (
         range(5),
         ["0-of-1"],

@@ -36,20 +36,22 @@ def best_of_many(
         np.stack([_value(own, key, weights) for own in measured.values()])
         for weights in (counts, (counts == 0).astype(int))
     )
-    chosen = np.nan_to_num(inside, nan=-np.inf).argmax(axis=0)
-    found = outside[chosen, np.arange(len(counts))]
+    # Models that are equally good on a draw share it: the first of them would be the one that looks best on all videos.
+    best = inside == inside.max(axis=0)
+    chosen = best / np.maximum(1, best.sum(axis=0))
+    found = (chosen * outside).sum(axis=0)[best.any(axis=0)]
     if np.isnan(found).all():
         return np.nan, np.nan, np.nan
-    groups, often = counts.shape[1], np.bincount(chosen, minlength=len(measured))
+    groups, often = counts.shape[1], chosen.sum(axis=1)
 
     def error(of: Callable[[Measured], float]) -> float:
         return float(np.sqrt(np.average(np.square([of(own) for own in measured.values()]), weights=often)))
 
     with_groups = error(lambda own: intervals.standard_error(own.resamples[key], groups))
     whole = error(lambda own: intervals.standard_error(own.resamples[key], groups, training, own.chance.get(key, 0.0)))
-    best = max(own.values[key] for own in measured.values())
-    luck = (best - float(np.nanmean(found))) * (whole / with_groups if with_groups > 0 else 1.0)
-    value = min(1.0, max(0.0, best - luck))
+    looks = max(own.values[key] for own in measured.values())
+    luck = (looks - float(np.nanmean(found))) * (whole / with_groups if with_groups > 0 else 1.0)
+    value = min(1.0, max(0.0, looks - luck))
     return (value, *intervals.interval(value, whole, degrees))
 
 

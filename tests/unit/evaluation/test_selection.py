@@ -14,10 +14,10 @@ from clipfold.evaluation.selection import best_of_many
 KEY = "", "", "roc_auc_within"
 
 
-def models(random, number, groups=15, skill=0.0, classes=2):
+def models(random, number, groups=15, skill=0.0, classes=2, share=0.5):
     """Draw the predictions of equally good models, whose errors share a part, on groups of five videos."""
     group = np.repeat(np.arange(groups), 5)
-    targets = random.integers(0, classes, len(group))
+    targets = random.integers(0, classes, len(group)) if share == 0.5 else (random.random(len(group)) < share) + 0
     table = pd.DataFrame({"id": [f"v{i:03}" for i in range(len(group))], "label": targets.astype(str)})
     table = table.assign(repeat=0, fold=group % 5, model="")
     shared = random.normal(size=(len(group), classes))
@@ -60,6 +60,21 @@ def test_the_best_of_many_equal_models_is_corrected_to_about_their_worth(key, cl
     assert best > 0.05
     assert abs(value) < 0.025
     assert held > 0.9
+
+
+def test_the_order_of_models_that_are_equally_good_on_a_draw_changes_nothing():
+    random, number = np.random.default_rng(0), 0
+    while number < 3:
+        found = models(random, 8, skill=0.7, share=0.06)  # few positives, so that many draws tie
+        if found["m0"].targets.sum() < 4:
+            continue
+        number += 1
+        ranked = sorted(found, key=lambda name: float(headline_of(found[name], KEY, np.ones((1, 15)))[0]))
+        worst_first, best_first = (
+            corrected({name: found[name] for name in order}, KEY, number)[1] for order in (ranked, ranked[::-1])
+        )
+        assert not np.isnan(worst_first).any()
+        assert worst_first == pytest.approx(best_first)
 
 
 def test_luck_in_training_adds_to_the_correction_as_to_the_standard_error():

@@ -22,8 +22,10 @@ _PICTURES = 2  # pairs of pictures to verify for each pair of videos
 _LEAST = 4  # votes
 _WORDS = 6  # words to look up for each keypoint
 _NEAR = 38  # most bits of 128 in which the signatures of similar keypoints differ
+_MOST_NEAR = 100  # keypoints that may vote for each
 _ANGLE, _OCTAVES, _SHIFT = 22.5, 0.5, 16.0  # half the size of a bin: degrees, octaves, pixels
 _ANGLES = round(360 / _ANGLE)
+_NEIGHBOURS = list(product((0, 1), repeat=2))  # each bin overlaps its neighbours by half
 _PLACE = np.dtype(
     [("video", np.uint32), ("picture", np.int8), *((name, np.float16) for name in ("x", "y", "octave", "angle"))]
 )
@@ -89,19 +91,16 @@ class Index:
             np.clip(np.floor(each), -120, 120).astype(np.int64)
             for each in (turn % 360 / _ANGLE, octaves / _OCTAVES, to.real / _SHIFT, to.imag / _SHIFT)
         )
-        bins = np.concatenate(  # each bin overlaps its neighbours by half
-            [
-                ((pair * _ANGLES + (angle - a) % _ANGLES) << 24)
-                + (scale - b + 128 << 16)
-                + (across - c + 128 << 8)
-                + down
-                - d
-                + 128
-                for a, b, c, d in product((0, 1), repeat=4)
-            ]
-        )
-        names, one = _distinct(bins, np.tile(asked, 16))
-        _, other = _distinct(bins, np.tile(found, 16))
+        turned = [(pair * _ANGLES + (angle - a) % _ANGLES << 8) + scale - b + 128 for a, b in _NEIGHBOURS]
+        kept = _crowded(np.concatenate(turned)).reshape(4, -1).any(axis=0)
+        shifted = [((across[kept] - c + 128) << 8) + down[kept] - d + 128 for c, d in _NEIGHBOURS]
+        bins = np.concatenate([(each[kept] << 16) + shift for each in turned for shift in shifted])
+        full = np.flatnonzero(_crowded(bins))
+        if not len(full):
+            return []
+        bins, match = bins[full], np.flatnonzero(kept)[full % kept.sum()]
+        names, one = _distinct(bins, asked[match])
+        _, other = _distinct(bins, found[match])
         best = np.zeros(len(pairs), np.int64)
         np.maximum.at(best, (names >> 24) // _ANGLES, np.minimum(one, other))
         most = np.argsort(-best, kind="stable")
@@ -120,8 +119,14 @@ class Index:
         found = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
         later = self._place["video"][found] > video
         asked, found = asked[later], found[later]
-        near = np.bitwise_count(self._signature[found] ^ signatures[asked]).sum(axis=1) <= _NEAR
-        return asked[near], found[near]
+        bits = np.bitwise_count(self._signature[found] ^ signatures[asked]).sum(axis=1)
+        near = bits <= _NEAR
+        asked, found = asked[near], found[near]
+        # The nearest, where many videos have such a keypoint: else time grows with the square of their number.
+        order = np.lexsort((bits[near], asked))
+        first = np.searchsorted(asked, asked[order])  # `asked` ascends
+        kept = np.sort(order[np.arange(len(order)) - first < _MOST_NEAR])
+        return asked[kept], found[kept]
 
 
 def strongest(ballots: Iterable[Ballot]) -> list[Ballot]:
@@ -147,6 +152,13 @@ def _places(keypoints: Array, first: int) -> Array:
         places[name] = keypoints[name]
     places["video"], places["octave"] = keypoints["video"] + first, np.log2(keypoints["size"])
     return places
+
+
+def _crowded(bins: Array) -> Array:
+    """Return True for each entry whose bin may hold `_LEAST`: a quick count, in which a few bins share a place."""
+    bits = max(8, len(bins).bit_length())
+    place = (bins.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
+    return np.asarray(np.bincount(place.astype(np.int64), minlength=1 << bits)[place] >= _LEAST)
 
 
 def _distinct(bins: Array, values: Array) -> tuple[Array, Array]:

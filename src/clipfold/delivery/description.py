@@ -11,7 +11,7 @@ from clipfold.storage.records import parse_json
 from clipfold.table.cells import CATEGORY, KINDS
 from clipfold.table.columns import NAMED
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a description changes in a way that older code could not read."""
 
 
@@ -21,7 +21,12 @@ def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
     return old | {"fits": [{**fit, "bias": none} for fit in old["fits"]]}
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias}
+def _same(old: dict[str, Any]) -> dict[str, Any]:
+    """Fits of format 3 may be exported, which older code cannot load; the description is that of format 2."""
+    return old
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias, 2: _same}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
 
 MODALITIES = ("video", "image", "table")

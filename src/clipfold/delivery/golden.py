@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipfold.checks import require
 from clipfold.clips.resize import resize_clip
 from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
@@ -79,8 +80,7 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
     if bundle.table:
         return _observe_rows(bundle)
-    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
-    prepared = prepare(bundle, paths, workers=1)
+    prepared = _prepared(bundle)
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
     raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)
     found = bundle.answers(raw)
@@ -91,6 +91,22 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
             "features": _features(prepared, number),
         }
     return observed
+
+
+def golden_clips(bundle: "OpenBundle") -> tuple[Array, Array]:
+    """Decode the golden videos; returns clips, uint8 (videos, frames, size, size, 3), and boxes, int (videos, 4).
+
+    Raises:
+        ValueError: None can be used.
+    """
+    prepared = _prepared(bundle)
+    require(bool(prepared.usable), FOLDER, "no usable video", "get the bundle again, or make it again")
+    return prepared.clips, prepared.boxes
+
+
+def _prepared(bundle: "OpenBundle") -> Prepared:
+    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
+    return prepare(bundle, paths, workers=1)
 
 
 def _observe_rows(bundle: "OpenBundle") -> dict[str, Any]:

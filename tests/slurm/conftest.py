@@ -41,7 +41,7 @@ def prepared(cluster, data, tmp_path_factory) -> Run:
     """All data jobs are done, on this machine: what tests of training start from. Not to be changed."""
     folder = tmp_path_factory.mktemp("prepared") / "work"
     shutil.copytree(data, folder)
-    Run(folder).finish("--until", "splits", "features", "resize", profile="local")
+    Run(folder).finish("--until", "splits", "features", "resize", "augment", profile="local")
     return Run(folder)
 
 

@@ -55,7 +55,7 @@ def test_each_model_asks_for_its_own_memory_processors_and_partition(run, cluste
     assert {job["State"] for job in mine} == {"COMPLETED"}
     assert not {"rule_splits", "rule_report"} & asked.keys()
     # Data jobs of the one shard, the evaluation and the bundle; of each model two folds and the explanation.
-    assert len(mine) == 11 + 3 * 3
+    assert len(mine) == 10 + 3 * 3
 
 
 def test_a_job_over_its_memory_is_killed_and_finishes_with_more(trained, cluster):

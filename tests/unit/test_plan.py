@@ -24,12 +24,12 @@ def plan(folder, **values):
 
 def test_defaults_plan_everything(folder):
     made = plan(folder)
-    assert [model.name for model in made.models][:3] == ["logistic_regression", "svm", "naive_cnn"]
+    assert [model.name for model in made.models][:4] == ["logistic_regression", "svm", "feature_ensemble", "naive_cnn"]
     assert [model.name for model in made.shortcuts] == [
         f"shortcut_{name}" for name in ("container", "sound", "brightness", "colour", "mean_frame", "still", "shuffled")
     ]
     assert made.models[-7:] == made.shortcuts
-    assert made.configured == made.explained == made.models[:3]
+    assert made.configured == made.explained == made.models[:4]
     assert (made.folds, list(made.shards), made.size, [*made.views]) == (
         range(5),
         ["0-of-1"],
@@ -88,7 +88,10 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
         ),
         ({"models": ["svn"]}, "did you mean 'svm'"),
         ({"bundle": {"models": ["svn"]}}, "bundle.models is 'svn': did you mean 'svm'"),
-        ({"bundle": {"models": [3]}}, "bundle.models is 3: use one of best, logistic_regression, svm, naive_cnn"),
+        (
+            {"bundle": {"models": [3]}},
+            "bundle.models is 3: use one of best, logistic_regression, svm, feature_ensemble, naive_cnn",
+        ),
         ({"bundle": {"models": ["shortcut_still"]}}, "bundle.models is 'shortcut_still': use one of best"),
         ({"models": [{"architecture": "svm", "name": "best"}]}, "models: name is 'best': use another"),
         ({"splits": {"folds": 7}}, "splits.folds is 7: use at most 6, the number of groups in the manifest"),

@@ -24,15 +24,15 @@ def recompress(frames: Array, crf: int) -> Array:
     """
     _, height, width, _ = frames.shape
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as container:
         stream = container.add_stream("libx264", Fraction(25), {"crf": str(crf), **_OPTIONS})
         stream.height, stream.width, stream.pix_fmt = even.shape[1], even.shape[2], "yuv420p"
         for frame in even:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    file.seek(0)
-    with av.open(file, "r") as container:
+    buffer.seek(0)
+    with av.open(buffer, "r") as container:
         container.streams.video[0].codec_context.thread_count = 1
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.stack(decoded)[:, :height, :width]

@@ -84,7 +84,9 @@ def test_nothing_in_the_package_writes_in_another_way():
                     re.fullmatch("[rwaxbt+]*[wax+][rwaxbt+]*", str(mode)) for mode in modes
                 )
                 opened &= getattr(getattr(node.func, "value", None), "id", "") != "archive"  # a member of a file
-                to_file = node.args and isinstance(node.args[0], ast.Name) and node.args[0].id in ("file", "buffer")
+                first = node.args[0].id if node.args and isinstance(node.args[0], ast.Name) else ""
+                opened &= first != "buffer"  # in memory
+                to_file = first in ("file", "buffer")
                 if opened or (name in WRITES and not to_file):
                     found.append(f"{place}:{node.lineno} {name}")
     assert found == []

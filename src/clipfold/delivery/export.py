@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
@@ -150,7 +151,7 @@ def _times(eager: FittedModel, onnx: FittedModel, clips: Array, boxes: Array, th
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        first, second = (_median(lambda m=m: m.predict_proba(clips=clips[:1], boxes=boxes[:1])) for m in (eager, onnx))
+        first, second = (_median(partial(m.predict_proba, clips=clips[:1], boxes=boxes[:1])) for m in (eager, onnx))
     finally:
         torch.set_num_threads(before)
     return first, second

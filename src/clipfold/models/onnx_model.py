@@ -66,8 +66,9 @@ class OnnxModel:
     def __init__(self, record: Record, path: Path, threads: int = 0) -> None:
         self.classes: list[str] = record["classes"]
         settings = record["settings"]
-        self._size, self._frames = settings.get("size"), settings.get("frames")
-        self._batch = settings.get("predict_batch") or record.get("micro_batch")
+        self._size: Any = settings.get("size")
+        self._frames: Any = settings.get("frames")
+        self._batch: Any = settings.get("predict_batch") or record.get("micro_batch")
         for name, value in (("size", self._size), ("frames", self._frames), ("micro_batch", self._batch)):
             require(type(value) is int and value >= 1, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._session = _start(read_graph(path), threads)
@@ -78,8 +79,8 @@ class OnnxModel:
             found = each.type, each.shape[1:]
             require(found == known.get(each.name), f"{path.name}: input {each.name}", found, _AGAIN)
         require("clips" in self._inputs, f"{path.name}: inputs", self._inputs, _AGAIN)
-        found = [(each.type, each.shape[1:]) for each in self._session.get_outputs()]
-        require(found == [("tensor(float)", [len(self.classes)])], f"{path.name}: outputs", found, _AGAIN)
+        given = [(each.type, each.shape[1:]) for each in self._session.get_outputs()]
+        require(given == [("tensor(float)", [len(self.classes)])], f"{path.name}: outputs", given, _AGAIN)
 
     def predict_proba(
         self,

@@ -88,7 +88,7 @@ def test_a_forged_graph_is_refused(fit, tmp_path, change, message):
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\x08" * 1000])
 def test_what_is_no_graph_is_refused(fit, tmp_path, content):
     (tmp_path / "forged.onnx").write_bytes(content)
-    with pytest.raises(Exception, match="onnx|graph|model"):
+    with pytest.raises(Exception, match=r"onnx|graph|model"):
         OnnxModel(fit[0], tmp_path / "forged.onnx")
 
 

@@ -119,7 +119,7 @@ def read_graph(path: Path) -> bytes:
         ValueError: It is no graph, or not such a one.
     """
     require(path.stat().st_size <= GRAPH_BYTES, path.name, f"over {GRAPH_BYTES} bytes", _AGAIN)
-    model = library("onnx").ModelProto()
+    checker, model = library("onnx.checker"), library("onnx").ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
     except Exception as error:  # of protobuf, whose versions raise different ones
@@ -132,13 +132,23 @@ def read_graph(path: Path) -> bytes:
     ]
     domains = {each.domain for each in (*model.opset_import, *model.graph.node)} - {"", "ai.onnx"}
     sparse = model.graph.sparse_initializer or any(a.HasField("sparse_tensor") or a.sparse_tensors for a in attributes)
+    outputs = [each.name for each in model.graph.output]
+    named = [each.name for each in (*model.graph.input, *model.graph.initializer)]
+    named += [name for node in model.graph.node for name in node.output if name]
     for what, wrong in (
         ("operators of other domains", domains or model.functions),
         ("data in other files", any(each.data_location or each.external_data for each in tensors)),
         ("graphs within operators", any(each.HasField("g") or each.graphs for each in attributes)),
         ("sparse tensors", sparse),
+        ("several outputs", len(outputs) > 1),
+        ("values of the same name", len({*named}) < len(named)),
     ):
         require(not wrong, path.name, what, f"no exported network has any: {_AGAIN}")
+    try:
+        checker.check_model(model)
+    except Exception as error:  # of the checker, in C++
+        first = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{path.name} is no usable ONNX graph ({first}): {_AGAIN}") from None
     content: bytes = model.SerializeToString()  # what was checked, and nothing besides
     return content
 

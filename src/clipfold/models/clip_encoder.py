@@ -29,12 +29,8 @@ class ClipEncoder(ClipNetwork):
         linear = [module for module in encoder.get_submodule("head").modules() if isinstance(module, nn.Linear)]
         self.width = linear[-1].in_features
         encoder.set_submodule("head", nn.Identity())
-        self.encoder, self.mean, self.std, self.channels_last = (
-            encoder,
-            encoder.mean,
-            encoder.std,
-            encoder.channels_last,
-        )
+        self.encoder, self.channels_last = encoder, encoder.channels_last
+        self.mean, self.std = encoder.mean, encoder.std
 
     def embed(self, clips: Tensor) -> Tensor:
         """Map clips, shaped as for `forward`, to embeddings: float (batch, 1, width)."""

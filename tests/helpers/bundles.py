@@ -19,7 +19,7 @@ def describe(folder, **changes):
     """Return a description of the files in a folder."""
     metrics = {"roc_auc": 0.9, "log_loss": 0.3}
     return {
-        "format": 3,
+        "format": 2,
         "name": "svm",
         "architecture": "svm",
         "input": "features",

@@ -11,8 +11,11 @@ from clipfold.storage.records import parse_json
 from clipfold.table.cells import CATEGORY, KINDS
 from clipfold.table.columns import NAMED
 
-FORMAT = 3
+FORMAT = 2
 """Raised when a description changes in a way that older code could not read."""
+
+EXPORTED = 3
+"""Of a bundle whose networks are ONNX graphs, which older code cannot load; its description is that of `FORMAT`."""
 
 
 def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
@@ -21,12 +24,7 @@ def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
     return old | {"fits": [{**fit, "bias": none} for fit in old["fits"]]}
 
 
-def _same(old: dict[str, Any]) -> dict[str, Any]:
-    """Fits of format 3 may be exported, which older code cannot load; the description is that of format 2."""
-    return old
-
-
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias, 2: _same}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
 
 MODALITIES = ("video", "image", "table")
@@ -146,10 +144,11 @@ def parse_description(content: bytes, where: str) -> Description:
     """
     found = parse(content, where)
     version = found.get("format") if isinstance(found, dict) else None
-    oldest = min([FORMAT, *UPGRADES])
-    known = f"{oldest} to {FORMAT}" if oldest < FORMAT else f"{FORMAT}"
-    other = f"this version of clipfold reads {known}: use the version that made the bundle, or make it again"
-    require(type(version) is int and oldest <= version <= FORMAT, f"{where}: format", version, other)
+    oldest, newest = min([FORMAT, *UPGRADES]), max(FORMAT, EXPORTED)
+    other = (
+        f"this version of clipfold reads {oldest} to {newest}: use the version that made the bundle, or make it again"
+    )
+    require(type(version) is int and oldest <= version <= newest, f"{where}: format", version, other)
     assert isinstance(version, int)
     try:
         for older in range(version, FORMAT):

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from clipfold.checks import require
-from clipfold.delivery.description import FORMAT
+from clipfold.delivery.description import EXPORTED
 from clipfold.delivery.format import ENCODERS, SUFFIX, listed, pack, reading, write_description
 from clipfold.delivery.golden import PROBABILITY, golden_clips, golden_problems
 from clipfold.delivery.opened import OpenBundle
 from clipfold.models.load import FittedModel
-from clipfold.models.onnx_model import OnnxModel, graph_file, library
+from clipfold.models.onnx_graph import graph_file, library
+from clipfold.models.onnx_model import OnnxModel
 from clipfold.models.record import model_file, read_record, trainings
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.replace import write_whole
@@ -84,7 +85,7 @@ def export(bundle: Path, to: str, output: Path, threads: int = 0) -> list[Compar
         clips, boxes = golden_clips(eager)
         rows = [row for place in places for row in _export_fit(folder, place, clips, boxes, threads)]
         versions = {**eager.description["versions"], "onnxruntime": library("onnxruntime").__version__}
-        described = {**eager.description, "format": FORMAT, "versions": versions}
+        described = {**eager.description, "format": EXPORTED, "versions": versions}
         write_description(folder, described | {"files": listed(folder)})
         with OpenBundle.open(folder) as exported:
             problems = golden_problems(exported)

@@ -25,7 +25,7 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
-from clipfold.models.onnx_model import MissingLibrary
+from clipfold.models.onnx_graph import MissingLibrary
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings

@@ -93,7 +93,8 @@ def load(
 
 def _training(record: Record, path: Path, encoders: PathLike | None, training: int) -> FittedModel:
     if "exported" in record:
-        from clipfold.models.onnx_model import OnnxModel, graph_file  # needs the extra `export` and no PyTorch
+        from clipfold.models.onnx_graph import graph_file  # needs the extra `export` and no PyTorch
+        from clipfold.models.onnx_model import OnnxModel
 
         require(record["exported"] == "onnx", "fit.json: exported", record["exported"], "export the bundle again")
         return OnnxModel(record, graph_file(path.parent, training))

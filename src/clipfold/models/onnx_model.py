@@ -1,47 +1,27 @@
 """Use a network that was exported to ONNX, in ONNX Runtime and without PyTorch."""
 
-import importlib
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from clipfold.checks import require
+from clipfold.models.onnx_graph import library, read_graph
 from clipfold.models.record import Record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.models.stored_clips import check_clips, resized, scaled_boxes
-from clipfold.storage.files import Array, PathLike
+from clipfold.storage.files import Array
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 """What may run a graph, the first choice first."""
 
-GRAPH_BYTES = 2**31 - 1
-"""Most bytes of a graph: the limit of its format."""
+MEMORY = 0.5
+"""Most of the machine's memory that graphs may take, of one process on the CPU: a few bytes can ask for any amount."""
 
 _AGAIN = "get the bundle again, or export it again"
-
-
-class MissingLibrary(ValueError):
-    """A library of the extra `export` is not installed."""
-
-
-def library(name: str) -> Any:
-    """Import a library of the extra `export`.
-
-    Raises:
-        MissingLibrary: It is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise MissingLibrary(f"{name} is missing: pip install 'clipfold[export]'") from None
-
-
-def graph_file(folder: PathLike, training: int) -> Path:
-    """Name the graph of a training of a network."""
-    return Path(folder, f"model-{training}.onnx")
 
 
 class OnnxModel:
@@ -110,56 +90,28 @@ class OnnxModel:
         """Return None: there is no encoder."""
 
 
-def read_graph(path: Path) -> bytes:
-    """Read a graph that may come from a stranger: it must be whole in its file, and use standard operators alone.
-
-    Without control flow it cannot run forever; without operators of other domains it runs no code but ONNX Runtime's.
-
-    Raises:
-        ValueError: It is no graph, or not such a one.
-    """
-    require(path.stat().st_size <= GRAPH_BYTES, path.name, f"over {GRAPH_BYTES} bytes", _AGAIN)
-    checker, model = library("onnx.checker"), library("onnx").ModelProto()
-    try:
-        model.ParseFromString(path.read_bytes())
-    except Exception as error:  # of protobuf, whose versions raise different ones
-        raise ValueError(f"{path.name} is no ONNX graph ({error}): {_AGAIN}") from None
-    attributes = [each for node in model.graph.node for each in node.attribute]
-    tensors = [
-        *model.graph.initializer,
-        *(each.t for each in attributes),
-        *(tensor for each in attributes for tensor in each.tensors),
-    ]
-    domains = {each.domain for each in (*model.opset_import, *model.graph.node)} - {"", "ai.onnx"}
-    sparse = model.graph.sparse_initializer or any(a.HasField("sparse_tensor") or a.sparse_tensors for a in attributes)
-    outputs = [each.name for each in model.graph.output]
-    named = [each.name for each in (*model.graph.input, *model.graph.initializer)]
-    named += [name for node in model.graph.node for name in node.output if name]
-    for what, wrong in (
-        ("operators of other domains", domains or model.functions),
-        ("data in other files", any(each.data_location or each.external_data for each in tensors)),
-        ("graphs within operators", any(each.HasField("g") or each.graphs for each in attributes)),
-        ("sparse tensors", sparse),
-        ("several outputs", len(outputs) > 1),
-        ("values of the same name", len({*named}) < len(named)),
-    ):
-        require(not wrong, path.name, what, f"no exported network has any: {_AGAIN}")
-    try:
-        checker.check_model(model)
-    except Exception as error:  # of the checker, in C++
-        first = str(error).strip().partition("\n")[0]
-        raise ValueError(f"{path.name} is no usable ONNX graph ({first}): {_AGAIN}") from None
-    content: bytes = model.SerializeToString()  # what was checked, and nothing besides
-    return content
-
-
 def _start(graph: bytes, threads: int) -> Any:
     runtime = library("onnxruntime")
     options = runtime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, too
     asked = os.environ.get("OMP_NUM_THREADS", "")
     options.intra_op_num_threads = threads or (int(asked) if asked.isdecimal() else 0)
+    _limit_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # decoding needs the cores, too
     available = runtime.get_available_providers()
     return runtime.InferenceSession(graph, options, providers=[name for name in PROVIDERS if name in available])
+
+
+@cache
+def _limit_memory() -> None:
+    """Give the sessions of this process one pool of memory; a graph that asks for more raises an error."""
+    runtime = library("onnxruntime")
+    most = int(MEMORY * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    pool = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = runtime.OrtMemoryInfo("Cpu", pool, 0, runtime.OrtMemType.DEFAULT)
+    as_asked = 1  # grow by what is asked for, not to the next power of two
+    runtime.create_and_register_allocator(
+        place, runtime.OrtArenaCfg({"max_mem": most, "arena_extend_strategy": as_asked})
+    )

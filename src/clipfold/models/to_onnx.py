@@ -10,7 +10,7 @@ from clipfold.models.clip_model import rebuild
 from clipfold.models.device import Precision
 from clipfold.models.inputs import class_probabilities
 from clipfold.models.network import ClipNetwork
-from clipfold.models.onnx_model import library
+from clipfold.models.onnx_graph import library, reduced
 from clipfold.models.record import Record
 from clipfold.storage.files import PathLike
 
@@ -76,5 +76,4 @@ def to_onnx(record: Record, path: PathLike, encoders: PathLike, training: int = 
             first = str(error).strip().partition("\n")[0]
             raise NoGraph(f"PyTorch cannot export it ({first}): keep predicting with the bundle itself") from error
     assert program is not None
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+    return reduced(program.model_proto)

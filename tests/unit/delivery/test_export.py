@@ -12,7 +12,8 @@ import clipfold
 from clipfold.cli import app
 from clipfold.delivery.export import export
 from clipfold.models import to_onnx
-from clipfold.models.onnx_model import MissingLibrary, OnnxModel
+from clipfold.models.onnx_graph import MissingLibrary
+from clipfold.models.onnx_model import OnnxModel
 
 pytestmark = pytest.mark.slow
 

@@ -355,20 +355,20 @@ def test_bundles_of_older_formats_load(bundle, tmp_path, monkeypatch):
     """As if a later version had renamed a key, and then another: what was written before is read as its own."""
     pack(bundle, tmp_path / "old.clipfold")
     facts = json.loads((bundle / "bundle.json").read_text())
-    monkeypatch.setattr(description, "FORMAT", 5)
+    monkeypatch.setattr(description, "FORMAT", 4)
     monkeypatch.setattr(
         description,
         "UPGRADES",
-        {3: lambda old: old | {"leak": old["leakage"]}, 4: lambda old: old | {"leakage": f"{old['leak']}!"}},
+        {2: lambda old: old | {"leak": old["leakage"]}, 3: lambda old: old | {"leakage": f"{old['leak']}!"}},
     )
     for path in (bundle, tmp_path / "old.clipfold"):
         with open_bundle(path) as folder:
-            assert read_description(folder) == facts | {"format": 5, "leak": "", "leakage": "!"}
-    (bundle / "bundle.json").write_text(json.dumps(facts | {"format": 6}))
-    refuses(bundle, "format is 6: this version of clipfold reads 3 to 5: use the version that made")
+            assert read_description(folder) == facts | {"format": 4, "leak": "", "leakage": "!"}
+    (bundle / "bundle.json").write_text(json.dumps(facts | {"format": 5}))
+    refuses(bundle, "format is 5: this version of clipfold reads 2 to 4: use the version that made")
     facts.pop("leakage")
     (bundle / "bundle.json").write_text(json.dumps(facts))
-    refuses(bundle, "is no description of format 3")
+    refuses(bundle, "is no description of format 2")
 
 
 def test_fits_of_the_first_format_have_no_bias(bundle):

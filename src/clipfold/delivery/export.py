@@ -1,80 +1,79 @@
 """Export the networks of a bundle to ONNX, and compare them with the bundle."""
 
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from clipfold.checks import require
+from clipfold.delivery.compared import Agreement, Compared, agreement, compare, table
 from clipfold.delivery.description import EXPORTED
-from clipfold.delivery.format import ENCODERS, SUFFIX, listed, pack, reading, write_description
+from clipfold.delivery.format import CARD, ENCODERS, SUFFIX, listed, pack, reading, write_description
 from clipfold.delivery.golden import PROBABILITY, golden_clips, golden_problems
 from clipfold.delivery.opened import OpenBundle
-from clipfold.models.load import FittedModel
+from clipfold.delivery.prepare import Prepared, cores, prepare
+from clipfold.delivery.sources import Sources
 from clipfold.models.onnx_graph import graph_file, library
 from clipfold.models.onnx_model import OnnxModel
 from clipfold.models.record import model_file, read_record, trainings
 from clipfold.storage.files import Array, write_json
 from clipfold.storage.replace import write_whole
 
-FORMATS = ("onnx",)
-"""What bundles are exported to."""
+INT8 = "onnx-int8"
 
-RUNS = 7
-"""Measured predictions of a clip, after one that is not measured."""
+TOLERANCES: Mapping[str, float] = {"onnx": PROBABILITY, INT8: 0.05}
+"""What bundles are exported to -> largest difference of a probability that their golden test allows."""
+
+CHANGED = 0.02
+"""Largest share of decisions that an export may change."""
+
+LEAST, MOST = 8, 128
+"""Videos to calibrate and compare with, half of them for each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """An exported network beside the one in the bundle.
+class Given:
+    """Videos like those to predict, as a bundle reads them.
 
     Args:
-        fit: Its folder in the bundle, and which training of several.
-        threads: CPU threads.
-        eager_ms: Time in ms to predict one stored clip with PyTorch, the median of `RUNS`.
-        onnx_ms: The same with ONNX Runtime.
-        eager_bytes: Size of the weights.
-        onnx_bytes: Size of the graph, which holds them.
-        difference: Largest difference of a probability on the golden videos, before calibration.
+        calibrate: Clips and boxes to measure ranges with; None unless the export needs them.
+        compare: `features`, `clips` and `boxes` to compare both bundles on.
+        labels: Of those to compare on, where known.
     """
 
-    fit: str
-    threads: int
-    eager_ms: float
-    onnx_ms: float
-    eager_bytes: int
-    onnx_bytes: int
-    difference: float
+    calibrate: tuple[Array, Array] | None
+    compare: Mapping[str, Any]
+    labels: Sequence[str | None]
 
 
-def export(bundle: Path, to: str, output: Path, threads: int = 0) -> list[Compared]:
+def export(
+    bundle: Path, to: str, output: Path, videos: Sources | None = None, threads: int = 0
+) -> tuple[list[Compared], Agreement | None]:
     """Write a bundle whose networks are ONNX graphs; all else stays as it is.
 
     Args:
         bundle: The bundle.
-        to: One of `FORMATS`.
+        to: One of `TOLERANCES`.
         output: Bundle to write: a file if it ends in `.clipfold`, else a new folder.
+        videos: Videos like those to predict. `onnx-int8` needs them: every other one calibrates. Both bundles are
+            compared on the others.
         threads: CPU threads to compare with, besides one; 0: all cores.
 
     Returns:
-        A row for each training of each network and each number of threads.
+        A row for each training of each network and each number of threads; how both bundles agree on the videos.
 
     Raises:
-        ValueError: The bundle has no network, one cannot be exported, or the golden test differs afterwards; nothing is
-            written then.
+        ValueError: The bundle has no network, one cannot be exported, or the export differs by more than `TOLERANCES`
+            or `CHANGED`; nothing is written then.
         MissingLibrary: The extra `export` is not installed.
     """
-    require(to in FORMATS, "to", to, f"use {' or '.join(FORMATS)}")
+    require(to in TOLERANCES, "to", to, f"use {' or '.join(TOLERANCES)}")
     file = output.suffix == SUFFIX
     require(file or not output.exists(), "output", str(output), f"it is there: use a new name, or one in {SUFFIX}")
+    require(to != INT8 or bool(videos), "videos", None, f"{INT8} needs some to calibrate: add --videos FOLDER")
     for name in ("onnx", "onnxruntime", "onnxscript"):
         library(name)
     with OpenBundle.open(bundle) as eager, TemporaryDirectory(prefix="clipfold-") as made:
@@ -82,31 +81,65 @@ def export(bundle: Path, to: str, output: Path, threads: int = 0) -> list[Compar
         folder = Path(copytree(eager.folder, Path(made, "bundle")))
         places = list(_networks(folder))
         require(bool(places), "bundle", str(bundle), "it has no network on clips: other models have no use for it")
-        clips, boxes = golden_clips(eager)
-        rows = [row for place in places for row in _export_fit(folder, place, clips, boxes, threads)]
+        given = _given(eager, videos, to) if videos else None
+        golden, ranges = golden_clips(eager), given.calibrate if given else None
+        rows = [row for place in places for row in _export_fit(folder, place, golden, ranges, threads)]
         versions = {**eager.description["versions"], "onnxruntime": library("onnxruntime").__version__}
-        described = {**eager.description, "format": EXPORTED, "versions": versions}
+        described = {**eager.description, "format": EXPORTED, "tolerance": TOLERANCES[to], "versions": versions}
         write_description(folder, described | {"files": listed(folder)})
         with OpenBundle.open(folder) as exported:
             problems = golden_problems(exported)
-        if problems:
-            off = max(row.difference for row in rows)
-            raise ValueError(
-                f"{bundle}: the export differs by up to {off:.2g}, and {PROBABILITY:g} is allowed ({problems[0]}): "
-                "nothing is written; keep predicting with the bundle itself"
-            )
+            agreed = agreement(eager, exported, given.compare, given.labels) if given else None
+        _accept(str(bundle), problems, rows, agreed, TOLERANCES[to])
+        lines = "\n".join(table(rows, agreed))
+        with_table = (folder / CARD).read_text(encoding="utf-8") + f"\n## Exported to {to}\n\n```\n{lines}\n```\n"
+        write_whole(folder / CARD, with_table.encode())
+        write_description(folder, described | {"files": listed(folder)})
         _write(folder, output, file)
-    return rows
+    return rows, agreed
 
 
-def table(rows: Sequence[Compared]) -> Iterator[str]:
-    """Yield the lines of a table of what `export` returned, and a remark for each network that became slower."""
-    yield f"{'FIT':28} THREADS  EAGER ms  ONNX ms  EAGER MB  ONNX MB  DIFFERENCE"
-    for row in rows:
-        sizes = f"{row.eager_bytes / 1e6:8.2f}  {row.onnx_bytes / 1e6:7.2f}"
-        times = f"{row.eager_ms:8.2f}  {row.onnx_ms:7.2f}"
-        slower = "" if row.onnx_ms <= row.eager_ms else f"  slower, {row.onnx_ms / row.eager_ms:.1f} times"
-        yield f"{row.fit:28} {row.threads:7}  {times}  {sizes}  {row.difference:10.1e}{slower}"
+def _given(bundle: OpenBundle, videos: Sources, to: str) -> Given:
+    """Decode some of the videos, evenly taken."""
+    every = max(1, -(-len(videos.paths) // MOST))
+    paths = dict([*videos.paths.items()][::every])
+    found = prepare(bundle, paths, cores(), stated=videos.stated)
+    count, least = len(found.usable), LEAST if to == INT8 else 1
+    require(
+        count >= least, "videos", f"{count} that can be used", f"name {least} or more, of the training data or alike"
+    )
+    if to != INT8:
+        return Given(None, _part(found, slice(None)), [videos.labels.get(name) for name in found.usable])
+    calibrate, other = slice(0, None, 2), slice(1, None, 2)
+    labels = [videos.labels.get(name) for name in found.usable[other]]
+    return Given((found.clips[calibrate], found.boxes[calibrate]), _part(found, other), labels)
+
+
+def _part(found: Prepared, part: slice) -> dict[str, Any]:
+    features = None if found.features is None else found.features.iloc[part]
+    return {"features": features, "clips": found.clips[part], "boxes": found.boxes[part]}
+
+
+def _accept(
+    bundle: str, problems: Sequence[str], rows: Sequence[Compared], agreed: Agreement | None, tolerance: float
+) -> None:
+    """Refuse an export that answers otherwise.
+
+    Raises:
+        ValueError: It does.
+    """
+    kept = "nothing is written; keep predicting with the bundle itself"
+    remedy = f"{kept}, or use --to onnx" if tolerance > PROBABILITY else kept
+    if problems:
+        off = max(row.difference for row in rows)
+        raise ValueError(
+            f"{bundle}: the export differs by up to {off:.2g}, and {tolerance:g} is allowed ({problems[0]}): {remedy}"
+        )
+    if agreed and agreed.changed > CHANGED * agreed.videos:
+        raise ValueError(
+            f"{bundle}: the export changes {agreed.changed} of {agreed.videos} decisions, a probability by up to "
+            f"{agreed.difference:.2g}, and {CHANGED:.0%} is allowed: {remedy}"
+        )
 
 
 def _networks(folder: Path) -> Iterator[Path]:
@@ -120,9 +153,12 @@ def _networks(folder: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def _export_fit(folder: Path, place: Path, clips: Array, boxes: Array, threads: int) -> Iterator[Compared]:
+def _export_fit(
+    folder: Path, place: Path, golden: tuple[Array, Array], ranges: tuple[Array, Array] | None, threads: int
+) -> Iterator[Compared]:
     """Replace the weights of a fit by graphs, and compare both."""
     from clipfold.models.clip_model import ClipModel  # loads PyTorch
+    from clipfold.models.to_int8 import to_int8
     from clipfold.models.to_onnx import NoGraph, to_onnx
 
     record = read_record(place / "fit.json")
@@ -134,37 +170,14 @@ def _export_fit(folder: Path, place: Path, clips: Array, boxes: Array, threads: 
             write_whole(path, to_onnx(record, weights, folder / ENCODERS, training))
         except NoGraph as error:
             raise ValueError(f"{name}: {error}") from error
+        if ranges:
+            write_whole(path, to_int8(path.read_bytes(), OnnxModel(record, path).inputs(*ranges)))
         eager = ClipModel(record, weights, folder / ENCODERS, training)
         sizes = weights.stat().st_size // number, path.stat().st_size
         for count in sorted({1, threads or len(os.sched_getaffinity(0))}):
-            onnx = OnnxModel(record, path, count)
-            both = [each.predict_proba(clips=clips, boxes=boxes) for each in (eager, onnx)]
-            difference = float(np.abs(both[0] - both[1]).max())
-            yield Compared(name, count, *_times(eager, onnx, clips, boxes, count), *sizes, difference)
+            yield compare(name, (eager, OnnxModel(record, path, count)), sizes, golden, count)
     weights.unlink()
     write_json(place / "fit.json", {**record, "exported": "onnx"})
-
-
-def _times(eager: FittedModel, onnx: FittedModel, clips: Array, boxes: Array, threads: int) -> tuple[float, float]:
-    """Measure how long each takes for the first clip, in ms."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        first, second = (_median(partial(m.predict_proba, clips=clips[:1], boxes=boxes[:1])) for m in (eager, onnx))
-    finally:
-        torch.set_num_threads(before)
-    return first, second
-
-
-def _median(run: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(RUNS + 1):
-        start = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
 
 
 def _write(folder: Path, output: Path, file: bool) -> None:

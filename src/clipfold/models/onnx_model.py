@@ -1,7 +1,7 @@
 """Use a network that was exported to ONNX, in ONNX Runtime and without PyTorch."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,18 +73,30 @@ class OnnxModel:
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
         shared = SharedClips.of(clips)
+        found = np.empty((len(shared.stored), len(self.classes)))
+        first = 0
+        for given in self._batches(shared, boxes, self._batch):
+            part = found[first : first + self._batch]
+            (own,) = self._session.run(None, given)
+            good = own.shape == part.shape and bool(np.allclose(own.sum(axis=1), 1, atol=1e-3))
+            require(good, "probabilities", list(own.shape), f"rows of {len(self.classes)} must sum to 1: {_AGAIN}")
+            part[:] = own
+            first += len(own)
+        return found
+
+    def inputs(self, clips: Array, boxes: Array) -> list[Mapping[str, Array]]:
+        """Prepare clips as the graph takes them, each alone; arguments as for `predict_proba`."""
+        return [*self._batches(SharedClips(clips), boxes, 1)]
+
+    def _batches(
+        self, shared: SharedClips, boxes: Sequence[Any] | Array | None, batch: int
+    ) -> Iterator[Mapping[str, Array]]:
         count = check_clips(shared.stored, self._size, self._frames)
         scaled = scaled_boxes(boxes, shared.stored, self._size)
-        found = np.empty((count, len(self.classes)))
-        for first in range(0, count, self._batch):
-            part = slice(first, first + self._batch)
-            taken = resized(shared, first, first + self._batch, self._size, self._frames)
-            given = {"clips": taken, "boxes": scaled[part]}
-            (own,) = self._session.run(None, {name: given[name] for name in self._inputs})
-            good = own.shape == found[part].shape and bool(np.allclose(own.sum(axis=1), 1, atol=1e-3))
-            require(good, "probabilities", list(own.shape), f"rows of {len(self.classes)} must sum to 1: {_AGAIN}")
-            found[part] = own
-        return found
+        for first in range(0, count, batch):
+            taken = resized(shared, first, first + batch, self._size, self._frames)
+            given = {"clips": taken, "boxes": scaled[first : first + batch]}
+            yield {name: given[name] for name in self._inputs}
 
     def embed(self, clips: Array) -> None:
         """Return None: there is no encoder."""

@@ -90,10 +90,10 @@ def export(
         with OpenBundle.open(folder) as exported:
             problems = golden_problems(exported)
             agreed = agreement(eager, exported, given.compare, given.labels) if given else None
-        _accept(str(bundle), problems, rows, agreed, TOLERANCES[to])
+        accept(str(bundle), problems, rows, agreed, TOLERANCES[to])
         lines = "\n".join(table(rows, agreed))
-        with_table = (folder / CARD).read_text(encoding="utf-8") + f"\n## Exported to {to}\n\n```\n{lines}\n```\n"
-        write_whole(folder / CARD, with_table.encode())
+        card = (folder / CARD).read_bytes() + f"\n## Exported to {to}\n\n```\n{lines}\n```\n".encode()
+        write_whole(folder / CARD, card)
         write_description(folder, described | {"files": listed(folder)})
         _write(folder, output, file)
     return rows, agreed
@@ -120,7 +120,7 @@ def _part(found: Prepared, part: slice) -> dict[str, Any]:
     return {"features": features, "clips": found.clips[part], "boxes": found.boxes[part]}
 
 
-def _accept(
+def accept(
     bundle: str, problems: Sequence[str], rows: Sequence[Compared], agreed: Agreement | None, tolerance: float
 ) -> None:
     """Refuse an export that answers otherwise.

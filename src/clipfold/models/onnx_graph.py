@@ -34,6 +34,9 @@ _NAMES = (
 OPERATORS = frozenset(_NAMES.split(" "))
 """What clipfold's networks need of ONNX. All compute from their inputs alone; none repeats or branches."""
 
+_OURS = ("", "ai.onnx")
+"""Domains of these operators."""
+
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 16: 2}
 """Type of a constant -> bytes of a value: float, uint8, int8, int32, int64, bool, float16, double, bfloat16."""
 
@@ -107,7 +110,8 @@ def reduced(model: Any) -> bytes:
     kept = onnx.GraphProto(name="network")
     for name in ("node", "initializer", "input", "output"):
         getattr(kept, name).extend(getattr(graph, name))
-    whole = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=kept)
+    versions = [each for each in model.opset_import if each.domain in _OURS]
+    whole = onnx.ModelProto(ir_version=model.ir_version, opset_import=versions, graph=kept)
     content: bytes = whole.SerializeToString(deterministic=True)
     return content
 
@@ -118,7 +122,7 @@ def _problems(model: Any) -> Iterator[str]:
     if max(len(graph.node), len(graph.initializer)) > NODES:
         yield f"over {NODES} operators or constants"
         return
-    if model.functions or any(each.domain not in ("", "ai.onnx") for each in (*model.opset_import, *graph.node)):
+    if model.functions or any(node.domain not in _OURS for node in graph.node):
         yield "operators of other domains"
     if unknown := {node.op_type for node in graph.node} - OPERATORS:
         yield f"the operator {min(unknown)[:40]!r}"

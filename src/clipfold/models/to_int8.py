@@ -39,11 +39,12 @@ def to_int8(graph: bytes, inputs: Sequence[Mapping[str, Array]]) -> bytes:
     """
     quantization = library("onnxruntime.quantization")
     with TemporaryDirectory(prefix="clipfold-") as folder:
-        source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
+        source, simple, target = (str(Path(folder, f"{name}.onnx")) for name in ("float", "simple", "int8"))
         write_whole(source, graph)
+        library("onnxruntime.quantization.preprocess").quant_pre_process(source, simple, skip_symbolic_shape=True)
         quantization.quantize_static(
-            str(source),
-            str(target),
+            simple,
+            target,
             _Clips(inputs),
             op_types_to_quantize=OPERATORS,
             per_channel=True,
@@ -51,4 +52,4 @@ def to_int8(graph: bytes, inputs: Sequence[Mapping[str, Array]]) -> bytes:
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
-        return reduced(library("onnx").load(str(target)))
+        return reduced(library("onnx").load(target))

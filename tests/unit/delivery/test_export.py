@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 import clipfold
 from clipfold.cli import app
-from clipfold.delivery.export import export
+from clipfold.delivery.compared import Agreement
+from clipfold.delivery.export import accept, export
 from clipfold.delivery.golden import EXPECTED
 from clipfold.models import to_onnx
 from clipfold.models.onnx_graph import MissingLibrary
@@ -76,6 +77,13 @@ def test_eight_bits_are_calibrated_and_compared_on_videos(run, videos, tmp_path)
         graphs = [onnx.load(path) for path in bundle.folder.rglob("*.onnx")]
     types = [tensor.data_type for graph in graphs for tensor in graph.graph.initializer if len(tensor.dims) == 5]
     assert {*types} == {onnx.TensorProto.INT8}
+
+
+def test_an_export_that_changes_decisions_is_refused():
+    changed = {"videos": 100, "difference": 0.2, "labelled": 0, "eager_right": 0, "onnx_right": 0}
+    accept("b", [], [], Agreement(changed=2, **changed), 0.05)
+    with pytest.raises(ValueError, match=r"changes 3 of 100 decisions, .* 2% is allowed: nothing .* use --to onnx"):
+        accept("b", [], [], Agreement(changed=3, **changed), 0.05)
 
 
 def test_eight_bits_need_videos(run, tmp_path):

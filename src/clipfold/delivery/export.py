@@ -1,6 +1,5 @@
 """Export the networks of a bundle to ONNX, and compare them with the bundle."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +173,7 @@ def _export_fit(
             write_whole(path, to_int8(path.read_bytes(), OnnxModel(record, path).inputs(*ranges)))
         eager = ClipModel(record, weights, folder / ENCODERS, training)
         sizes = weights.stat().st_size // number, path.stat().st_size
-        for count in sorted({1, threads or len(os.sched_getaffinity(0))}):
+        for count in sorted({1, threads or cores()}):
             yield compare(name, (eager, OnnxModel(record, path, count)), sizes, golden, count)
     weights.unlink()
     write_json(place / "fit.json", {**record, "exported": "onnx"})

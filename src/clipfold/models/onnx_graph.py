@@ -5,7 +5,7 @@ here, reduced to what computes, and refused unless it is as simple as those of c
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from clipfold.storage.files import PathLike
 GRAPH_BYTES = 2**31 - 1
 """Most bytes of a graph: the limit of its format."""
 
-NODES = 20_000
-"""Most operators, and most constants: ten times what the largest of clipfold's networks has."""
+STRUCTURE_BYTES = 1 << 22
+"""Most of them that are not values of constants, ten times what networks have: parsed, they take fifty times that."""
 
 DIMENSIONS = 8
 """Most dimensions of a constant."""
@@ -42,6 +42,9 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 16: 2}
 
 _ATTRIBUTES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings"}
 """Type of an attribute -> its only field: a number, a text, a constant or a list. No graph, no sparse tensor."""
+
+_VALUES = (7, 5, 9)
+"""Fields that lead to the values of constants: of the model the graph, of that the constants, of these the raw data."""
 
 _AGAIN = "get the bundle again, or export it again"
 
@@ -78,9 +81,10 @@ def read_graph(path: Path) -> bytes:
         MissingLibrary: The extra `export` is not installed.
     """
     require(path.stat().st_size <= GRAPH_BYTES, path.name, f"over {GRAPH_BYTES} bytes", _AGAIN)
-    model = library("onnx").ModelProto()
+    model, content = library("onnx").ModelProto(), path.read_bytes()
     try:
-        model.ParseFromString(path.read_bytes())
+        _count_values(content, 0, len(content), _VALUES)
+        model.ParseFromString(content)
     except Exception as error:  # of protobuf, whose versions raise different ones
         raise ValueError(f"{path.name} is no ONNX graph ({error}): {_AGAIN}") from None
     for problem in _problems(model):
@@ -119,9 +123,6 @@ def reduced(model: Any) -> bytes:
 def _problems(model: Any) -> Iterator[str]:
     """Name what no graph of clipfold's has."""
     graph = model.graph
-    if max(len(graph.node), len(graph.initializer)) > NODES:
-        yield f"over {NODES} operators or constants"
-        return
     if model.functions or any(node.domain not in _OURS for node in graph.node):
         yield "operators of other domains"
     if unknown := {node.op_type for node in graph.node} - OPERATORS:
@@ -142,6 +143,40 @@ def _problems(model: Any) -> Iterator[str]:
             yield "data in other files"
         elif not _whole(tensor):
             yield f"a constant whose shape is not that of its data, {tensor.name[:40]!r}"
+
+
+def _count_values(content: bytes, at: int, end: int, path: Sequence[int]) -> int:
+    """Count the bytes of the values of constants in a message of the format, before it is parsed.
+
+    Raises:
+        ValueError: There is more besides than `STRUCTURE_BYTES`, or it is no message.
+    """
+    first, found = at, 0
+    while at < end:
+        key, at = _number(content, at)
+        size = {1: 8, 5: 4}.get(key & 7, 0)
+        if key & 7 in (0, 2):
+            length, at = _number(content, at)
+            size = length if key & 7 else 0
+        if at + size > end or key & 7 not in (0, 1, 2, 5):
+            raise ValueError("it is damaged")
+        if key == path[0] << 3 | 2:
+            found += _count_values(content, at, at + size, path[1:]) if len(path) > 1 else size
+        at += size
+        if at - first - found > STRUCTURE_BYTES:
+            raise ValueError(f"more than {STRUCTURE_BYTES} bytes besides its weights")
+    return found
+
+
+def _number(content: bytes, at: int) -> tuple[int, int]:
+    """Read a number of the format, seven bits in each byte; returns it and where it ends."""
+    found, shift = 0, 0
+    while True:
+        byte = content[at]
+        found |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128 or shift > 63:
+            return found, at
 
 
 def _plain(attribute: Any) -> bool:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_model import ClipModel
-from clipfold.models.onnx_graph import NODES
+from clipfold.models.onnx_graph import STRUCTURE_BYTES
 from clipfold.models.onnx_model import OnnxModel
 from clipfold.models.to_onnx import to_onnx
 
@@ -93,10 +93,6 @@ def attribute(**values):
     return change
 
 
-def many(graph):
-    graph.graph.node.extend(graph.graph.node[0] for _ in range(NODES))
-
-
 def loop(graph):
     body = onnx.GraphProto(name="body")
     graph.graph.node.append(helper.make_node("Loop", ["", ""], ["never"], body=body))
@@ -128,7 +124,7 @@ GRAPH = onnx.AttributeProto.GRAPH
         (lambda graph: graph.graph.sparse_initializer.append(onnx.SparseTensorProto()), "sparse tensors"),
         (lambda graph: graph.graph.output.append(graph.graph.output[0]), "2 outputs"),
         (lambda graph: graph.graph.node.append(graph.graph.node[-1]), "values of the same name"),
-        (many, f"over {NODES} operators"),
+        (of_node(doc_string="a" * STRUCTURE_BYTES), "more than 4194304 bytes besides its weights"),
         (lambda graph: graph.graph.ClearField("node"), "no usable ONNX graph"),
     ],
 )
@@ -167,7 +163,7 @@ DAMAGE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from clipfold.models.onnx_graph import NODES
+from clipfold.models.onnx_graph import STRUCTURE_BYTES
 from clipfold.models.onnx_model import OnnxModel
 from clipfold.video.address_space import limit_address_space
 

@@ -78,7 +78,7 @@ def measure(bundle: Path, to: str, manifest: Path) -> dict[str, Any]:
     times = {
         f"{name}_{threads}": round(float(np.mean([getattr(row, name) for row in rows if row.threads == threads])), 1)
         for threads in sorted({row.threads for row in rows})
-        for name in ("eager_ms", "onnx_ms")
+        for name in ("eager_ms", "onnx_ms", "eager_batch_ms", "onnx_batch_ms")
     }
     sizes = {name: round(getattr(rows[0], name) / 1e6, 2) for name in ("eager_bytes", "onnx_bytes")}
     golden = max(row.difference for row in rows)

@@ -13,8 +13,11 @@ from clipfold.delivery.opened import OpenBundle
 from clipfold.models.load import FittedModel
 from clipfold.storage.files import Array
 
-RUNS = 7
-"""Measured predictions of a clip, after one that is not measured."""
+RUNS, SECONDS = 7, 2.0
+"""Most measured predictions, after one that is not measured, and when to end before."""
+
+BATCH = 8
+"""Clips that are predicted together to measure how long each takes among others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,10 @@ class Compared:
     Args:
         fit: Its folder in the bundle, and which training of several.
         threads: CPU threads.
-        eager_ms: Time in ms to predict one stored clip with PyTorch, the median of `RUNS`.
+        eager_ms: Time in ms to predict one stored clip alone with PyTorch, a median.
         onnx_ms: The same with ONNX Runtime.
+        eager_batch_ms: Time in ms for a clip among `BATCH`, as `clipfold predict` has them.
+        onnx_batch_ms: The same with ONNX Runtime.
         eager_bytes: Size of the weights.
         onnx_bytes: Size of the graph, which holds them.
         difference: Largest difference of a probability on the golden videos, before calibration.
@@ -35,6 +40,8 @@ class Compared:
     threads: int
     eager_ms: float
     onnx_ms: float
+    eager_batch_ms: float
+    onnx_batch_ms: float
     eager_bytes: int
     onnx_bytes: int
     difference: float
@@ -81,13 +88,16 @@ def compare(
 
     clips, boxes = golden
     each = [model.predict_proba(clips=clips, boxes=boxes) for model in models]
-    before = torch.get_num_threads()
+    before, times = torch.get_num_threads(), []
     torch.set_num_threads(threads)
     try:
-        first, second = (_median(partial(m.predict_proba, clips=clips[:1], boxes=boxes[:1])) for m in models)
+        for count in (1, BATCH):
+            several = {"clips": np.resize(clips, (count, *clips.shape[1:])), "boxes": np.resize(boxes, (count, 4))}
+            times += [_median(partial(model.predict_proba, **several)) / count for model in models]
     finally:
         torch.set_num_threads(before)
-    return Compared(fit, threads, first, second, *sizes, float(np.abs(each[0] - each[1]).max()))
+    eager, onnx, eager_batch, onnx_batch = times
+    return Compared(fit, threads, eager, onnx, eager_batch, onnx_batch, *sizes, float(np.abs(each[0] - each[1]).max()))
 
 
 def agreement(
@@ -115,12 +125,14 @@ def agreement(
 
 def table(rows: Sequence[Compared], agreed: Agreement | None) -> Iterator[str]:
     """Yield the lines of a table, with a remark wherever the export is slower, larger or worse."""
-    yield f"{'FIT':28} THREADS  EAGER ms  ONNX ms  EAGER MB  ONNX MB  DIFFERENCE"
+    yield f"{'FIT':28} THREADS  {'ms A CLIP':>17}  {f'ms AMONG {BATCH}':>17}  {'MB':>17}  DIFFERENCE"
     for row in rows:
-        sizes = f"{row.eager_bytes / 1e6:8.2f}  {row.onnx_bytes / 1e6:7.2f}"
-        times = f"{row.eager_ms:8.2f}  {row.onnx_ms:7.2f}"
-        slower = _more("slower", row.eager_ms, row.onnx_ms) + _more("larger", 1.1 * row.eager_bytes, row.onnx_bytes)
-        yield f"{row.fit:28} {row.threads:7}  {times}  {sizes}  {row.difference:10.1e}{slower}"
+        alone, among = (row.eager_ms, row.onnx_ms), (row.eager_batch_ms, row.onnx_batch_ms)
+        sizes = row.eager_bytes / 1e6, row.onnx_bytes / 1e6
+        figures = "  ".join(f"{f'{one:.2f} -> {other:.2f}':>17}" for one, other in (alone, among, sizes))
+        remarks = (("slower alone", alone), ("slower among others", among), ("larger", sizes))
+        notes = [f"{what}, {other / one:.2f} times" for what, (one, other) in remarks if other > 1.05 * one]
+        yield f"{row.fit:28} {row.threads:7}  {figures}  {row.difference:10.1e}  {'; '.join(notes)}".rstrip()
     if agreed:
         yield (
             f"On {agreed.videos} videos: largest difference of a probability {agreed.difference:.2g}, "
@@ -131,14 +143,11 @@ def table(rows: Sequence[Compared], agreed: Agreement | None) -> Iterator[str]:
             yield f"Right: {agreed.onnx_right} of {agreed.labelled}, {agreed.eager_right} before{worse}"
 
 
-def _more(word: str, before: float, after: float) -> str:
-    return f"  {word}, {after / before:.1f} times" if after > before else ""
-
-
 def _median(run: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(RUNS + 1):
+    times: list[float] = []
+    run()
+    while len(times) < RUNS and sum(times) < 1000 * SECONDS:
         start = time.perf_counter()
         run()
         times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
+    return statistics.median(times)

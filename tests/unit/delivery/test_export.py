@@ -50,9 +50,9 @@ def test_it_predicts_the_same_through_the_same_command_and_says_what_it_gains(ru
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     rows = json.loads(figures.read_text())["networks"]
-    assert "ONNX ms" in done.output
+    assert "ms AMONG 8" in done.output
     assert len(rows) == 2
-    assert all(row["difference"] < 1e-5 and row["onnx_ms"] > 0 for row in rows)
+    assert all(row["difference"] < 1e-5 and min(row["onnx_ms"], row["onnx_batch_ms"]) > 0 for row in rows)
     np.testing.assert_allclose(predictions(output, some), predictions(run.bundle(model), some), atol=1e-6)
     with clipfold.load(output) as bundle:
         assert bundle.golden_problems() == []
@@ -77,6 +77,18 @@ def test_eight_bits_are_calibrated_and_compared_on_videos(run, videos, tmp_path)
         graphs = [onnx.load(path) for path in bundle.folder.rglob("*.onnx")]
     types = [tensor.data_type for graph in graphs for tensor in graph.graph.initializer if len(tensor.dims) == 5]
     assert {*types} == {onnx.TensorProto.INT8}
+
+
+@pytest.mark.parametrize(
+    ("exported", "message"), [("tflite", "exported is 'tflite': export the bundle again"), ("onnx", "model-0.onnx")]
+)
+def test_a_bundle_that_only_says_that_it_is_exported_is_refused(bundles, tmp_path, exported, message):
+    folder = shutil.copytree(bundles[CLIPS].folder, tmp_path / "bundle")
+    record = json.loads((folder / "fits/0/fit.json").read_text())
+    (folder / "fits/0/fit.json").write_text(json.dumps(record | {"exported": exported}))
+    repack(folder)
+    with pytest.raises(ValueError, match=message), clipfold.load(folder) as bundle:
+        _ = bundle.fits
 
 
 def test_an_export_that_changes_decisions_is_refused():

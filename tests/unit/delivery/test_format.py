@@ -297,6 +297,7 @@ WRONG = {
     "licences": ["", [1]],
     "versions": [[], {"python": 3}, {"\x1b": "3"}],
     "created": ["today", 2024, ""],
+    "tolerance": [-0.01, 0.06, "0.01", None],
     "files": [[], {"a": "00"}, {"a": None}, {"a": "G" * 64}],
 }
 

@@ -4,7 +4,8 @@
 
 Each network is trained on two folds. `clipfold export` writes both formats without its limits, so that what it would
 refuse is measured, too; `refused` says so. `predict_s` is the CPU time of `clipfold predict` of all videos, in one
-process and one thread: start, decoding and both fits.
+process and one thread: start, decoding and both fits. `start_s` and `start_mb` are CPU time and memory until a bundle
+is loaded, before the first video.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ NETWORKS = (
     {"architecture": "x3d", "name": "x3d_xs", "variant": "xs", "size": 160, "frames": 4, "epochs": 6},
     MVIT,
 )
+START = """
+import resource, sys, clipfold
+clipfold.load(sys.argv[1]).fits
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(round(used.ru_utime + used.ru_stime, 1), used.ru_maxrss // 1024)
+"""
 CONFIG = {
     "decode": {"size": 160},
     "splits": {"folds": 2},
@@ -88,6 +95,7 @@ def measure(bundle: Path, to: str, manifest: Path) -> dict[str, Any]:
         | {"golden": golden, "refused": refused}
         | asdict(agreed)
         | {"predict_s": predict(output, manifest)}
+        | start(output)
     )
 
 
@@ -102,6 +110,13 @@ def predict(bundle: Path, manifest: Path) -> float:
     return round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
 
 
+def start(bundle: Path) -> dict[str, float]:
+    """Load a bundle in a new process; returns CPU time in s and memory in MB, Linux."""
+    done = subprocess.run([sys.executable, "-c", START, str(bundle)], env=ONE_THREAD, capture_output=True, check=True)
+    seconds, megabytes = done.stdout.split()
+    return {"start_s": float(seconds), "start_mb": float(megabytes)}
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -111,7 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
     for name, bundle in train(arguments.manifest, arguments.folder).items():
-        figures[name] = {"eager": {"predict_s": predict(bundle, arguments.manifest)}}
+        figures[name] = {"eager": {"predict_s": predict(bundle, arguments.manifest)} | start(bundle)}
         for to in exporting.TOLERANCES:
             figures[name][to] = measure(bundle, to, arguments.manifest)
             print(name, to, json.dumps(figures[name][to], indent=1), flush=True)

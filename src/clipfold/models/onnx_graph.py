@@ -5,6 +5,7 @@ here, reduced to what computes, and refused unless it is as simple as those of c
 """
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -59,6 +60,7 @@ def library(name: str) -> Any:
     Raises:
         MissingLibrary: It is not installed.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports what it runs to its maker, from 1.29 on
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:

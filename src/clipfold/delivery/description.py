@@ -14,6 +14,9 @@ from clipfold.table.columns import NAMED
 FORMAT = 2
 """Raised when a description changes in a way that older code could not read."""
 
+EXPORTED = 3
+"""Of a bundle whose networks are ONNX graphs, which older code cannot load; its description is that of `FORMAT`."""
+
 
 def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
     """Fits of format 1 were calibrated by a temperature alone."""
@@ -23,6 +26,9 @@ def _without_bias(old: dict[str, Any]) -> dict[str, Any]:
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _without_bias}
 """Format -> changes a description of it, of any content, into one of the next format: so that older bundles load."""
+
+TOLERANCE = 0.05
+"""Largest `tolerance` of a bundle."""
 
 MODALITIES = ("video", "image", "table")
 
@@ -101,6 +107,7 @@ class Description(TypedDict):
         final: Whether the only fit is one on all data.
         files: Name -> SHA-256 of all other files.
         table: What its rows are, for a model that learned from a table; None for videos. Older bundles lack it.
+        tolerance: Largest difference of a probability in the golden test, of exported bundles.
         feature_versions: Of the groups of features that the fits read; older bundles lack it, and have version 1.
     """
 
@@ -126,6 +133,7 @@ class Description(TypedDict):
     created: str
     files: dict[str, str]
     table: NotRequired[Table | None]
+    tolerance: NotRequired[float]
     feature_versions: NotRequired[dict[str, int]]
 
 
@@ -141,10 +149,11 @@ def parse_description(content: bytes, where: str) -> Description:
     """
     found = parse(content, where)
     version = found.get("format") if isinstance(found, dict) else None
-    oldest = min([FORMAT, *UPGRADES])
-    known = f"{oldest} to {FORMAT}" if oldest < FORMAT else f"{FORMAT}"
-    other = f"this version of clipfold reads {known}: use the version that made the bundle, or make it again"
-    require(type(version) is int and oldest <= version <= FORMAT, f"{where}: format", version, other)
+    oldest, newest = min([FORMAT, *UPGRADES]), max(FORMAT, EXPORTED)
+    other = (
+        f"this version of clipfold reads {oldest} to {newest}: use the version that made the bundle, or make it again"
+    )
+    require(type(version) is int and oldest <= version <= newest, f"{where}: format", version, other)
     assert isinstance(version, int)
     try:
         for older in range(version, FORMAT):
@@ -226,6 +235,8 @@ def _check_values(where: str, found: Description) -> None:
     """Check what types do not say."""
     check_name(f"{where}: name", found["name"])
     modality = found.get("modality", "video")
+    tolerance = found.get("tolerance", 0)
+    require(0 <= tolerance <= TOLERANCE, f"{where}: tolerance", tolerance, f"use 0 to {TOLERANCE:g}")
     require(modality in MODALITIES, f"{where}: modality", modality, f"use one of {', '.join(MODALITIES)}")
     require(found["architecture"].isidentifier(), f"{where}: architecture", found["architecture"], "use a name")
     inputs = ("features", "clips", "predictions")

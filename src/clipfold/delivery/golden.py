@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipfold.checks import require
 from clipfold.clips.resize import resize_clip
 from clipfold.delivery.description import parse
 from clipfold.delivery.prepare import Prepared, prepare
@@ -27,7 +28,7 @@ FOLDER = "golden"
 EXPECTED = "golden/expected.json"
 
 PROBABILITY = 1e-3
-"""Largest difference of a probability: other processors round otherwise."""
+"""Largest difference of a probability: other processors round otherwise. A bundle may state another, if exported."""
 
 FEATURE = 1e-3
 """Largest relative difference of a feature."""
@@ -70,7 +71,7 @@ def golden_problems(bundle: "OpenBundle") -> list[str]:
     """
     try:
         expected = parse(read_bytes(bundle.folder / EXPECTED), EXPECTED)
-        return list(_differences(expected, observe(bundle), ()))
+        return list(_differences(expected, observe(bundle), (), bundle.description.get("tolerance", PROBABILITY)))
     except (OSError, KeyError, TypeError) as error:
         raise ValueError(f"{EXPECTED} cannot be used ({error}): make the bundle again") from None
 
@@ -79,8 +80,7 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
     """Predict the golden videos and note all on the way: what `expected.json` holds."""
     if bundle.table:
         return _observe_rows(bundle)
-    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
-    prepared = prepare(bundle, paths, workers=1)
+    prepared = _prepared(bundle)
     observed: dict[str, Any] = {"threshold": bundle.description["threshold"]}
     raw = bundle.probabilities(features=prepared.features, clips=prepared.clips, boxes=prepared.boxes)
     found = bundle.answers(raw)
@@ -91,6 +91,22 @@ def observe(bundle: "OpenBundle") -> dict[str, Any]:
             "features": _features(prepared, number),
         }
     return observed
+
+
+def golden_clips(bundle: "OpenBundle") -> tuple[Array, Array]:
+    """Decode the golden videos; returns clips, uint8 (videos, frames, size, size, 3), and boxes, int (videos, 4).
+
+    Raises:
+        ValueError: None can be used.
+    """
+    prepared = _prepared(bundle)
+    require(bool(prepared.usable), FOLDER, "no usable video", "get the bundle again, or make it again")
+    return prepared.clips, prepared.boxes
+
+
+def _prepared(bundle: "OpenBundle") -> Prepared:
+    paths = {name: str(bundle.folder / FOLDER / name) for name in _SHAPES[bundle.modality]}
+    return prepare(bundle, paths, workers=1)
 
 
 def _observe_rows(bundle: "OpenBundle") -> dict[str, Any]:
@@ -125,22 +141,22 @@ def _features(prepared: Prepared, number: int) -> dict[str, float | None]:
     return {name: None if np.isnan(value) else float(value) for name, value in own.items()}
 
 
-def _differences(expected: Any, observed: Any, where: tuple[str, ...]) -> Iterator[str]:
-    """Compare two observations key by key; `where` are the keys that lead to them."""
+def _differences(expected: Any, observed: Any, where: tuple[str, ...], tolerance: float) -> Iterator[str]:
+    """Compare two observations key by key; `where` are the keys that lead to them, `tolerance` is of probabilities."""
     if isinstance(expected, Mapping) and isinstance(observed, Mapping):
         for key in expected.keys() | observed.keys():
-            yield from _differences(expected.get(key), observed.get(key), (*where, key))
+            yield from _differences(expected.get(key), observed.get(key), (*where, key), tolerance)
     elif isinstance(expected, list) and isinstance(observed, list) and len(expected) == len(observed):
         for number, pair in enumerate(zip(expected, observed, strict=True)):
-            yield from _differences(*pair, (*where, str(number)))
-    elif not _close(expected, observed, where):
+            yield from _differences(*pair, (*where, str(number)), tolerance)
+    elif not _close(expected, observed, where, tolerance):
         yield f"{': '.join((*where, 'expected'))} {expected}, found {observed}"
 
 
-def _close(expected: Any, observed: Any, where: Sequence[str]) -> bool:
+def _close(expected: Any, observed: Any, where: Sequence[str], tolerance: float) -> bool:
     kind = where[1] if len(where) > 1 else ""  # below the name of a video
     if not kind or not all(isinstance(value, float | int) for value in (expected, observed)):
         return bool(expected == observed)
     if kind == "features":
         return bool(np.isclose(expected, observed, rtol=FEATURE, atol=FEATURE))
-    return bool(abs(expected - observed) <= (GREY_LEVELS if kind == "clips" else PROBABILITY))
+    return bool(abs(expected - observed) <= (GREY_LEVELS if kind == "clips" else tolerance))

@@ -25,6 +25,7 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
+from clipfold.models.onnx_graph import MissingLibrary
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
@@ -292,5 +293,7 @@ def _usable(fit: str) -> Iterator[None]:
     """Turn whatever a fit from strangers raises into an error for users."""
     try:
         yield
+    except MissingLibrary:  # the bundle is not to blame
+        raise
     except Exception as error:
         raise ValueError(f"{fit} cannot be used ({type(error).__name__}: {error}): get the bundle again") from error

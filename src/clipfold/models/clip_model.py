@@ -14,8 +14,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from clipfold.checks import require
-from clipfold.clips.reader import scale_box
-from clipfold.clips.resize import resize_clip
 from clipfold.models.accelerator import usable_device
 from clipfold.models.device import Precision, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
@@ -23,10 +21,10 @@ from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record, trainings
 from clipfold.models.shared_clips import SharedClips
+from clipfold.models.stored_clips import check_clips, resized, scaled_boxes
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
-from clipfold.video.sampling import uniform
 
 if TYPE_CHECKING:  # it loads torchvision and half of PyTorch's compiler, which most networks do not need
     from clipfold.models.clip_encoder import ClipEncoder
@@ -106,11 +104,8 @@ class ClipModel:
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
         shared = SharedClips.of(clips)
-        count, stored, size = self._check(shared.stored), shared.stored.shape[2], self._settings["size"]
-        given = [[0, 0, stored, stored]] * count if boxes is None else boxes
-        scaled = np.array([scale_box(box, stored, size) for box in given], np.int64).reshape(-1, 4)
-        if len(scaled) != count:
-            raise ValueError(f"boxes has {len(scaled)} rows for {count} clips: pass one box per clip")
+        count = check_clips(shared.stored, self._settings["size"], self._settings["frames"])
+        scaled = scaled_boxes(boxes, shared.stored, self._settings["size"])
         if not count:
             return np.empty((0, len(self.classes)))
         return halving(partial(self._predict, shared, scaled), self._batch).astype(np.float64)
@@ -118,30 +113,16 @@ class ClipModel:
     @torch.inference_mode()
     def embed(self, clips: Array) -> Array | None:
         """Embed clips by the frozen encoder, see `clipfold.models.load.FittedModel`."""
-        count = self._check(clips)
+        count = check_clips(clips, self._settings["size"], self._settings["frames"])
         if self._encoder is None:
             return None
         encoder, shared, parts = self._encoder, SharedClips(clips), range(0, count, self._batch)
         found = [embed(encoder, self._inputs(shared, i, i + self._batch), self._batch).mean(dim=1) for i in parts]
         return torch.cat(found).cpu().numpy() if found else np.empty((0, 0), np.float32)
 
-    def _check(self, clips: Array) -> int:
-        size, frames = self._settings["size"], self._settings["frames"]
-        square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
-        if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
-            raise ValueError(
-                f"clips is an array of {clips.dtype}{list(clips.shape)}: "
-                f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
-            )
-        return len(clips)
-
     def _inputs(self, clips: SharedClips, first: int, last: int) -> Tensor:
-        size, count = self._settings["size"], self._settings["frames"]
-        frames = uniform(clips.stored.shape[1], count)
-        resized = clips.once(
-            (size, count), first, last, lambda some: np.stack([resize_clip(clip[frames], size) for clip in some])
-        )
-        return torch.from_numpy(resized).to(self._device)
+        made = resized(clips, first, last, self._settings["size"], self._settings["frames"])
+        return torch.from_numpy(made).to(self._device)
 
     def _embeddings(self, clips: SharedClips, first: int, last: int) -> Tensor:
         from clipfold.models.embed import at_once

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from clipfold.checks import require
 from clipfold.models.mixing import mix
 from clipfold.models.record import Record, model_file, read_record, trainings
 from clipfold.models.shared_clips import SharedClips
@@ -80,16 +81,26 @@ def load(
     if record["input"] == "features":
         return FeatureModel(record, path)
     if record["input"] == "clips":
-        from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
-
         number = trainings(record)
-        each = (ClipModel(record, path, encoders, training) for training in range(number))
-        return next(each) if number == 1 else Trainings([*each])
+        each = [_training(record, path, encoders, training) for training in range(number)]
+        return each[0] if number == 1 else Trainings(each)
     if members is None:
         folder = Path(folder)
         members = {name: folder.parents[1] / name / folder.name for name in used_members(record)}
     # A member is no ensemble: of what, would be searched outside of a bundle, or without end.
     return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
+
+
+def _training(record: Record, path: Path, encoders: PathLike | None, training: int) -> FittedModel:
+    if "exported" in record:
+        from clipfold.models.onnx_graph import graph_file  # needs the extra `export` and no PyTorch
+        from clipfold.models.onnx_model import OnnxModel
+
+        require(record["exported"] == "onnx", "fit.json: exported", record["exported"], "export the bundle again")
+        return OnnxModel(record, graph_file(path.parent, training))
+    from clipfold.models.clip_model import ClipModel  # loads PyTorch, which feature models do not need
+
+    return ClipModel(record, path, encoders, training)
 
 
 def used_members(record: Record) -> list[str]:

@@ -265,7 +265,7 @@ def test_damage_at_any_byte_is_noticed_or_harmless(bundle, tmp_path):
 # Wrong descriptions
 
 WRONG = {
-    "format": [3, "1", 1.0, True, None],
+    "format": [4, "1", 1.0, True, None],
     "name": ["", "../a", "-rf", "a" * 101, "a\nb", "a\x1b[2J", 5, None, "a/b"],
     "architecture": ["", "os.system", 3],
     "input": ["video", None],
@@ -297,6 +297,7 @@ WRONG = {
     "licences": ["", [1]],
     "versions": [[], {"python": 3}, {"\x1b": "3"}],
     "created": ["today", 2024, ""],
+    "tolerance": [-0.01, 0.06, "0.01", None],
     "files": [[], {"a": "00"}, {"a": None}, {"a": "G" * 64}],
 }
 

@@ -15,7 +15,7 @@ from helpers.fits import SIZE, plan, settings_of, write_data
 from safetensors.torch import save_file
 
 from clipfold.clips.resize import resize_clip, resize_shard
-from clipfold.models import clip_model
+from clipfold.models import clip_model, stored_clips
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_model import embed
 from clipfold.models.embed import embed_shard
@@ -130,7 +130,7 @@ def test_clips_are_resized_as_the_pipeline_does_and_once_for_models_that_share_t
 
 def _resize_shared_clips_once(run, monkeypatch):
     changed = []
-    monkeypatch.setattr(clip_model, "resize_clip", lambda clip, size: changed.append(clip) or resize_clip(clip, size))
+    monkeypatch.setattr(stored_clips, "resize_clip", lambda clip, size: changed.append(clip) or resize_clip(clip, size))
     folder = run.folder / "small" / "fold-0"
     given = run.inputs(run.tested("small").id.tolist())
     shared = given | {"clips": SharedClips(given["clips"])}

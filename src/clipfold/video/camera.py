@@ -12,7 +12,7 @@ _ROUNDS = 6
 _TEXTURED = 40  # gradient, in the units of a Sobel filter, at which a point counts half
 
 
-def fit_camera(flow: Array, frame: Array) -> tuple[complex, complex]:
+def fit_camera(flow: Array, frame: Array, flat: float = 1e-3) -> tuple[complex, complex]:
     """Fit shift, zoom and rotation by iteratively reweighted least squares with Cauchy weights (Holland & Welsch 1977).
 
     Flat parts of a picture show no motion whatever the camera does, so that each point counts as its gradient. Points
@@ -21,6 +21,7 @@ def fit_camera(flow: Array, frame: Array) -> tuple[complex, complex]:
     Args:
         flow: float32 (height, width, 2), in pixels.
         frame: the first of the two pictures, `uint8` (height, width).
+        flat: weight of a point without texture, where one with much has 1.
 
     Returns:
         The shift at the centre in pixels, and the factor of the place from the centre, see `places_of`: the camera
@@ -28,7 +29,7 @@ def fit_camera(flow: Array, frame: Array) -> tuple[complex, complex]:
     """
     place = places_of(frame.shape)
     gradient = np.hypot(cv2.Sobel(frame, cv2.CV_32F, 1, 0)[_POINTS], cv2.Sobel(frame, cv2.CV_32F, 0, 1)[_POINTS])
-    texture = (gradient / (gradient + _TEXTURED)).ravel().astype(np.float64) + 1e-3
+    texture = (gradient / (gradient + _TEXTURED)).ravel().astype(np.float64) + flat
     point, moved = place[_POINTS].ravel(), (flow[..., 0][_POINTS] + 1j * flow[..., 1][_POINTS]).ravel()
     shift, factor = np.median(moved.real) + 1j * np.median(moved.imag), 0j
     for _ in range(_ROUNDS):

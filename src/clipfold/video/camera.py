@@ -7,6 +7,8 @@ import numpy as np
 
 from clipfold.storage.files import Array
 
+cv2.setNumThreads(1)  # pictures are small; and a worker that is forked while OpenCV's threads run would hang
+
 _POINTS = (slice(2, None, 5), slice(2, None, 5))  # pixels that the camera's motion is fitted to
 _ROUNDS = 6
 _TEXTURED = 40  # gradient, in the units of a Sobel filter, at which a point counts half

@@ -9,8 +9,6 @@ from clipfold.storage.files import Array
 from clipfold.video.camera import fit_camera, places_of, positions_of
 from clipfold.video.geometry import Region
 
-cv2.setNumThreads(1)  # a worker per core runs this
-
 _LEAST_EDGE = 24  # pixels that the flow needs
 _LEAST_MOTION = 0.25  # pixels between the two frames of a pair: flow below is mostly noise
 _EDGE = 4  # times the camera's motion: so near to the edge, what comes into the picture misleads the flow

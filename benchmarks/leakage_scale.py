@@ -18,6 +18,7 @@ from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.matches import Stored, match
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema
+from clipfold.video.views import Uniform
 
 SHAPE = (16, 112, 112, 3)
 TARGET = 100_000
@@ -52,7 +53,7 @@ def draw(folder: Path, count: int) -> float:
         rows: list[dict[str, Any]] = [
             {"id": f"{seed:06}", "row": row, "clips_box": [0, 0, 112, 112]} for row, seed in enumerate(names)
         ]
-        write_table(shard / "index", rows, index_schema({"clips": None}))  # type: ignore[dict-item]
+        write_table(shard / "index", rows, index_schema({"clips": Uniform(frames=1, size=16)}))
         began = time.process_time()
         hash_shard(shard / "clips", shard / "index", *(shard / each for each in ("hashes", "pictures", "keypoints")))
         spent += time.process_time() - began

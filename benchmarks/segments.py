@@ -166,9 +166,9 @@ def measure(path: Path, cuts: list[tuple[float, float]], rounds: int) -> dict[st
 
     def one_pass() -> None:
         for frame, number in decoded_frames(stream, None, Counts(), analyse=False):
-            shot = Shot(frame, None, views)
+            shot = Shot(frame, None)
             for name in wanted.get(number, ()):
-                shot.take(name)
+                shot.take(views[name])
             del frame, shot
 
     found = {name: float("inf") for name in ("segments", "one pass", "ffmpeg")}

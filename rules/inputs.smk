@@ -1,6 +1,7 @@
 # Input functions and names of files. No rules.
 import re
 
+from clipfold.config import WHOLE_VIEW
 from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
@@ -170,6 +171,10 @@ def embeddings():
 def clips_at(size):
     """Name a shard's clips at a size."""
     return "results/frames/{shard}/clips.npy" if size == PLAN.size else f"results/resized/{size}/{{shard}}.npy"
+
+
+# Where near duplicates are searched: whole frames, also where clips show only a region.
+SEARCHED = WHOLE_VIEW if WHOLE_VIEW in PLAN.views else "clips"
 
 
 # What a shard's augmented copies are made from.

@@ -3,7 +3,7 @@ rule audit:
         audit="results/splits/audit.json",
         folds="results/splits/folds.parquet",
         matches="results/splits/matches.parquet",
-        clips=frames("clips.npy"),
+        clips=frames(f"{SEARCHED}.npy"),
         indices=frames("index.parquet"),
     output:
         report(

@@ -1,6 +1,6 @@
 rule hashes:
     input:
-        clips="results/frames/{shard}/clips.npy",
+        clips=f"results/frames/{{shard}}/{SEARCHED}.npy",
         index="results/frames/{shard}/index.parquet",
     output:
         hashes="results/hashes/{shard}/hashes.npy",
@@ -27,7 +27,7 @@ rule matches:
         hashes=of_each_shard("results/hashes/{shard}/hashes.npy"),
         pictures=of_each_shard("results/hashes/{shard}/pictures.npy"),
         keypoints=of_each_shard("results/hashes/{shard}/keypoints.npy"),
-        clips=of_each_shard("results/frames/{shard}/clips.npy"),
+        clips=of_each_shard(f"results/frames/{{shard}}/{SEARCHED}.npy"),
         indices=of_each_shard("results/frames/{shard}/index.parquet"),
     output:
         "results/splits/matches.parquet",

@@ -21,6 +21,7 @@ from clipfold.settings import (
     SplitSettings,
     TableSettings,
 )
+from clipfold.video.region import NONE
 
 T = TypeVar("T")
 
@@ -112,22 +113,33 @@ class Config:
         )
 
 
+WHOLE_VIEW = "whole"
+"""View of the same frames as clips, whole: near duplicates are searched in it where clips show only a region."""
+
+
 def read_config(values: Mapping[str, Any]) -> Config:
     """Check the values of a config file.
 
     Args:
         values: Keys and values as YAML gives them; missing keys take their defaults. An image is a clip of one frame,
-            whatever `decode.views` says.
+            whatever `decode.views` says. If clips show a region, a view `WHOLE_VIEW` is added.
 
     Raises:
         ValueError: An unknown key, a wrong type or a value out of range; the message names the key, the value and the
             remedy.
     """
     config = build(Config, "", values)
-    if config.modality != "image":
-        return config
-    given = config.decode.views.items()
-    views = {name: {**own, "frames": 1} if isinstance(own, Mapping) else own for name, own in given}
+    views = dict(config.decode.views)
+    require(
+        WHOLE_VIEW not in views, "decode.views", [*views], f"rename {WHOLE_VIEW}, which is added where it is needed"
+    )
+    own = {name: options for name, options in views.items() if isinstance(options, Mapping)}
+    if config.modality == "image":
+        cut = [name for name, options in own.items() if options.get("region") == "motion"]
+        require(not cut, f"decode.views.{''.join(cut[:1])}.region", "motion", "leave it out: an image does not move")
+        views |= {name: {**options, "frames": 1} for name, options in own.items()}
+    elif own.get("clips", {}).get("region", NONE) != NONE:
+        views[WHOLE_VIEW] = {**own["clips"], "region": NONE}
     return replace(config, decode=replace(config.decode, views=views))
 
 

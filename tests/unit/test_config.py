@@ -38,6 +38,11 @@ DEFAULTS = yaml.safe_load((CONFIG / "config.yaml").read_text())
         ({"allow_leakage": ["group"]}, "allow_leakage is 'group': use any of groups, duplicates, overlaps"),
         ({"splits": {"scheme": "random"}}, "splits.scheme is 'random': it separates videos of one group"),
         ({"decode": {"views": {"Clips": {}}}}, "decode.views is ['Clips']: keep a view named 'clips'"),
+        ({"decode": {"views": {"clips": {}, "whole": {}}}}, "decode.views is ['clips', 'whole']: rename whole, which"),
+        (
+            {"modality": "image", "decode": {"views": {"clips": {"kind": "uniform", "frames": 4, "region": "motion"}}}},
+            "decode.views.clips.region is 'motion': leave it out: an image does not move",
+        ),
         ({"decode": {"views": {"clips": {}, "a/b": {}}}}, "decode.views is 'a/b': use a name of lower-case letters"),
     ],
 )
@@ -50,6 +55,13 @@ def test_a_mistake_is_named_with_its_key_value_and_remedy(values, message):
 
 def test_advice_leads_out():
     assert read_config({"models": ["svm"], "splits": {"folds": 3, "scheme": "random"}, "allow_leakage": ["random"]})
+
+
+def test_whole_frames_are_kept_for_the_search_for_near_duplicates_where_clips_show_a_region():
+    clips = {"kind": "dense", "frames": 4, "stride": 3}
+    views = read_config({"decode": {"views": {"clips": clips | {"region": "motion"}}}}).decode.views
+    assert views == {"clips": clips | {"region": "motion"}, "whole": clips | {"region": "none"}}
+    assert read_config({"decode": {"views": {"clips": clips}}}).decode.views == {"clips": clips}
 
 
 def test_the_commented_file_gives_the_declared_defaults():

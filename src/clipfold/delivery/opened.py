@@ -32,6 +32,7 @@ from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
 from clipfold.table.inputs import inputs_of
+from clipfold.video.region import NONE, ZOOM
 from clipfold.video.views import View, build_views
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class OpenBundle:
         self.decode = build(DecodeSettings, "decode", description["decode"])
         self.policy = build(PolicySettings, "policy", description["policy"])
         self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
-        kept = sum(math.prod(view.shape) for view in self.views.values())
+        kept = sum(math.prod(view.shape) * (1 if view.region == NONE else ZOOM**2) for view in self.views.values())
         require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
         self.table: Table | None = description.get("table")
         self._lock = threading.Lock()

@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 
 from clipfold.storage.files import Array
+from clipfold.video.camera import fit_camera, places_of, positions_of
 
 MOVING = 0.02
 """Speed in sizes per second above which a pixel counts as moving: a quarter pixel per step of a tenth of a second at
 160 x 90 pixels. Below it, flow is mostly noise."""
 
-_POINTS = (slice(2, None, 5), slice(2, None, 5))  # pixels that the camera's motion is fitted to
-_ROUNDS = 6
-_TEXTURED = 40  # gradient, in the units of a Sobel filter, at which a point counts half
 _KEPT = (slice(None, None, 2), slice(None, None, 2))  # DIS computes flow at half the resolution
 
 
@@ -74,60 +72,16 @@ def _between(before: bytes, after: bytes, shape: tuple[int, int]) -> tuple[Array
     padded = [_padded(frame) for frame in (first, second)]
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow = search.calc(padded[0], padded[1], None)[: shape[0], : shape[1]]  # type: ignore[call-overload]
-    x, y = _positions(shape)
+    x, y = positions_of(shape)
     came_from = cv2.remap(second, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     unexplained = float(np.abs(came_from.astype(np.int16) - first).mean())
-    shift, camera = _camera(flow, first)
-    return flow[_KEPT] - camera, shift, unexplained
+    shift, factor = fit_camera(flow, first)
+    camera = (shift + factor * places_of(shape)[_KEPT]).astype(np.complex64)
+    still = np.stack([camera.real, camera.imag], axis=-1)
+    return flow[_KEPT] - still, np.array([shift.real, shift.imag]), unexplained
 
 
 def _padded(frame: Array) -> Array:
     """Repeat the edge of small pictures: DIS needs some pixels of each side."""
     height, width = (max(0, 24 - edge) for edge in frame.shape)
     return np.ascontiguousarray(np.pad(frame, ((0, height), (0, width)), mode="edge"))
-
-
-def _camera(flow: Array, frame: Array) -> tuple[Array, Array]:
-    """Fit shift, zoom and rotation by iteratively reweighted least squares with Cauchy weights (Holland & Welsch 1977).
-
-    Flat parts of a picture show no motion whatever the camera does, so that each point counts as its gradient. Points
-    and motions are complex numbers: zoom and rotation are then one factor.
-
-    Args:
-        flow: float32 (height, width, 2), in pixels.
-        frame: The first of the two pictures.
-
-    Returns:
-        The shift at the centre, float64 (2), and the whole at the kept pixels, float32 (rows, columns, 2), in pixels.
-    """
-    place = _places(frame.shape)
-    gradient = np.hypot(cv2.Sobel(frame, cv2.CV_32F, 1, 0)[_POINTS], cv2.Sobel(frame, cv2.CV_32F, 0, 1)[_POINTS])
-    texture = (gradient / (gradient + _TEXTURED)).ravel().astype(np.float64) + 1e-3
-    point, moved = place[_POINTS].ravel(), (flow[..., 0][_POINTS] + 1j * flow[..., 1][_POINTS]).ravel()
-    shift, factor = np.median(moved.real) + 1j * np.median(moved.imag), 0j
-    for _ in range(_ROUNDS):
-        rest = np.abs(moved - shift - factor * point)
-        weight = texture / (1 + (rest / max(2 * float(np.median(rest)), 0.1)) ** 2)
-        weight /= weight.sum()
-        middle, mean = (weight * point).sum(), (weight * moved).sum()
-        centred = point - middle
-        # No matrix products: their sums depend on the number of threads.
-        factor = (weight * centred.conj() * (moved - mean)).sum() / ((weight * np.abs(centred) ** 2).sum() + 1e-9)
-        shift = mean - factor * middle
-    camera = (shift + factor * place[_KEPT]).astype(np.complex64)
-    return np.array([shift.real, shift.imag]), np.stack([camera.real, camera.imag], axis=-1)
-
-
-@lru_cache(maxsize=8)
-def _positions(shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return x and y of each pixel, float32 (height, width)."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return x, y
-
-
-@lru_cache(maxsize=8)
-def _places(shape: tuple[int, ...]) -> Array:
-    """Return the place of each pixel from the centre in sizes, as complex128 (height, width)."""
-    x, y = (each.astype(float) for each in _positions(shape))
-    height, width = shape
-    return np.asarray(((x - (width - 1) / 2) + 1j * (y - (height - 1) / 2)) / np.sqrt(height * width))

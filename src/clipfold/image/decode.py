@@ -79,7 +79,7 @@ def decode_images(
                 yield from ((each.part, unusable) for each in wanting)
                 filling = [each for each in filling if each not in wanting]
                 continue
-            shot = shot_of(still.pixels, views)
+            shot = shot_of(still.pixels)
             for each in wanting:
                 each.keeper.offer(shot, index - each.first)
                 if not each.keeper.missing:
@@ -103,7 +103,7 @@ class _Filling:
 
 def _decoded(keeper: Keeper, warning: str) -> Decoded:
     facts = {"decoded": len(keeper.wanted), "warning": warning, "status": Status.OK, "reason": ""}
-    return Decoded(keeper.arrays, facts | keeper.facts())
+    return keeper.decoded(facts)
 
 
 @contextmanager

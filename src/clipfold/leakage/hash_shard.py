@@ -1,6 +1,7 @@
 """Hash the videos of a shard and find their keypoints: what the search for near duplicates needs of each."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +13,16 @@ from clipfold.storage.replace import replacing
 logger = logging.getLogger(__name__)
 
 
+def box_column(clips: PathLike) -> str:
+    """Return the column of the index that holds the content boxes of a view, given its file."""
+    return f"{Path(clips).stem}_box"
+
+
 class Shard:
-    """Frames of the stored view `clips` of a shard, without padding.
+    """Frames of a stored view of a shard, without padding.
 
     Args:
-        clips: `uint8` (videos, frames, size, size, 3).
+        clips: `uint8` (videos, frames, size, size, 3), in a file with the name of the view.
         index: index of the shard.
     """
 
@@ -25,7 +31,8 @@ class Shard:
         stored = self._stored.shape[1]
         self.count = min(FRAMES, stored)
         self._taken = [i * stored // self.count for i in range(self.count)]
-        self._boxes = {row["row"]: row["clips_box"] for row in read_table(index, ["row", "clips_box"]).to_pylist()}
+        box = box_column(clips)
+        self._boxes = {row["row"]: row[box] for row in read_table(index, ["row", box]).to_pylist()}
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -44,7 +51,7 @@ def hash_shard(clips: PathLike, index: PathLike, hashes: PathLike, pictures: Pat
     """Hash the videos of a shard and find their keypoints.
 
     Args:
-        clips: the stored view `clips`, `uint8` (videos, frames, size, size, 3).
+        clips: a stored view of whole frames, as of `Shard`.
         index: index of the shard.
         hashes: output array of the hashes from `hashes.hash_video`, one row per row of `clips`.
         pictures: output array of the pictures from `hashes.hash_video`, one row per row of `clips`.

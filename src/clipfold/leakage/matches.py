@@ -32,7 +32,7 @@ SCHEMA = pa.schema(
         # normalised correlation of the two pictures where they overlap, after alignment; if much of a still background
         # is hidden, the share of the picture that matches
         "score": pa.float64(),
-        "first_frame": pa.int16(),  # the most similar stored frames of `clips`
+        "first_frame": pa.int16(),  # the most similar stored frames of the view that was searched
         "second_frame": pa.int16(),
     }
 )
@@ -48,7 +48,7 @@ class Stored:
         hashes: arrays of hashes from `hash_shard`.
         pictures: arrays of pictures from `hash_shard`.
         keypoints: arrays of keypoints from `hash_shard`.
-        clips: arrays of the view `clips`.
+        clips: arrays of the view that was searched.
         indices: indices of the decoded shards.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from clipfold.leakage.hash_shard import box_column
 from clipfold.leakage.recall import measured_recall
 from clipfold.report.render import render
 from clipfold.storage.files import PathLike, open_array, read_json, read_table
@@ -35,7 +36,7 @@ def write_page(
         audit: JSON of the audit, see `clipfold.leakage.audit`.
         folds: table of the folds.
         matches: table of the near-duplicate pairs.
-        clips: arrays of the view `clips`, by shard; none of a table, whose rows have no pictures.
+        clips: arrays of the view that was searched, by shard; none of a table, whose rows have no pictures.
         indices: indices of the same shards.
         output: HTML file to write.
         noun: what a row of the manifest is.
@@ -64,16 +65,16 @@ class Stills:
     """Single frames of the stored clips, without padding, as data URLs.
 
     Args:
-        clips: arrays of the view `clips`, by shard.
+        clips: arrays of the view that was searched, by shard.
         indices: indices of the same shards.
     """
 
     def __init__(self, clips: Sequence[PathLike], indices: Sequence[PathLike]) -> None:
         self._arrays = [open_array(path) for path in clips]
         self._place = {
-            row["id"]: (shard, row["row"], row["clips_box"])
+            row["id"]: (shard, row["row"], row[box_column(clips[shard])])
             for shard, path in enumerate(indices)
-            for row in read_table(path, ["id", "row", "clips_box"]).to_pylist()
+            for row in read_table(path, ["id", "row", box_column(clips[shard])]).to_pylist()
             if row["row"] is not None
         }
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import reduce
 from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ import numpy as np
 
 from clipfold.status import Status
 from clipfold.video.container import Unusable, describe
+from clipfold.video.geometry import WHOLE
 from clipfold.video.picture import Picture
+from clipfold.video.region import FINDERS, NONE, Finder, cut
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from clipfold.storage.files import Array
-    from clipfold.video.geometry import Box
+    from clipfold.video.geometry import Box, Region
 
 
 @dataclass(slots=True)
@@ -32,8 +35,8 @@ class Decoded:
 
     Args:
         arrays: view name -> `uint8` array of the view's shape.
-        facts: columns of the index: status, reason, frames decoded and warning; per view the frames taken, their times
-            and the content box.
+        facts: columns of the index: status, reason, frames decoded and warning; per view the frames taken, their times,
+            the content box and, if it has one, the region.
     """
 
     arrays: dict[str, Array]
@@ -63,7 +66,7 @@ def decode_video(stream: Stream, views: Mapping[str, View]) -> Decoded:
         keeper, counts = Keeper(views, timeline), Counts()
         steps = stream.plan(order, keyframes, keeper.wanted)
         for frame, _ in decoded_frames(stream, steps, counts, analyse=analyse):
-            keeper.offer(Shot(frame, stream.aspect, views), index_of(frame, order))
+            keeper.offer(Shot(frame, stream.aspect), index_of(frame, order))
             del frame
         if not keeper.missing and not counts.errors:
             break
@@ -86,7 +89,7 @@ def _decode_counted(stream: Stream, views: Mapping[str, View], warning: str) -> 
     times = counted_times(stream)
     keeper, counts = Keeper(views, Timeline(stream.id, times, ())), Counts()
     for frame, number in decoded_frames(stream, None, counts, analyse=True):
-        keeper.offer(Shot(frame, stream.aspect, views), number)
+        keeper.offer(Shot(frame, stream.aspect), number)
         del frame
     if keeper.missing:
         raise Unusable(
@@ -122,26 +125,33 @@ def _ascending(times: Sequence[float | None], rate: float) -> list[float]:
 class Shot:
     """A decoded frame, from which each view takes its pixels at most once, for any number of keepers."""
 
-    def __init__(self, frame: VideoFrame, aspect: Fraction | None, views: Mapping[str, View]) -> None:
+    def __init__(self, frame: VideoFrame, aspect: Fraction | None) -> None:
         self._frame = frame
         self._aspect = aspect
-        self._views = views
-        self._taken: dict[str, tuple[Array, Box]] = {}
+        self._taken: dict[View | Finder, tuple[Any, Box]] = {}
 
-    def take(self, name: str) -> tuple[Array, Box]:
-        """Return the pixels that a view keeps of the frame, and its content box.
+    def take(self, view: View | Finder) -> tuple[Any, Box]:
+        """Return what a view or a finder keeps of the frame, and its content box.
 
         Raises:
             Unusable: `unsupported_codec` if FFmpeg cannot convert the pixel format.
         """
-        if name not in self._taken:
+        if view not in self._taken:
             try:
-                picture, view = Picture(self._frame, self._aspect), self._views[name]
-                self._taken[name] = view.take(picture), view.content(picture)
+                picture = Picture(self._frame, self._aspect)
+                self._taken[view] = view.take(picture), view.content(picture)
             except (av.error.FFmpegError, OSError, ValueError) as error:
                 what = f"frames of pixel format {self._frame.format.name} cannot be converted: {describe(error)}"
                 raise Unusable(Status.UNSUPPORTED_CODEC, what) from None
-        return self._taken[name]
+        return self._taken[view]
+
+
+def wanted_by(views: Mapping[str, View], timeline: Timeline) -> dict[View | Finder, list[int]]:
+    """Return the indices of the frames that each view wants, and each finder of a region."""
+    finders = [FINDERS[view.region] for view in views.values() if view.region != NONE]
+    return {view: view.select(timeline) for view in views.values()} | {
+        finder: finder.select(timeline.times) for finder in finders
+    }
 
 
 class Keeper:
@@ -152,24 +162,24 @@ class Keeper:
         timeline: the frames to choose from.
 
     Attributes:
-        arrays: view name -> `uint8` array of the view's shape, zero where nothing was kept.
-        wanted: indices in the timeline of the frames that any view wants.
+        wanted: indices in the timeline of the frames that any view, or the finder of its region, wants.
         missing: those of them that have not been offered.
     """
 
     def __init__(self, views: Mapping[str, View], timeline: Timeline) -> None:
-        self.arrays: dict[str, Array] = {name: np.zeros(view.shape, np.uint8) for name, view in views.items()}
-        self._indices = {name: view.select(timeline) for name, view in views.items()}
         self._views = views
         self._times = timeline.times
-        self._boxes: dict[str, Box] = {}  # of all frames so far, whose sizes may differ
-        self._slots: dict[int, list[tuple[str, list[int]]]] = defaultdict(list)
-        for name, indices in self._indices.items():
+        self._indices = wanted_by(views, timeline)
+        self._whole = {view: np.zeros(view.shape, np.uint8) for view in views.values() if view.region == NONE}
+        self._boxes: dict[View, Box] = {}  # of all frames so far, whose sizes may differ
+        self._noted: dict[View | Finder, dict[int, Any]] = defaultdict(dict)  # slot -> frame to cut, or what was seen
+        self._slots: dict[int, list[tuple[View | Finder, list[int]]]] = defaultdict(list)
+        for source, indices in self._indices.items():
             slots: dict[int, list[int]] = defaultdict(list)
             for slot, index in enumerate(indices):
                 slots[index].append(slot)
             for index, where in slots.items():
-                self._slots[index].append((name, where))
+                self._slots[index].append((source, where))
         self.wanted = frozenset(self._slots)
         self.missing = set(self.wanted)
 
@@ -178,19 +188,51 @@ class Keeper:
         if index not in self.missing:
             return
         self.missing.discard(index)
-        for name, slots in self._slots[index]:
-            self.arrays[name][slots], box = shot.take(name)
-            self._boxes[name] = self._views[name].joined(self._boxes.get(name, box), box)
+        for source, slots in self._slots[index]:
+            taken, box = shot.take(source)
+            if source in self._whole:
+                self._whole[source][slots] = taken
+                self._boxes[source] = source.joined(self._boxes.get(source, box), box)
+            else:
+                self._noted[source] |= dict.fromkeys(slots, taken)
 
-    def facts(self) -> dict[str, Any]:
-        """Return the columns of the index about the views, once no frame is missing."""
-        facts: dict[str, Any] = {}
-        for name, indices in self._indices.items():
-            facts[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
-            facts[f"{name}_times"] = np.array([self._times[i] for i in indices])
-            box = self._boxes[name]
-            facts[f"{name}_box"] = [box.top, box.left, box.height, box.width]
-        return facts
+    def decoded(self, facts: Mapping[str, Any]) -> Decoded:
+        """Return the views, once no frame is missing.
+
+        Args:
+            facts: columns of the index about the video, to which those about the views are added.
+        """
+        arrays: dict[str, Array] = {}
+        found, lacking = dict(facts), defaultdict[str, list[str]](list)
+        regions = {name: self._find(FINDERS[name]) for name in {v.region for v in self._views.values()} - {NONE}}
+        for name, view in self._views.items():
+            indices = self._indices[view]
+            found[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
+            found[f"{name}_times"] = np.array([self._times[i] for i in indices])
+            if view.region == NONE:
+                arrays[name], box = self._whole[view], self._boxes[view]
+            else:
+                region = regions[view.region]
+                arrays[name], box = self._cut(view, region or WHOLE)
+                found[f"{name}_region"] = region and [region.top, region.left, region.height, region.width]
+                if region is None:
+                    lacking[FINDERS[view.region].nothing].append(name)
+            found[f"{name}_box"] = [box.top, box.left, box.height, box.width]
+        notes = [f"{nothing}: {' and '.join(names)} show whole frames" for nothing, names in lacking.items()]
+        found["warning"] = "; ".join(filter(None, [found.get("warning"), *notes]))
+        return Decoded(arrays, found)
+
+    def _find(self, finder: Finder) -> Region | None:
+        noted = self._noted[finder]
+        return finder.find([noted[slot] for slot in range(len(noted))])
+
+    def _cut(self, view: View, region: Region) -> tuple[Array, Box]:
+        """Return the array of a view with a region, and its content box."""
+        array, boxes = np.zeros(view.shape, np.uint8), []
+        for slot, frame in self._noted[view].items():
+            array[slot], box = cut(frame, region, view.shape[1])
+            boxes.append(box)
+        return array, reduce(view.joined, boxes)
 
 
 def _result(keeper: Keeper, counts: Counts, warning: str) -> Decoded:
@@ -200,4 +242,4 @@ def _result(keeper: Keeper, counts: Counts, warning: str) -> Decoded:
     if counts.errors:
         facts["status"] = Status.CORRUPT
         facts["reason"] = counts.summary()
-    return Decoded(keeper.arrays, facts | keeper.facts())
+    return keeper.decoded(facts)

@@ -13,7 +13,16 @@ import numpy as np
 
 from clipfold.status import Status
 from clipfold.video.container import Unusable
-from clipfold.video.decode import UNUSABLE_TIMES, Decoded, Keeper, Shot, counted_times, decode_video, index_of
+from clipfold.video.decode import (
+    UNUSABLE_TIMES,
+    Decoded,
+    Keeper,
+    Shot,
+    counted_times,
+    decode_video,
+    index_of,
+    wanted_by,
+)
 from clipfold.video.filling import Filling, Marked
 from clipfold.video.parts import Part, frames_of
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
@@ -146,8 +155,8 @@ class _Parts:
     def _wanted(self, timelines: Iterable[tuple[Part, range, Timeline]], size: int) -> Marked:
         wanted = Marked(size)
         for _, place, timeline in timelines:
-            for view in self._views.values():
-                wanted.update(place.start + index for index in view.select(timeline))
+            for indices in wanted_by(self._views, timeline).values():
+                wanted.update(place.start + index for index in indices)
         return wanted
 
     def _filled(
@@ -169,7 +178,7 @@ class _Parts:
             while coming and coming[1].first <= index:
                 filling.append(coming)
                 coming = next(left, None)
-            shot = Shot(frame, self._stream.aspect, self._views)
+            shot = Shot(frame, self._stream.aspect)
             for _, each in filling:
                 each.offer(shot, index, counts.broken)
             del frame, shot

@@ -22,6 +22,7 @@ from clipfold.video.decode_parts import decode_parts
 from clipfold.video.digest import check_content, check_unchanged
 from clipfold.video.kept import decode_kept, origin_of
 from clipfold.video.parts import Part
+from clipfold.video.region import NONE
 from clipfold.video.spool import Spooled, spool, spool_folder
 from clipfold.video.stream import MAX_PIXELS, Stream
 from clipfold.video.views import View, build_views
@@ -147,7 +148,9 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
     """Return the columns of a shard's index.
 
     `decoded` counts the frames that went through the decoder. For each view V, `V_frames` holds the indices of the kept
-    frames, `V_times` their presentation times in seconds, and `V_box` the content box (top, left, height, width).
+    frames, `V_times` their presentation times in seconds, and `V_box` the content box (top, left, height, width). If it
+    has a region, `V_region` holds that in shares of the picture (top, left, height, width); null is the whole picture,
+    where none was found.
     """
     columns = {
         "id": pa.string(),
@@ -157,10 +160,12 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
         "decoded": pa.int32(),
         "warning": pa.string(),
     }
-    for name in views:
+    for name, view in views.items():
         columns[f"{name}_frames"] = pa.list_(pa.int32())
         columns[f"{name}_times"] = pa.list_(pa.float64())
         columns[f"{name}_box"] = pa.list_(pa.int16(), 4)
+        if view.region != NONE:
+            columns[f"{name}_region"] = pa.list_(pa.float64(), 4)
     return pa.schema(columns)
 
 

@@ -65,4 +65,4 @@ class Filling:
             )
         if counts.errors and facts["reason"]:
             facts["reason"] += f"; {counts.errors} decoding errors so far, the first {counts.first_error}"
-        return Decoded({}, facts) if missing else Decoded(self.keeper.arrays, facts | self.keeper.facts())
+        return Decoded({}, facts) if missing else self.keeper.decoded(facts)

@@ -31,6 +31,29 @@ class Box:
         return Box(self.top, self.left, min(self.height, other.height), min(self.width, other.width))
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of a picture, in shares of its height and width, in [0, 1]."""
+
+    top: float
+    left: float
+    height: float
+    width: float
+
+    def of(self, height: int, width: int) -> Box:
+        """Return its pixels in a picture, at least one row and column.
+
+        >>> Region(0.25, 0.5, 0.5, 0.5).of(90, 160)
+        Box(top=22, left=80, height=46, width=80)
+        """
+        top, left = min(round(self.top * height), height - 1), min(round(self.left * width), width - 1)
+        bottom, right = round((self.top + self.height) * height), round((self.left + self.width) * width)
+        return Box(top, left, max(1, bottom - top), max(1, right - left))
+
+
+WHOLE = Region(0.0, 0.0, 1.0, 1.0)
+
+
 def quarter_turns(degrees: int) -> int:
     """Round a rotation to quarter turns; 0 beyond 360 degrees, as a damaged header may hold any number.
 

@@ -20,11 +20,11 @@ def take_views(frames: Array, timeline: Timeline, views: Mapping[str, View], for
     """
     keeper = Keeper(views, timeline)
     for number in sorted(keeper.wanted):
-        keeper.offer(shot_of(frames[number], views, format), number)
-    return Decoded(keeper.arrays, keeper.facts())
+        keeper.offer(shot_of(frames[number], format), number)
+    return keeper.decoded({})
 
 
-def shot_of(pixels: Array, views: Mapping[str, View], format: str = "rgb24") -> Shot:
+def shot_of(pixels: Array, format: str = "rgb24") -> Shot:
     """Make a decoded frame of pixels: RGB, uint8 (height, width, 3); the views see it in a pixel format."""
     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-    return Shot(frame if format == "rgb24" else frame.reformat(format=format), None, views)
+    return Shot(frame if format == "rgb24" else frame.reformat(format=format), None)

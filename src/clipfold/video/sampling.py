@@ -76,6 +76,38 @@ def steady(times: Sequence[float], rate: float, frames: int) -> list[int]:
     return taken
 
 
+def neighbours(times: Sequence[float], rate: float, pairs: int) -> list[int]:
+    """Take pairs of neighbouring ticks of a clock, spread evenly over the video; none of a single frame.
+
+    The frames are some of those that `steady` takes at the same rate, of a video without gaps.
+
+    Args:
+        times: presentation times in seconds, ascending, at least one.
+        rate: ticks per second; if the video has fewer frames per second, neighbours are its frames.
+        pairs: most pairs; a short video has fewer.
+
+    Returns:
+        Indices: first and second of a pair, first and second of the next, ...
+
+    >>> neighbours([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], 5.0, 2), neighbours([0.0, 1.0], 5.0, 2)
+    ([0, 2, 2, 4], [0, 1])
+    """
+    early = 1e-6  # as for `steady`
+
+    def at(tick: int) -> int:
+        return bisect_left(times, times[0] + tick / rate - early)
+
+    last, found = len(times) - 1, dict[int, int]()
+    for middle in uniform(len(times), pairs):
+        tick = int((times[middle] - times[0] + early) * rate)
+        if at(tick + 1) > last:  # the last pair ends with the last tick in the video
+            tick = max(0, tick - 1)
+        first = min(at(tick), last - 1)
+        if first >= 0:
+            found[first] = min(max(at(tick + 1), first + 1), last)
+    return [index for pair in found.items() for index in pair]
+
+
 def _span(frames: int, stride: int) -> int:
     return (frames - 1) * stride + 1
 

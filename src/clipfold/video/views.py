@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from clipfold.checks import require
 from clipfold.video import sampling
 from clipfold.video.geometry import Box
+from clipfold.video.region import FINDERS, NONE, ZOOM
 
 if TYPE_CHECKING:  # the workflow checks views without importing numpy or PyAV
     from clipfold.storage.files import Array
@@ -38,6 +39,10 @@ class View(Protocol):
     """A choice of frames and pixels to keep."""
 
     @property
+    def region(self) -> str:
+        """Name of a finder, see `clipfold.video.region`: only the region that it finds is kept of each frame."""
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one video's `uint8` array; the first axis counts frames."""
 
@@ -45,7 +50,11 @@ class View(Protocol):
         """Return the ascending indices of the wanted frames, at most `shape[0]`; the rest of the array stays zero."""
 
     def take(self, picture: Picture) -> Array:
-        """Return the kept pixels of one frame, `uint8` of `shape[1:]`."""
+        """Return the kept pixels of one frame, `uint8` of `shape[1:]`.
+
+        With a region, which is known only after the last frame: the picture without padding, `uint8` (height, width,
+        ...), in a size of which the region fills `shape[1:]`.
+        """
 
     def content(self, picture: Picture) -> Box:
         """Return the box of a kept frame that shows the picture; the rest is padding."""
@@ -55,24 +64,36 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Clip:
-    """RGB frames letterboxed into a square."""
+class _Letterboxed:
+    """Frames letterboxed into a square, whole or a region of them."""
 
     frames: int
     size: int
+    region: str = NONE
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.frames, self.size, self.size, 3)
+    pixels: ClassVar[str]
 
     def take(self, picture: Picture) -> Array:
-        return picture.letterboxed(self.size, "rgb24")
+        if self.region == NONE:
+            return picture.letterboxed(self.size, self.pixels)
+        return picture.shown(ZOOM * self.size, self.pixels)
 
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
 
     def joined(self, box: Box, other: Box) -> Box:
         return box.around(other)  # no part of a picture is cut off
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clip(_Letterboxed):
+    """RGB frames."""
+
+    pixels: ClassVar[str] = "rgb24"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.frames, self.size, self.size, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +135,11 @@ class Keyframe(_Clip):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Luma:
-    """Luma at a steady rate (frames per second), letterboxed into a small square: for motion."""
+class Luma(_Letterboxed):
+    """Luma at a steady rate (frames per second), in a small square: for motion."""
 
-    frames: int
-    size: int
     rate: float
+    pixels: ClassVar[str] = "gray"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,15 +147,6 @@ class Luma:
 
     def select(self, timeline: Timeline) -> list[int]:
         return sampling.steady(timeline.times, self.rate, self.frames)
-
-    def take(self, picture: Picture) -> Array:
-        return picture.letterboxed(self.size, "gray")
-
-    def content(self, picture: Picture) -> Box:
-        return picture.box(self.size)
-
-    def joined(self, box: Box, other: Box) -> Box:
-        return box.around(other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +156,8 @@ class Crops:
     frames: int
     size: int
     grid: int
+
+    region: ClassVar[str] = NONE  # pixels at the source's own resolution would have to be kept of the whole picture
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -219,6 +232,10 @@ def _build(name: str, options: dict[str, Any], size: int) -> View:
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     for key, value in options.items():
         require(key in known, f"{name}.{key}", value, f"a {kind} view takes {', '.join(sorted(known))}")
+        if key == "region":
+            regions = [NONE, *FINDERS]
+            require(value in regions, f"{name}.region", value, f"use one of {', '.join(regions)}")
+            continue
         number = isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or key == "seed")
         require(number, f"{name}.{key}", value, "use a positive number")
         require(key == "rate" or isinstance(value, int), f"{name}.{key}", value, "use a whole number")

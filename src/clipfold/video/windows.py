@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from clipfold.checks import require
-from clipfold.video.decode import UNUSABLE_TIMES, Decoded, Keeper, Shot, counted_times, index_of
+from clipfold.video.decode import UNUSABLE_TIMES, Decoded, Keeper, Shot, counted_times, index_of, wanted_by
 from clipfold.video.filling import Filling, Marked
 from clipfold.video.parts import EARLY
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
@@ -221,8 +221,8 @@ class _Windows:
     def _wanted(self, times: array[float], keyframes: Sequence[int]) -> Marked:
         wanted = Marked(len(times))
         for span, timeline in self._left(times, keyframes):
-            for view in self._views.values():
-                wanted.update(span.first + index for index in view.select(timeline))
+            for indices in wanted_by(self._views, timeline).values():
+                wanted.update(span.first + index for index in indices)
         return wanted
 
     def _filled(
@@ -244,7 +244,7 @@ class _Windows:
             while coming and coming[0].first <= index:
                 filling.append(coming)
                 coming = next(left, None)
-            shot = Shot(frame, self._stream.aspect, self._views)
+            shot = Shot(frame, self._stream.aspect)
             for _, window in filling:
                 window.offer(shot, index, counts.broken)
             del frame, shot

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import signal
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,7 +62,7 @@ def map_videos(
     """
     started = reported = time.monotonic()
     # Forked workers have all modules loaded; spawned ones would import the calling script again.
-    fork = multiprocessing.get_context("fork")
+    fork = _context()
     call = partial(_call, function, _limit(stage, memory_mb))
     with ProcessPool(workers, _RENEWED_AFTER, limit_address_space, [memory_mb], fork) as pool:
         waiting: deque[tuple[Video, float, ProcessFuture[Any]]] = deque()
@@ -101,7 +102,7 @@ def iterate_video(
         Unusable: as `function`, or as `map_videos` returns it.
         NotTheVideo: a fault of the machine, or a file that changed.
     """
-    fork = multiprocessing.get_context("fork")
+    fork = _context()
     allowed_s = timeout_s + size_of(video["path"]) / _BYTES_PER_S
     with _starting:
         results, sender = fork.Pipe(duplex=False)
@@ -126,6 +127,13 @@ def iterate_video(
         process.kill()
         process.join()
         results.close()
+
+
+def _context() -> Any:
+    """Return the context in which workers are forked; OpenCV's threads, if it is loaded, end, or workers would hang."""
+    if opencv := sys.modules.get("cv2"):
+        opencv.setNumThreads(1)
+    return multiprocessing.get_context("fork")
 
 
 _starting = Lock()  # a worker that another thread starts meanwhile would hold the pipe open

@@ -22,6 +22,7 @@ from clipfold.storage.files import ArrayWriter, read_table, write_json, write_ta
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox
 from clipfold.video.sampling import uniform
+from clipfold.video.views import Uniform
 
 SOURCES = 12
 
@@ -208,7 +209,7 @@ def written(tmp_path):
         for each in frames:
             array.append(each)
     index = [{"id": n, "row": i, "clips_box": [4, 0, 16, 24]} for i, n in enumerate(names)]
-    write_table(tmp_path / "index.parquet", index, index_schema({"clips": None}))
+    write_table(tmp_path / "index.parquet", index, index_schema({"clips": Uniform(frames=1, size=16)}))
     return tmp_path
 
 

@@ -18,6 +18,7 @@ from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox
 from clipfold.video.sampling import uniform
+from clipfold.video.views import Uniform
 
 SOURCES = 6
 SIZE = 112
@@ -56,7 +57,7 @@ def stored(films, name, folder):
             rows.append(
                 {"id": f"{name}-{number}", "row": number, "clips_box": [box.top, box.left, box.height, box.width]}
             )
-    write_table(folder / "indices", rows, index_schema({"clips": None}))
+    write_table(folder / "indices", rows, index_schema({"clips": Uniform(frames=1, size=16)}))
     hash_shard(folder / "clips", folder / "indices", *(folder / n for n in ("hashes", "pictures", "keypoints")))
     return folder
 

@@ -33,6 +33,7 @@ class Chosen:
     """A view of the given frames at their own size."""
 
     indices: tuple[int, ...]
+    region = "none"
 
     @property
     def shape(self):

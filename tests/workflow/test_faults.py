@@ -109,6 +109,20 @@ def test_files_that_no_rule_writes_and_files_behind_links_are_never_touched(work
     assert said.count("moved to") == 1
 
 
+def test_results_without_the_records_of_how_they_were_made_are_not_taken_for_those_of_the_config(workflow):
+    before, records = workflow.results(), workflow.directory / ".snakemake"
+    records.rename(workflow.directory / "kept")
+    said = workflow.run(check=False)
+    assert "so nothing tells whether they fit this configuration" in said
+    assert "Nothing to be done" not in said
+    said = workflow.run("--forceall", "--until", "probe")
+    assert "probe" in said
+    shutil.rmtree(records)
+    (workflow.directory / "kept").rename(records)
+    assert workflow.planned() == {}
+    assert workflow.results() == before
+
+
 def test_jobs_import_nothing_from_the_working_directory(workflow, monkeypatch):
     ran = workflow.directory.parent / "ran"
     for folder in (workflow.directory, workflow.directory / ".snakemake/scripts"):

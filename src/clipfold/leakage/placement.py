@@ -129,6 +129,8 @@ def compare(x: Array, y: Array, matrix: Array, keypoints: int) -> Placement | No
         _, warp = cv2.findTransformECC(one, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
     except cv2.error:  # it does not converge
         return None
+    if np.linalg.det(warp[:, :2]) < _SMALLEST**2:  # it ran away, to a line or to the picture's mirror image
+        return None
     size = small.shape[::-1]
     there = cv2.warpAffine(other, warp, size, flags=_WARP)
     both = cv2.warpAffine(np.ones(y.shape, np.float32), warp, size, flags=_WARP) > 0.99

@@ -14,6 +14,7 @@ from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.hashes import FRAMES
 from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.placement import compare
 from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox
@@ -105,3 +106,13 @@ def test_threads_and_shards_change_nothing(films, originals, tmp_path):
     (tmp_path / "two").mkdir()
     apart = [stored(part, name, tmp_path / name) for part, name in ((copies[:3], "one"), (copies[3:], "two"))]
     assert pairs([originals, *apart], tmp_path) == pairs([originals, *apart], tmp_path, threads=2)
+
+
+def test_a_placement_that_turns_into_a_mirror_image_is_no_match():
+    random = np.random.default_rng(3981)
+    noise = cv2.GaussianBlur(random.integers(0, 255, (60, 60)).astype(np.uint8), (0, 0), 3)
+    x = cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX)
+    angle, scale = random.uniform(0, 2 * np.pi), random.uniform(0.12, 1)
+    across, down = scale * np.cos(angle), scale * np.sin(angle)
+    found = compare(x, x[:, ::-1].copy(), np.array([[across, -down, 30], [down, across, 30]]), 5)
+    assert found is None or np.linalg.det(found.matrix[:, :2]) > 0

@@ -66,6 +66,18 @@ def move_broken_aside():
         aside(path, "lists files that are missing")
 
 
+def check_records():
+    """Stop if nothing tells how the results were made: Snakemake would take them for those of any configuration."""
+    records = [each for kind in ("metadata", "incomplete") for each in Path(".snakemake", kind).glob("*")]
+    anew = {"--forceall", "-F"} & set(sys.argv[1:])
+    outputs = [] if records or anew else planned_outputs()
+    if outputs:
+        sys.exit(
+            f"error: the records of how {outputs[0]} and the other results were made are missing, so nothing tells whether"
+            f" they fit this configuration. Put {FOLDER / '.snakemake'} back, or make all results again with --forceall"
+        )
+
+
 def aside(path, why):
     """Move an output aside and say so."""
     try:
@@ -83,6 +95,7 @@ ONLY_SHOWS = re.compile(
 if workflow.is_main_process and not IN_STORAGE:
     RECOGNISED |= recognise(PLAN.shards, contents_record)
     if not any(map(ONLY_SHOWS.fullmatch, sys.argv[1:])):
+        check_records()
         with suppress(OSError):  # a folder that cannot be written is reported before the first job
             PLAN.write_index(Path("results/plan/"))
             for shard, contents in RECOGNISED.items():

@@ -21,7 +21,7 @@ from stored import LABELS, model, output_files, run_fit, store_clips, write_fold
 
 from clipfold.explain.attribution import attribute
 from clipfold.models.accelerator import why_no_gpu
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.resources.gpus import visible_gpus
 
 ROOT = Path(__file__).parents[1]
@@ -215,11 +215,11 @@ def embedding(name: str, dry: bool, note: Note) -> None:
     entry = model(architecture="vit_gru", encoder=encoder, size=size)
     with tempfile.TemporaryDirectory() as folder:
         data = store_clips(Path(folder), videos, 16, size)
-        outputs = Path(folder, "embedded.npy"), Path(folder, "facts.json")
+        array, facts = Path(folder, "embedded.npy"), Path(folder, "facts.json")
         for batch in (4,) if dry else (4, 16, 64):
-            for _ in range(2):  # the first one loads kernels
+            for attempt in range(2):  # the first one loads kernels
                 began = time.perf_counter()
-                embed_shard(data["clips"][0], *outputs, entry.settings, 0, 2, batch)
+                embed_shards({array: data["clips"]}, facts, entry.settings, 0, 2, str(attempt), batch)
                 seconds = time.perf_counter() - began
             note(f"embed {batch} at once", {"clips_per_s": round(videos / seconds, 1)})
     shown = NETWORKS["naive_cnn 16x64"] | SMALL if dry else NETWORKS["slowfast r50 32x224"]

@@ -35,12 +35,12 @@ from clipfold.demo.scenes import Frames, add_noise, draw_scene, film
 from clipfold.demo.tampering import drop_frames, hold_frame, splice
 from clipfold.demo.write import INSERT_GRAINS, INSERT_NOISE
 from clipfold.evaluation import intervals, within_folds
-from clipfold.features.embedding import pool_shard, read_pooled
+from clipfold.features.embedding import pool_shards, read_pooled
 from clipfold.features.extract import extract_shard
 from clipfold.features.registry import GROUPS, group_of
 from clipfold.models.architectures.logistic_regression import build
 from clipfold.models.catalog import ARCHITECTURES
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.encoders import encoder
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import read_table
@@ -128,9 +128,9 @@ def embedded(clips: Path, index: Path, source: str, weights: str) -> tuple[pd.Da
         for clip in frames:
             network(clip.contiguous(memory_format=torch.channels_last))
     bare = cpu()
-    embed_shard(clips, output, facts, settings, seed=0, threads=torch.get_num_threads())
+    embed_shards({output: [clips]}, facts, settings, seed=0, threads=torch.get_num_threads())
     done = cpu()
-    pool_shard(output, facts, index, table)
+    pool_shards([output], facts, [index], table)
     return read_pooled([table], EMBEDDING)[0], (done - bare) / (bare - began)
 
 

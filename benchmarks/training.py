@@ -27,7 +27,7 @@ from bare_loop import against_bare
 from decoding_epochs import against_lightning
 from stored import LABELS, cpu_seconds, model, output_files, run_fit, store_clips, write_fold
 
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.model import Model
 
 ON_CPU = {
@@ -72,7 +72,7 @@ def frozen(entry: Model, folder: Path, videos: int, epochs: int, rounds: int) ->
     embedded = data | {kind: [str(folder / f"{kind}-embedded.npy")] for kind in ("clips", "augmented")}
     once = cpu_seconds(
         lambda: [
-            embed_shard(data[kind][0], embedded[kind][0], folder / "facts.json", settings, 0, 1)
+            embed_shards({embedded[kind][0]: [data[kind][0]]}, folder / "facts.json", settings, 0, 1)
             for kind in ("clips", "augmented")
         ]
     )

@@ -7,22 +7,23 @@ for key, settings in PLAN.encoders.items():
             unpack(embedded_at(settings["size"])),
             **weights_file(settings),
         output:
-            embeddings=f"results/embedded/{key}/{{shard}}/{{stored}}.npy",
-            facts=f"results/embedded/{key}/{{shard}}/{{stored}}.json",
+            embeddings=embedded(key, "{stored}"),
+            facts=f"results/embedded/{key}/{{stored}}/{{group}}.facts.json",
         log:
-            f"logs/embed_{key}/{{shard}}/{{stored}}.log",
+            f"logs/embed_{key}/{{stored}}/{{group}}.log",
         benchmark:
-            f"results/benchmarks/embed_{key}/{{shard}}/{{stored}}.tsv"
+            f"results/benchmarks/embed_{key}/{{stored}}/{{group}}.tsv"
         wildcard_constraints:
             stored="frames|augmented",
         conda:
             "../envs/train.yaml"
-        threads: 2
+        threads: 4
         resources:
             **on_gpu(1),
             mem_mb=by_attempt(4000),
             runtime=by_attempt(240),
         params:
+            arrays=lambda wildcards, output: in_group(str(Path(output.embeddings).with_name("{shard}.npy")))(wildcards),
             settings=settings,
             seed=SETTINGS["seed"],
             code=code_of("embed", "clipfold.models.embed", "clipfold.clips.augment", *modules_of(settings)),
@@ -34,15 +35,15 @@ for key, settings in PLAN.encoders.items():
         name:
             f"pool_{key}"
         input:
-            embeddings=f"results/embedded/{key}/{{shard}}/frames.npy",
-            facts=f"results/embedded/{key}/{{shard}}/frames.json",
-            index="results/frames/{shard}/index.parquet",
+            embeddings=embedded(key, "frames"),
+            facts=f"results/embedded/{key}/frames/{{group}}.facts.json",
+            index=in_group("results/frames/{shard}/index.parquet"),
         output:
-            f"results/embedded/{key}/{{shard}}/features.parquet",
+            f"results/embedded/{key}/features/{{group}}.parquet",
         log:
-            f"logs/pool_{key}/{{shard}}.log",
+            f"logs/pool_{key}/{{group}}.log",
         benchmark:
-            f"results/benchmarks/pool_{key}/{{shard}}.tsv"
+            f"results/benchmarks/pool_{key}/{{group}}.tsv"
         conda:
             "../envs/train.yaml"
         threads: 1

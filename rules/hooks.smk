@@ -42,6 +42,7 @@ FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
 # What rules write outside of a shard, model or fold of this plan is not theirs to judge.
 WILDCARDS = {
     "shard": SHARDS,
+    "group": GROUPS,
     "fold": FOLDS,
     "size": {s["size"] for s in [*(m.settings for m in PLAN.models if m.input == "clips"), *PLAN.encoders.values()]},
     "stored": ["frames", "augmented"],
@@ -53,6 +54,8 @@ WILDCARDS = {
 def planned_outputs():
     """List the files that this plan's rules wrote."""
     patterns = [strip_wildcard_constraints(str(file)) for rule in workflow.rules for file in rule.output]
+    # Snakemake tracks lists of an encoder's arrays, not the arrays.
+    patterns += [f"results/embedded/{key}/{{stored}}/{{shard}}.npy" for key in PLAN.encoders]
     return own_outputs(map(Path, expand(patterns, **WILDCARDS)), Path("results"))
 
 
@@ -61,8 +64,10 @@ def move_broken_aside():
     outputs = planned_outputs()
     for path in truncated_outputs(outputs):
         aside(path, "is truncated, as after a full or failing disk")
-    # Snakemake tracks the list of a model's files, not the files: without the list it makes those that are needed.
-    for path in incomplete_lists(path for path in outputs if path.match("results/collections/*.json")):
+    # Snakemake tracks the list of a model's or an encoder's files, not the files: without the list it makes those that
+    # are needed.
+    lists = ("results/collections/*.json", "results/embedded/*/*/*.list.json")
+    for path in incomplete_lists(path for path in outputs if any(map(path.match, lists))):
         aside(path, "lists files that are missing")
 
 
@@ -136,6 +141,7 @@ def work():
     return Work(
         videos=len(PLAN.videos),
         shards=len(SHARDS),
+        groups=len(GROUPS),
         megapixels=megapixels(files, others, command) if paths else 0,
         copies=PLAN.config.augment.drawn["copies"],
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},

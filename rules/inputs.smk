@@ -6,6 +6,7 @@ from clipfold.features.registry import MODULES, VIEWS
 from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
+from clipfold.manifest.shards import group_shards
 from clipfold.models.clip_networks import modules_of
 from clipfold.models.named_encoders import encoder_key
 from clipfold.storage.fingerprint import fingerprint
@@ -13,6 +14,9 @@ from clipfold.storage.hashing import file_digest
 
 # True if a storage plugin keeps the results: jobs then see only the files that they name as inputs.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+
+# What a job of an encoder embeds. In storage, a job sees and leaves only what it names: one shard.
+GROUPS = group_shards(SHARDS, 1 if IN_STORAGE else PLAN.config.embed.shards)
 
 # File name of a fitted model, by what it learns from.
 MODEL_FILE = {"features": "model.skops", "clips": "model.safetensors", "predictions": "model.json"}
@@ -123,8 +127,18 @@ def weights_file(settings):
 
 
 def of_each_shard(path):
-    """List a file of every shard."""
-    return expand(path, shard=SHARDS)
+    """List a file of every shard, or of every group of shards."""
+    return expand(path, shard=SHARDS, group=GROUPS)
+
+
+def in_group(path):
+    """Return an input function: a file of each shard of a group."""
+    return lambda wildcards: expand(path, shard=GROUPS[wildcards.group])
+
+
+def embedded(key, stored):
+    """Name what a job of an encoder leaves: a list of its arrays, or the array where it has to be named."""
+    return f"results/embedded/{key}/{stored}/{{group}}.{'npy' if IN_STORAGE else 'list.json'}"
 
 
 def of_each_fold(file):
@@ -163,7 +177,7 @@ def embeddings():
         return {}
     name = next(iter(PLAN.encoders))
     return {
-        "embeddings": of_each_shard(f"results/embedded/{name}/{{shard}}/frames.npy"),
+        "embeddings": of_each_shard(embedded(name, "frames")),
         "index": frames("index.parquet"),
     }
 
@@ -177,7 +191,7 @@ def clips_at(size):
 SEARCHED = WHOLE_VIEW if WHOLE_VIEW in PLAN.views else "clips"
 
 
-# What a shard's augmented copies are made from.
+# What a shard's augmented copies are made from, in the order that `Copies` takes.
 REPLAYED = {
     "clips": "results/frames/{shard}/clips.npy",
     "index": "results/frames/{shard}/index.parquet",
@@ -190,7 +204,7 @@ def embedded_at(size):
 
     def clips(wildcards):
         files = REPLAYED if wildcards.stored == "augmented" else {"clips": clips_at(size)}
-        return {kind: file.format(shard=wildcards.shard) for kind, file in files.items()}
+        return {kind: expand(file, shard=GROUPS[wildcards.group]) for kind, file in files.items()}
 
     return clips
 
@@ -199,11 +213,11 @@ def collection(model, encoded=True):
     """Return the name of the collection that a model learns from, and its files by kind; similar models share one."""
     if model.input == "features":
         keys = {group: encoder_key(settings) for group, settings in sorted(model.embedded.items())}
-        pooled = {g.replace(".", "_"): f"results/embedded/{key}/{{shard}}/features.parquet" for g, key in keys.items()}
+        pooled = {g.replace(".", "_"): f"results/embedded/{key}/features/{{group}}.parquet" for g, key in keys.items()}
         return "__".join(["features", *pooled]), {"features": "results/features/{shard}.parquet", **pooled}
     if encoded and model.encoder:
         name = encoder_key(model.encoder)
-        clips, augmented = (f"results/embedded/{name}/{{shard}}/{stored}.npy" for stored in ("frames", "augmented"))
+        clips, augmented = (embedded(name, stored) for stored in ("frames", "augmented"))
         copies = {"augmented": augmented}
     else:
         size = model.settings["size"]

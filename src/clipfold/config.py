@@ -14,6 +14,7 @@ from clipfold.settings import (
     AugmentSettings,
     BundleSettings,
     DecodeSettings,
+    EmbedSettings,
     ExplainSettings,
     PolicySettings,
     PredictSettings,
@@ -60,6 +61,7 @@ class Config:
         bundle: Models to make ready for use elsewhere.
         predict: New videos to predict.
         encoders: Frozen encoders by name, for `embedding.NAME` among features and `encoder` of networks.
+        embed: The jobs of frozen encoders.
         models: Models to train: names of architectures, or mappings.
     """
 
@@ -84,6 +86,7 @@ class Config:
     bundle: BundleSettings = field(default_factory=BundleSettings)
     predict: PredictSettings = field(default_factory=PredictSettings)
     encoders: Mapping[str, Any] = field(default_factory=dict)
+    embed: EmbedSettings = field(default_factory=EmbedSettings)
     models: Sequence[str | Mapping[str, Any]] = ("logistic_regression", "svm", "feature_ensemble", "naive_cnn")
 
     def __post_init__(self) -> None:

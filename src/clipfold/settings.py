@@ -144,6 +144,20 @@ class AugmentSettings:
         return {"copies": self.copies if operations else 0, "operations": operations}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmbedSettings:
+    """The jobs of frozen encoders.
+
+    Args:
+        shards: Most shards per job, each of which loads the encoder once.
+    """
+
+    shards: int = 8
+
+    def __post_init__(self) -> None:
+        require(self.shards >= 1, "embed.shards", self.shards, "use 1 or more shards per job")
+
+
 KEEPS = ("replayed", "stored")
 """What `augment.keep` can be."""
 

@@ -8,7 +8,7 @@ from helpers.evaluated import OUTPUTS
 from safetensors.torch import save_file
 from torchvision.models import VisionTransformer
 
-from clipfold.clips.augment import Copies, draw_shard
+from clipfold.clips.augment import draw_shard
 from clipfold.clips.resize import resize_shard
 from clipfold.delivery.task import BundleTask
 from clipfold.delivery.write import write_bundle
@@ -19,7 +19,7 @@ from clipfold.features.extract import extract_shard
 from clipfold.leakage.check import check_leakage
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.matches import Stored, match
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.record import MODEL_FILES
 from clipfold.plan import Plan
 from clipfold.splits.split import SplitTask, split
@@ -99,12 +99,10 @@ def prepare(plan: Plan, results: Path) -> None:
     draw_shard(index, drawn, **config.augment.drawn, seed=config.seed)
     for size in (32, 64):
         resize_shard(arrays["clips"], results / f"clips_{size}.npy", size)
-    copies = Copies(arrays["clips"], index, drawn, 64)
-    for name, source in (("clips", results / "clips_64.npy"), ("augmented", copies)):
+    for name, source in (("clips", [results / "clips_64.npy"]), ("augmented", [arrays["clips"], index, drawn])):
         (encoder,) = plan.encoders.values()
-        embed_shard(
-            source,
-            results / f"{name}_embedded.npy",
+        embed_shards(
+            {results / f"{name}_embedded.npy": source},
             results / f"{name}_embedded.json",
             encoder,
             config.seed,

@@ -5,7 +5,7 @@ names, `embedding.ENCODER.NAME`, when it is read.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,28 +47,33 @@ def columns_of(group: str, numbers: int) -> list[str]:
     return [f"{group}.{name}_{i}" for name in STATISTICS for i in range(numbers // len(STATISTICS))]
 
 
-def pool_shard(embedded: PathLike, facts: PathLike, index: PathLike, output: PathLike) -> None:
-    """Write the features that a shard's embeddings give.
+def pool_shards(embedded: Sequence[PathLike], facts: PathLike, indices: Sequence[PathLike], output: PathLike) -> None:
+    """Write the features that the embeddings of some shards give.
 
     Args:
-        embedded: Array, float32 (videos, frames, width).
+        embedded: Array of each shard, float32 (videos, frames, width).
         facts: JSON that describes the encoder, for the record of fits.
-        index: The decoded shard's index, with `id` and `row`.
+        indices: Index of each decoded shard, with `id` and `row`.
         output: Table with `id` and `values`, float32; a row per usable video.
     """
-    usable = [row for row in read_table(index, ("id", "row")).to_pylist() if row["row"] is not None]
-    array = open_array(embedded)
-    numbers = array.shape[2] * len(STATISTICS)
+    numbers = open_array(embedded[0]).shape[2] * len(STATISTICS)
     schema = pa.schema({"id": pa.string(), "values": pa.list_(pa.float32(), numbers)})
-    rows = ({"id": row["id"], "values": pooled(array[row["row"]][None])[0]} for row in usable)
+    rows = (row for array, index in zip(embedded, indices, strict=True) for row in _pooled_rows(array, index))
     write_table(output, rows, schema.with_metadata({"encoder": json.dumps(read_json(facts))}))
+
+
+def _pooled_rows(embedded: PathLike, index: PathLike) -> Iterator[dict[str, Any]]:
+    array = open_array(embedded)
+    for row in read_table(index, ("id", "row")).to_pylist():
+        if row["row"] is not None:
+            yield {"id": row["id"], "values": pooled(array[row["row"]][None])[0]}
 
 
 def read_pooled(paths: Sequence[PathLike], group: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read the embeddings of all shards as features.
 
     Args:
-        paths: Tables that `pool_shard` wrote.
+        paths: Tables that `pool_shards` wrote.
         group: Name of the feature group.
 
     Returns:

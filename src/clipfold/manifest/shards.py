@@ -42,6 +42,37 @@ def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video
     return {name: sorted(shards[name], key=lambda v: (v.source, v.id)) for name in sorted(shards)}
 
 
+def group_shards(shards: Iterable[str], most: int) -> dict[str, list[str]]:
+    """Group shards for jobs that take several; like shards, groups stay as they are when others are split.
+
+    The group `k-of-S` has all shards whose videos' hash modulo S is k; a single shard is a group of its own name.
+
+    Args:
+        shards: Names of shards.
+        most: Most shards in a group, at least 1.
+
+    Returns:
+        Group name -> names of its shards, sorted.
+
+    Raises:
+        ValueError: `most` is below 1.
+
+    >>> group_shards(["0-of-2", "1-of-4", "3-of-4"], 2)
+    {'0-of-2': ['0-of-2'], '1-of-2': ['1-of-4', '3-of-4']}
+    """
+    require(most >= 1, "embed.shards", most, "use 1 or more shards per job")
+    return dict(_grouped([(int(name.partition("-of-")[0]), name) for name in sorted(shards)], 0, 1, most))
+
+
+def _grouped(shards: list[tuple[int, str]], k: int, modulus: int, most: int) -> Iterator[tuple[str, list[str]]]:
+    if len(shards) <= most:
+        if shards:
+            yield shards[0][1] if len(shards) == 1 else f"{k}-of-{modulus}", [name for _, name in shards]
+        return
+    for half in (k, k + modulus):
+        yield from _grouped([each for each in shards if each[0] % (2 * modulus) == half], half, 2 * modulus, most)
+
+
 _Hashed = tuple[int, str, Video]
 
 

@@ -2,20 +2,25 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from clipfold.models.accelerator import choose_device
 from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
 from clipfold.models.clip_networks import CLIP_NETWORKS
 from clipfold.models.device import is_out_of_memory, place
+from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
-from clipfold.storage.files import ArrayWriter, PathLike, open_array, write_json
+from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, write_json
+from clipfold.storage.hashing import key_of
+from clipfold.storage.records import parse_json, read_or_ignore
 
 if TYPE_CHECKING:
     from clipfold.clips.augment import Copies
@@ -30,53 +35,117 @@ def at_once(device: torch.device) -> int:
     return _ON_CPU if device.type == "cpu" else _ON_GPU
 
 
-def embed_shard(
-    clips: "PathLike | Copies",
-    output: PathLike,
+def embed_shards(
+    shards: Mapping[PathLike, Sequence[PathLike]],
     facts: PathLike,
     settings: Mapping[str, Any],
     seed: int,
     threads: int,
+    code: str = "",
     batch: int | None = None,
 ) -> None:
-    """Embed the frames of every clip of a shard, or the clips as a whole.
+    """Embed the frames of every clip of some shards, or the clips as a whole.
+
+    A shard's array is written whole, and a file beside it says what it was made from. So a job that is killed loses
+    one shard, and one that runs again embeds only the shards that changed.
 
     Args:
-        clips: Array to read, `uint8` (clips, frames, size, size, 3), or augmented copies.
-        output: Array to write, float32 (clips, frames, width); of networks on whole clips (clips, 1, width).
+        shards: Array to write, float32 (clips, frames, width), of networks on whole clips (clips, 1, width) -> files to
+            read: clips, `uint8` (clips, frames, size, size, 3); or what `clipfold.clips.augment.Copies` takes.
         facts: JSON to write: what `describe_encoder` says of the encoder.
         settings: See `embedding_network`.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
+        code: Fingerprint of the code: arrays of other code are made again.
         batch: Clips per forward pass; halved when memory runs out. By default `at_once`.
     """
-    device = choose_device(_AS_IN_TRAINING, threads)
-    torch.manual_seed(seed)
-    batch = batch or at_once(device)
-    network = embedding_network(settings)
-    place(network, _AS_IN_TRAINING, device)
-    source = open_array(clips) if isinstance(clips, str | Path) else clips
-    done, last = 0, torch.empty(0)
-    rows = 1 if isinstance(network, ClipEncoder) else source.shape[1]
-    with ArrayWriter(output, (rows, network.width), np.float32) as writer, torch.inference_mode():
-        while done < len(source):
-            some = torch.from_numpy(np.array(source[done : done + batch])).to(device)
-            try:
-                embeddings = network.embed(as_input(network, some)).float()
-            except (RuntimeError, MemoryError) as error:
-                if batch == 1 or not is_out_of_memory(error):
-                    raise
-                batch //= 2
-                continue
-            _append(writer, last)  # written while a GPU computes the next ones
-            last = embeddings
-            done += len(embeddings)
-        _append(writer, last)
-    write_json(facts, describe_encoder(settings) | {"download": settings["download"], "seed": seed})
-    logger.info("%d clips by %s: %d values a frame", len(source), settings["encoder"], network.width)
+    weights_file(settings, settings["download"])  # downloaded, if they may be, before they are described
+    described = describe_encoder(settings) | {"download": settings["download"], "seed": seed}
+    keys = {output: {"key": key_of([described, code, torch.__version__], files)} for output, files in shards.items()}
+    missing = [output for output in shards if _made_from(output) != keys[output]]
+    logger.info("%d of %d shards are embedded", len(shards) - len(missing), len(shards))
+    if missing:
+        device = choose_device(_AS_IN_TRAINING, threads)
+        torch.manual_seed(seed)
+        network = embedding_network(settings)
+        place(network, _AS_IN_TRAINING, device)
+        embedder = _Embedder(network, device, batch or at_once(device))
+    for output in missing:
+        _key_file(output).unlink(missing_ok=True)
+        clips = _opened(shards[output], settings["size"])
+        embedder.write(clips, output)
+        write_json(_key_file(output), keys[output])
+        logger.info("%s: %d clips by %s, %d values a frame", output, len(clips), settings["encoder"], network.width)
+    write_json(facts, described)
 
 
-def _append(writer: ArrayWriter, embeddings: torch.Tensor) -> None:
+def _key_file(output: PathLike) -> Path:
+    return Path(output).with_suffix(".key.json")
+
+
+def _made_from(output: PathLike) -> Any:
+    """Read what an array was made from; None if there is no such array."""
+    return read_or_ignore(_key_file(output), parse_json) if Path(output).is_file() else None
+
+
+def _opened(files: Sequence[PathLike], size: int) -> "Array | Copies":
+    if len(files) == 1:
+        return open_array(files[0])
+    from clipfold.clips.augment import Copies  # OpenCV: only for this
+
+    clips, index, drawn = files
+    return Copies(clips, index, drawn, size)
+
+
+class _Embedder:
+    """An encoder on its device.
+
+    Args:
+        network: The encoder.
+        device: Where it is.
+        batch: Clips per forward pass; halved when memory runs out.
+    """
+
+    def __init__(self, network: FrameNetwork | ClipEncoder, device: torch.device, batch: int) -> None:
+        self._network, self._device, self._batch = network, device, batch
+
+    def write(self, clips: "Array | Copies", output: PathLike) -> None:
+        """Write the embeddings of clips as an array."""
+        rows = 1 if isinstance(self._network, ClipEncoder) else clips.shape[1]
+        last = torch.empty(0)
+        with ArrayWriter(output, (rows, self._network.width), np.float32) as writer, ThreadPoolExecutor(1) as reader:
+            for embeddings in self._embed(clips, reader):
+                _append(writer, last)  # written while a GPU computes the next ones
+                last = embeddings
+            _append(writer, last)
+
+    def _embed(self, clips: "Array | Copies", reader: ThreadPoolExecutor) -> Iterator[Tensor]:
+        """Yield embeddings batch by batch, and read the next clips meanwhile."""
+        step = self._batch
+        upcoming = reader.submit(_read, clips, 0, step)
+        for start in range(0, len(clips), step):
+            left = upcoming.result()
+            upcoming = reader.submit(_read, clips, start + step, step)
+            while len(left):
+                try:
+                    yield self._forward(left[: self._batch])
+                except (RuntimeError, MemoryError) as error:
+                    if self._batch == 1 or not is_out_of_memory(error):
+                        raise
+                    self._batch //= 2
+                    continue
+                left = left[self._batch :]
+
+    @torch.inference_mode()
+    def _forward(self, clips: Tensor) -> Tensor:
+        return self._network.embed(as_input(self._network, clips.to(self._device))).float()
+
+
+def _read(clips: "Array | Copies", start: int, count: int) -> Tensor:
+    return torch.from_numpy(np.array(clips[start : start + count]))
+
+
+def _append(writer: ArrayWriter, embeddings: Tensor) -> None:
     for row in embeddings.cpu().numpy():
         writer.append(row)
 

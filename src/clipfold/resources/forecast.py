@@ -37,6 +37,7 @@ class Work:
     Args:
         videos: Videos in the manifest.
         shards: Number of shards.
+        groups: Number of groups of shards, which an encoder's job embeds.
         megapixels: Pixels of all frames of all videos, in 1e6.
         copies: Augmented copies per video.
         stored: Bytes of one video's views by name.
@@ -49,6 +50,7 @@ class Work:
 
     videos: int
     shards: int
+    groups: int
     megapixels: float
     copies: int
     stored: Mapping[str, int]
@@ -136,7 +138,7 @@ def _model_seconds(stage: str, name: str, work: Work, threads: int, gpus: int) -
     gmac = model["gmac"] if model else 1.0
     per_second = _GPU_GMAC * gpus if gpus else _CORE_GMAC * max(1, threads)
     if stage == "embed":
-        return 5 + work.videos / max(1, work.shards) * (1 + work.copies) * (gmac / per_second + 0.004)
+        return 5 + work.videos / max(1, work.groups) * (1 + work.copies) * (gmac / per_second + 0.004)
     if model is None or model["input"] == "predictions":
         return 1.0 if model else 3 + 0.003 * work.videos
     if model["input"] == "features":

@@ -198,3 +198,11 @@ def write_json(path: PathLike, value: object) -> None:
 def read_json(path: PathLike) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_bytes())
+
+
+def listed(paths: Iterable[PathLike]) -> list[str]:
+    """Put the files that lists (`.list.json`, of one kind) name in the place of the lists, and sort all by name."""
+    files: list[str] = []
+    for path in map(str, paths):
+        files += next(iter(read_json(path).values())) if path.endswith(".list.json") else [path]
+    return sorted(files)

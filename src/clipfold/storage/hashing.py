@@ -1,6 +1,8 @@
 """Hash text to numbers that are the same on any machine and in any run. Standard library only."""
 
 import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -25,3 +27,13 @@ def file_digest(path: str | Path) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def key_of(facts: object, files: Iterable[str | Path]) -> str:
+    """Hash all that a job's unfinished work depends on: settings, and the size and modification time of its files.
+
+    Raises:
+        OSError: a file is not there.
+    """
+    stats = [(str(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns) for path in files]
+    return hashlib.blake2b(json.dumps([facts, stats], sort_keys=True, default=str).encode(), digest_size=16).hexdigest()

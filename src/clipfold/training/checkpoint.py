@@ -1,9 +1,6 @@
 """The state of a fit on disk, so that a killed job resumes where it was."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,18 +14,12 @@ from clipfold.storage.replace import replacing
 logger = logging.getLogger(__name__)
 
 
-def key_of(facts: object, files: Iterable[PathLike]) -> str:
-    """Hash everything that a fit depends on: its settings, and the size and modification time of the files it reads."""
-    stats = [(str(path), (stat := Path(path).stat()).st_size, stat.st_mtime_ns) for path in files]
-    return hashlib.blake2b(json.dumps([facts, stats], sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
 class Checkpoint:
     """The checkpoint file of one fit.
 
     Args:
         path: The file.
-        key: Hash of what the fit depends on, see `key_of`; a file with another key is ignored.
+        key: Hash of what the fit depends on, see `clipfold.storage.hashing.key_of`; a file with another key is ignored.
     """
 
     def __init__(self, path: PathLike, key: str) -> None:

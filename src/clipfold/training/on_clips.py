@@ -22,10 +22,11 @@ from clipfold.models.network import ClipNetwork
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.storage.files import Array
 from clipfold.storage.fingerprint import fingerprint
+from clipfold.storage.hashing import key_of
 from clipfold.storage.job import keep_freed_memory
 from clipfold.storage.replace import replacing
 from clipfold.training.batches import BatchSource
-from clipfold.training.checkpoint import Checkpoint, key_of
+from clipfold.training.checkpoint import Checkpoint
 from clipfold.training.distributed import joined
 from clipfold.training.final import epoch_factors
 from clipfold.training.final_trainer import FinalTrainer

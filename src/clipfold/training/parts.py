@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from clipfold.models.record import versions
 from clipfold.storage.fingerprint import fingerprint
+from clipfold.storage.hashing import key_of
 from clipfold.storage.replace import write_whole
-from clipfold.training.checkpoint import key_of
 from clipfold.training.task import Task
 
 logger = logging.getLogger(__name__)

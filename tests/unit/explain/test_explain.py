@@ -13,7 +13,7 @@ from torch import nn
 from clipfold.explain import on_clips, on_features
 from clipfold.explain.attribution import attribute
 from clipfold.explain.task import ExplainTask
-from clipfold.features.embedding import pool_shard
+from clipfold.features.embedding import pool_shards
 from clipfold.models.clip_model import rebuild
 from clipfold.models.embed import describe_encoder
 from clipfold.models.entries import plan_models
@@ -278,7 +278,8 @@ def test_embeddings_are_features_and_are_explained_together(others, tmp_path):
     np.save(tmp_path / "frames.npy", frames)
     facts = {"encoder": "resnet18", "size": 64, "weights": "", "sha256": None}
     write_json(tmp_path / "facts.json", facts)
-    pool_shard(*(tmp_path / name for name in ("frames.npy", "facts.json", "index.parquet", "pooled.parquet")))
+    index, pooled = tmp_path / "index.parquet", tmp_path / "pooled.parquet"
+    pool_shards([tmp_path / "frames.npy"], tmp_path / "facts.json", [index], pooled)
     data = {"features": [tmp_path / "features.parquet"], "embedding_eye": [tmp_path / "pooled.parquet"]}
     fit_two_folds(tmp_path, data, ["embedding.eye", *others])
     record = read_record(tmp_path / "0/fit.json")

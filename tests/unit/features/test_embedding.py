@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from clipfold.features.embedding import columns_of, pool_shard, pooled, read_tables
+from clipfold.features.embedding import columns_of, pool_shards, pooled, read_tables
 from clipfold.storage.files import write_table
 
 
@@ -36,7 +36,9 @@ def test_tables_of_all_shards_are_joined_with_the_handcrafted_features_by_id(tmp
         np.save(tmp_path / f"{shard}.npy", embeddings + shard)
         (tmp_path / "facts.json").write_text(json.dumps({"encoder": "resnet18"}))
         pooled_path, own = tmp_path / f"pooled{shard}.parquet", tmp_path / f"features{shard}.parquet"
-        pool_shard(tmp_path / f"{shard}.npy", tmp_path / "facts.json", tmp_path / f"index{shard}.parquet", pooled_path)
+        pool_shards(
+            [tmp_path / f"{shard}.npy"], tmp_path / "facts.json", [tmp_path / f"index{shard}.parquet"], pooled_path
+        )
         numbers = [{"id": name, "motion.speed": float(ord(name))} for name in sorted(ids) if name != "x"]
         write_table(own, numbers, _schema(**{"motion.speed": "float64"}))
         data["features"].append(own)

@@ -16,7 +16,7 @@ from clipfold.manifest.read import (
     read_manifest,
     read_splits,
 )
-from clipfold.manifest.shards import capacity, shard_videos
+from clipfold.manifest.shards import capacity, group_shards, shard_videos
 from clipfold.splits.feasibility import check_enough, count_folds
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
@@ -158,6 +158,21 @@ def test_adding_a_video_changes_one_shard_or_splits_it(names, new, capacity):
     before, after = shard_videos(videos(names), capacity), shard_videos(videos([*names, new]), capacity)
     changed = [name for name in before if before[name] != after.get(name)]
     assert len(changed) <= 1
+
+
+@given(ids, st.text(min_size=9, max_size=10), st.integers(1, 5))
+def test_groups_hold_every_shard_once_and_a_new_video_changes_one_of_them(names, new, most):
+    before, after = (shard_videos(videos(some), 2) for some in (names, [*names, new]))
+    groups, later = group_shards(before, most), group_shards(reversed(after), most)
+    assert sorted(shard for group in groups.values() for shard in group) == sorted(before)
+    assert all(1 <= len(group) <= most for group in groups.values())
+    assert all(group == [name] for name, group in groups.items() if len(group) == 1)
+    assert len([name for name in groups if groups[name] != later.get(name)]) <= 1
+
+
+def test_a_group_of_no_shards_is_refused():
+    with pytest.raises(ValueError, match=r"embed\.shards is 0: use 1 or more"):
+        group_shards(["0-of-1"], 0)
 
 
 def test_shards_are_larger_where_there_would_be_too_many_unless_their_size_is_set():

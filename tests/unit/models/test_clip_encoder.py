@@ -13,7 +13,7 @@ from clipfold.models.architecture import Architecture
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_encoder import embedding_network
 from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS, modules_of
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.frozen import Frozen, write_frozen
 from clipfold.models.inputs import as_input
 from clipfold.storage.files import read_json
@@ -60,7 +60,7 @@ def test_published_weights_embed_as_the_library_does(tmp_path):
 def test_a_bundle_embeds_as_the_job_does(name, tmp_path):
     clips = draw_clips(3)
     np.save(tmp_path / "clips.npy", clips)
-    embed_shard(tmp_path / "clips.npy", tmp_path / "out.npy", tmp_path / "facts.json", settings_of(name), 3, 1)
+    embed_shards({tmp_path / "out.npy": [tmp_path / "clips.npy"]}, tmp_path / "facts.json", settings_of(name), 3, 1)
     facts = write_frozen(read_json(tmp_path / "facts.json"), tmp_path / "bundle")
     frozen = Frozen(facts, tmp_path / "bundle")
     found = frozen.features(clips)

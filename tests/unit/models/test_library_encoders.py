@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from clipfold.features.embedding import pooled
-from clipfold.models.embed import describe_encoder, embed_shard
+from clipfold.models.embed import describe_encoder, embed_shards
 from clipfold.models.encoders import encoder
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.frozen import Frozen, write_frozen
@@ -96,7 +96,7 @@ def test_published_weights_that_are_not_there_are_not_downloaded(tmp_path, monke
 def test_the_embed_job_describes_the_encoder(tmp_path):
     settings = {"encoder": "vit_micro", "size": 32, "weights": "", "download": False}
     np.save(tmp_path / "clips.npy", np.zeros((1, 2, 32, 32, 3), np.uint8))
-    embed_shard(tmp_path / "clips.npy", tmp_path / "out.npy", tmp_path / "facts.json", settings, 3, 1)
+    embed_shards({tmp_path / "out.npy": [tmp_path / "clips.npy"]}, tmp_path / "facts.json", settings, 3, 1)
     assert np.load(tmp_path / "out.npy").shape == (1, 2, 192)
     assert read_json(tmp_path / "facts.json") == describe_encoder(settings) | {"download": False, "seed": 3}
 
@@ -110,7 +110,7 @@ def test_a_bundle_embeds_as_the_job_does(weights, tmp_path):
     clips = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32, 3), np.uint8)
     np.save(tmp_path / "clips.npy", clips)
     settings = {"encoder": "vit_micro", "size": 32, "weights": weights, "download": False}
-    embed_shard(tmp_path / "clips.npy", tmp_path / "out.npy", tmp_path / "facts.json", settings, 3, 1)
+    embed_shards({tmp_path / "out.npy": [tmp_path / "clips.npy"]}, tmp_path / "facts.json", settings, 3, 1)
     facts = write_frozen(read_json(tmp_path / "facts.json"), tmp_path / "bundle")
     assert str(tmp_path) not in str(facts)
     large = np.repeat(np.repeat(clips, 2, axis=2), 2, axis=3)

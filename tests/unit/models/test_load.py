@@ -18,7 +18,7 @@ from clipfold.clips.resize import resize_clip, resize_shard
 from clipfold.models import clip_model, stored_clips
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_model import embed
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.encoders import encoder
 from clipfold.models.load import load
 from clipfold.models.record import read_record
@@ -166,7 +166,7 @@ def test_a_model_on_embeddings_loads_with_its_encoder(run, name, monkeypatch):
     for kind in ("clips", "augmented"):
         files[kind] = [path.replace(".npy", f"_{name}.npy") for path in files[kind]]
         for source, target in zip(run.data["data"][kind], files[kind], strict=True):
-            embed_shard(source, target, run.folder / "facts.json", settings, 7, 1)
+            embed_shards({target: [source]}, run.folder / "facts.json", settings, 7, 1)
     folder = run.fit(name, "vit_gru", files, freeze=True, weights=weights, encoder="vit_micro")
     run.check(name, 1e-6)
     record = json.loads((folder / "fit.json").read_text())

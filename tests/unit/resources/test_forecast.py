@@ -18,6 +18,7 @@ NETWORK = {"input": "clips", "settings": SETTINGS, "gmac": 0.07, "embedded": Fal
 WORK = Work(
     videos=48,
     shards=1,
+    groups=1,
     megapixels=65,
     copies=2,
     stored={"clips": 602_112, "motion": 262_144, "native": 147_456},

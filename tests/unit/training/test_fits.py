@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from clipfold.clips.reader import Clips
 from clipfold.models.architectures import naive_cnn
 from clipfold.models.device import Precision
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.on_clips import fit_here
@@ -170,7 +170,7 @@ def test_the_temporal_part_on_embeddings_gives_what_the_frozen_whole_gives(data,
     for kind in ("clips", "augmented"):
         files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
         for source, target in zip(data["data"][kind], files[kind], strict=True):
-            embed_shard(source, target, tmp_path / "facts.json", whole["settings"], Task(**whole).training_seed, 1)
+            embed_shards({target: [source]}, tmp_path / "facts.json", whole["settings"], Task(**whole).training_seed, 1)
     arguments = plan(data | {"data": files}, tmp_path / "part", "vit_gru", freeze=True, dropout=0.3, learning_rate=1e-3)
     fit_here(Task(**arguments))
     whole, part = Fitted(whole), Fitted(arguments)

@@ -14,7 +14,7 @@ from helpers.fits import SIZE, Fitted, at_forward, fitted, plan, with_network, w
 from helpers.plain_loop import trained_by_hand
 
 from clipfold.clips.reader import Clips
-from clipfold.models.embed import embed_shard
+from clipfold.models.embed import embed_shards
 from clipfold.models.load import load
 from clipfold.storage.files import read_table, write_json, write_table
 from clipfold.training import refit
@@ -196,7 +196,7 @@ def test_the_temporal_part_on_embeddings_is_refitted_too(data, tmp_path):
     for kind in ("clips", "augmented"):
         files[kind] = [str(tmp_path / f"{kind}{shard}.npy") for shard in range(2)]
         for source, target in zip(data["data"][kind], files[kind], strict=True):
-            embed_shard(source, target, tmp_path / "facts.json", settings, 7, 1)
+            embed_shards({target: [source]}, tmp_path / "facts.json", settings, 7, 1)
     embedded = data | {"data": files}
     arguments = plan(embedded, tmp_path / "twice", "vit_gru", freeze=True, refit=True, learning_rate=1e-3)
     fit(Task(**arguments))

@@ -11,6 +11,7 @@ import torch
 from helpers.fits import Fitted, fitted, plan, write_data
 from torch import nn
 
+from clipfold.training import on_clips
 from clipfold.training.distributed import Gradients, Processes
 from clipfold.training.launch import launch, relay
 from clipfold.training.task import Task
@@ -47,6 +48,20 @@ def test_two_processes_asked_to_stop_resume_later_and_reach_the_weights_of_one(t
     assert (one.record["processes"], two.record["processes"]) == (1, 2)
     assert one.record["batch"] == two.record["batch"] == 4
     assert abs(one.history.train_loss - two.history.train_loss).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_both_trainings_of_a_refit_by_two_processes_reach_the_weights_of_one(tmp_path, monkeypatch):
+    data = write_data(tmp_path / "data")
+    changes = {"refit": True, "dropout": 0.0, "batch_size": 4, "epochs": 3, "optimizer": "sgd", "learning_rate": 1e-3}
+    arguments = [plan(data, tmp_path / name, "vit_gru", clip_norm=0.0, **changes) for name in ("one", "two")]
+    on_clips.fit(Task(**arguments[0]))
+    monkeypatch.setattr(on_clips, "start", lambda part, module, _: launch(part, module, 2))
+    on_clips.fit(Task(**arguments[1]))
+    one, two = map(Fitted, arguments)
+    two.assert_close(one)
+    assert (one.record["processes"], two.record["processes"]) == (1, 2)
+    assert one.history.refit.tolist() == two.history.refit.tolist()
 
 
 def test_what_the_processes_log_is_in_the_log_of_their_job(caplog):

@@ -43,10 +43,11 @@ def benchmark(
     ffmpeg = stage_speed.find_ffmpeg()
     for path in videos or ():
         require(path.is_file(), "video", str(path), "name files that exist")
-    torch.set_num_threads(1)  # so that all stages are figures of one core
     speeds: list[stage_speed.Speed] = []
     skipped: dict[str, str] = {}
     with ExitStack() as kept:
+        kept.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)  # so that all stages are figures of one core
         if bundle:
             opened = kept.enter_context(clipfold.load(bundle))
             good = opened.modality == "video" and not opened.table and opened.reads == {"clips"}

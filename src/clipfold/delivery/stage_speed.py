@@ -36,6 +36,8 @@ Model = Callable[[Array, Array], Any]
 class Speed:
     """How fast one core works on a video, in frames of the video per second.
 
+    All but the model are by CPU time, which other programs hardly change; a model may run on a GPU.
+
     Args:
         name: Its size or file.
         frames: Frames of the video.
@@ -138,22 +140,22 @@ def measure(ffmpeg: str, path: Path, name: str, views: Mapping[str, View], model
         raise ValueError(f"video is {str(path)!r}: use another, its timestamps are missing or duplicated")
     floor = _floor(ffmpeg, path)
 
-    start, preparing = time.perf_counter(), 0.0
+    start, preparing = time.process_time(), 0.0
     keeper = Keeper(views, Timeline("", stream.times(order), stream.shown_keyframes(order)))
     steps = stream.plan(order, set(stream.keyframes), keeper.wanted)
     try:
         for frame, _ in decoded_frames(stream, steps, Counts(), analyse=False):
-            came = time.perf_counter()
+            came = time.process_time()
             keeper.offer(Shot(frame, stream.aspect), index_of(frame, order))
-            preparing += time.perf_counter() - came
+            preparing += time.process_time() - came
             del frame
     except Unusable as unusable:
         raise ValueError(f"video is {str(path)!r}: use another, {unusable.reason}") from None
     require(not keeper.missing, "video", str(path), "use another, some of its frames cannot be decoded")
-    decoding = time.perf_counter() - start - preparing
-    start = time.perf_counter()
+    decoding = time.process_time() - start - preparing
+    start = time.process_time()
     taken = keeper.decoded({})
-    preparing += time.perf_counter() - start
+    preparing += time.process_time() - start
 
     boxes = np.array([taken.facts["clips_box"]], np.int64)
     predicting = _fastest(lambda: model(taken.arrays["clips"][None], boxes))
@@ -209,7 +211,7 @@ def advice(speeds: Sequence[Speed], cores: int) -> str:
     if not visible_gpus():
         model_helps = "use a machine with a GPU, or a smaller model"
     helps = {
-        "decode": f"use all cores, `--workers {cores}`; beyond that, more cores or videos of a smaller size",
+        "decode": f"give it more cores; `--workers` is {cores} here already, one for each",
         "prepare": "keep smaller or fewer views, `decode.size` and `decode.views` of the config",
         "model": model_helps,
     }[speed.bound]
@@ -226,12 +228,12 @@ def _free_memory() -> int:
 
 
 def _floor(ffmpeg: str, path: Path) -> float:
-    """Return the seconds in which `ffmpeg` decodes a video on one thread, without the start of the program."""
+    """Return the CPU time in s in which `ffmpeg` decodes a video on one thread, without the start of the program."""
     said = _run(ffmpeg, "-benchmark", "-threads", "1", "-i", str(path), "-map", "0:v:0", "-f", "null", "-")
-    found = re.search(r"rtime=([\d.]+)s", said)
+    found = re.search(r"utime=([\d.]+)s stime=([\d.]+)s", said)
     require(found is not None, "ffmpeg", ffmpeg, "use version 4 or later, which tells its time")
     assert found is not None
-    return max(float(found[1]), 0.001)
+    return max(float(found[1]) + float(found[2]), 0.001)
 
 
 def _run(ffmpeg: str, *arguments: str) -> str:

@@ -63,7 +63,7 @@ def test_damaged_video_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("speeds", "bound", "helps"),
     [
-        ((100, 900, 900), "decode", "--workers 4"),
+        ((100, 900, 900), "decode", "more cores; `--workers` is 4"),
         ((900, 100, 900), "prepare", "decode.views"),
         ((900, 900, 100), "model", "smaller model"),
     ],

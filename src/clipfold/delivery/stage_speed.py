@@ -74,7 +74,7 @@ def find_ffmpeg() -> str:
     found = shutil.which("ffmpeg")
     if not found:
         try:
-            from imageio_ffmpeg import get_ffmpeg_exe
+            from imageio_ffmpeg import get_ffmpeg_exe  # type: ignore[import-untyped]
 
             found = get_ffmpeg_exe()
         except (ImportError, RuntimeError):

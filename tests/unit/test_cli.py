@@ -48,6 +48,7 @@ COMMANDS = [
     ["costs"],
     ["drift"],
     ["export"],
+    ["benchmark"],
     ["make-manifest"],
     ["registry"],
     *(["registry", name] for name in ("add", "list", "path", "show", "promote", "unalias", "rebuild", "remove")),

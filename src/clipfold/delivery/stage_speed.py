@@ -229,7 +229,8 @@ def _free_memory() -> int:
 
 def _floor(ffmpeg: str, path: Path) -> float:
     """Return the CPU time in s in which `ffmpeg` decodes a video on one thread, without the start of the program."""
-    said = _run(ffmpeg, "-benchmark", "-threads", "1", "-i", str(path), "-map", "0:v:0", "-f", "null", "-")
+    local = ("-protocol_whitelist", "file", "-i", f"file:{path}")  # a playlist or a name like a URL opens nothing else
+    said = _run(ffmpeg, "-benchmark", "-threads", "1", *local, "-map", "0:v:0", "-f", "null", "-")
     found = re.search(r"utime=([\d.]+)s stime=([\d.]+)s", said)
     require(found is not None, "ffmpeg", ffmpeg, "use version 4 or later, which tells its time")
     assert found is not None

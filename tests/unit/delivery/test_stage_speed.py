@@ -1,6 +1,8 @@
 """Measuring the stages: real films, real ffmpeg, and what is said of them."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,12 @@ def test_model_sees_the_clip_of_the_film(film):
     assert clips.shape == (1, 16, 112, 112, 3)
     assert clips.std() > 10
     assert boxes.tolist() == [[24, 0, 63, 112]]
+
+
+def test_a_name_like_an_address_is_a_file(film, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = Path(shutil.copy(film, "http:film.mp4"))
+    assert measure(find_ffmpeg(), name, "film", standard_views(), lambda *_: None).frames == 25
 
 
 def test_naive_cnn_predicts_two_classes():

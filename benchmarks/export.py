@@ -121,7 +121,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, required=True, help="table of labelled videos")
-    parser.add_argument("--folder", type=Path, required=True, help="where to train; what is there is used again")
+    parser.add_argument("--folder", type=Path, required=True, help="where to train; existing files are used again")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}

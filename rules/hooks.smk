@@ -73,10 +73,11 @@ def move_broken_aside():
 
 def check_records():
     """Stop if nothing tells how the results were made: Snakemake would take them for those of any configuration."""
-    records = [each for kind in ("metadata", "incomplete") for each in Path(".snakemake", kind).glob("*")]
-    anew = {"--forceall", "-F"} & set(sys.argv[1:])
-    outputs = [] if records or anew else planned_outputs()
-    if outputs:
+    if {"--forceall", "-F"} & set(sys.argv[1:]):
+        return
+    if any(any(Path(".snakemake", kind).glob("*")) for kind in ("metadata", "incomplete")):
+        return
+    if outputs := planned_outputs():
         sys.exit(
             f"error: the records of how {outputs[0]} and the other results were made are missing, so nothing tells whether"
             f" they fit this configuration. Put {FOLDER / '.snakemake'} back, or make all results again with --forceall"

@@ -30,7 +30,7 @@ COLUMNS = ("path", "label", "id", "group", "start", "end", "fps", "split")
 """Columns of the manifest that `columns` can rename."""
 
 MODALITIES = ("video", "image", "table")
-"""What a row of the manifest can be: a video, an image, or a row of numbers and categories."""
+"""Kinds of rows of the manifest: a video, an image, or a row of numbers and categories."""
 
 _TEXT = " (Snakemake reads nested values of --config as text: write them in a file for --configfile)"
 

@@ -159,7 +159,7 @@ class EmbedSettings:
 
 
 KEEPS = ("replayed", "stored")
-"""What `augment.keep` can be."""
+"""Values of `augment.keep`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,7 @@ from clipfold.storage.replace import write_whole
 INT8 = "onnx-int8"
 
 TOLERANCES: Mapping[str, float] = {"onnx": PROBABILITY, INT8: TOLERANCE}
-"""What bundles are exported to -> largest difference of a probability that their golden test allows."""
+"""Format of an export -> largest difference of a probability that their golden test allows."""
 
 CHANGED = 0.02
 """Largest share of decisions that an export may change."""
@@ -72,7 +72,7 @@ def export(
     """
     require(to in TOLERANCES, "to", to, f"use {' or '.join(TOLERANCES)}")
     file = output.suffix == SUFFIX
-    require(file or not output.exists(), "output", str(output), f"it is there: use a new name, or one in {SUFFIX}")
+    require(file or not output.exists(), "output", str(output), f"it exists: use a new name, or one in {SUFFIX}")
     require(to != INT8 or bool(videos), "videos", None, f"{INT8} needs some to calibrate: add --videos FOLDER")
     for name in ("onnx", "onnxruntime", "onnxscript"):
         library(name)

@@ -20,7 +20,7 @@ from clipfold.video.parts import Part, frames_of
 from clipfold.video.views import Timeline, View
 
 CONTAINERS = (IMAGE, "folder", "zip", "tar")
-"""What probing calls the container of images."""
+"""Name of the container of images in metadata."""
 
 Result = tuple[Part, Decoded | Unusable]
 

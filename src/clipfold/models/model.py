@@ -1,4 +1,4 @@
-"""What is known of a model before its first job. Standard library only: every start reads it."""
+"""Hold what is known of a model before its first job. Standard library only: every start reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -27,7 +27,7 @@ LIBRARY_GMAC = 32.0
 """The same of a network of a library at its own size: of 16 frames of 224 pixels by ResNet-50."""
 
 FEATURES = "embedding"
-"""What begins the name of a feature group of embeddings, `embedding.ENCODER`."""
+"""Prefix of the name of a feature group of embeddings, `embedding.ENCODER`."""
 
 ENTRY: Mapping[str, Setting] = {
     "source": Setting(

@@ -33,7 +33,7 @@ _NAMES = (
 )
 
 OPERATORS = frozenset(_NAMES.split(" "))
-"""What clipfold's networks need of ONNX. All compute from their inputs alone; none repeats or branches."""
+"""Operators of ONNX that clipfold's networks need. All compute from their inputs alone; none repeats or branches."""
 
 _OURS = ("", "ai.onnx")
 """Domains of these operators."""

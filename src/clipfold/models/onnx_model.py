@@ -16,7 +16,7 @@ from clipfold.models.stored_clips import check_clips, resized, scaled_boxes
 from clipfold.storage.files import Array
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
-"""What may run a graph, the first choice first."""
+"""Providers that may run a graph, the first choice first."""
 
 MEMORY = 0.5
 """Most of the machine's memory that graphs may take, of one process on the CPU: a few bytes can ask for any amount."""

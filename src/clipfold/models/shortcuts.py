@@ -25,4 +25,4 @@ SHORTCUTS: Mapping[str, Sequence[str]] = {
 
 OF_IMAGES = ("shortcut_container", "shortcut_brightness", "shortcut_colour", "shortcut_mean_frame")
 PREFIX = "shortcut_"
-"""What begins the name of a baseline, and of no model."""
+"""Prefix of the name of a baseline, and of no model."""

@@ -9,7 +9,7 @@ from clipfold.storage.files import Array
 from clipfold.storage.replace import write_whole
 
 OPERATORS = ("Conv", "MatMul", "Gemm")
-"""What is quantised: it takes nearly all of the time. The rest would change probabilities more than it gains."""
+"""Operators to quantise: they take nearly all of the time. The rest would change probabilities more than it gains."""
 
 
 class _Clips:

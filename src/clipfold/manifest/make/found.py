@@ -15,7 +15,7 @@ SPLIT_OF = {
     )
     for name in names
 }
-"""How folders and lists call the splits -> the word in the column `split`."""
+"""Names of splits in folders and lists -> the word in the column `split`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,7 +42,9 @@ FAST = {"deterministic": False}
 VARIANTS = {  # of the engine; the first is what a user gets
     "default": {},
     "benchmark": FAST,
+    "graph": FAST | {"graph": True},
     "bf16": FAST | {"precision": "bf16"},
+    "bf16 graph": FAST | {"precision": "bf16", "graph": True},
     "bf16 flip crop": FAST | {"precision": "bf16", "flip": 0.5, "crop": 0.8},
     "bf16 usual layout": FAST | {"precision": "bf16", "channels_last": False},
 }

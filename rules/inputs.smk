@@ -37,11 +37,12 @@ def by_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def on_gpu(count):
-    """Request GPUs, and on SLURM the partition that has them, if the profile names one (`gpu_partition`)."""
+def on_gpu(count, fits=1):
+    """Request GPUs, to share with other fits or not, and the partition that the profile names (`gpu_partition`)."""
     defaults = workflow.resource_settings.default_resources or {}
     partition = getattr(defaults.get("gpu_partition"), "raw", None)
-    return {"gpu": count} | ({"slurm_partition": partition} if count and partition else {})
+    shared = {"fits_per_gpu": fits} if count and fits > 1 else {}
+    return {"gpu": count} | shared | ({"slurm_partition": partition} if count and partition else {})
 
 
 def passing(path, needed=False):

@@ -22,7 +22,7 @@ for model in PLAN.models:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            **on_gpu(model.needs.gpus),
+            **on_gpu(model.needs.gpus, model.needs.fits_per_gpu),
             mem_mb=by_attempt(RESOURCES[model.name].memory_mb),
             runtime=by_attempt(RESOURCES[model.name].runtime),
         params:
@@ -97,7 +97,7 @@ for model in PLAN.configured:
             "../envs/train.yaml"
         threads: model.needs.threads
         resources:
-            **on_gpu(model.needs.gpus),
+            **on_gpu(model.needs.gpus, model.needs.fits_per_gpu),
             mem_mb=by_attempt(RESOURCES[model.name].memory_mb),
             runtime=by_attempt(2 * RESOURCES[model.name].runtime),  # more videos than any fold trains on
         params:

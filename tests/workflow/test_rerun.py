@@ -81,7 +81,10 @@ def test_one_models_settings_edited_runs_that_model(workflow):
 
 
 def test_more_memory_for_a_model_runs_nothing(workflow):
-    models = [{"architecture": "svm", "memory_mb": 9000, "runtime": 9, "gpus": 1}, *CONFIG["models"][1:]]
+    models = [
+        {"architecture": "svm", "memory_mb": 9000, "runtime": 9, "gpus": 1, "fits_per_gpu": 2},
+        *CONFIG["models"][1:],
+    ]
     workflow.configure(models=models)
     assert workflow.planned() == {}
 

@@ -8,8 +8,8 @@ from clipfold.storage.files import read_json
 from clipfold.training.final import FinalTask
 
 if __name__ == "__main__":
-    gpus = snakemake.resources.get("gpu", 0)
-    with job.logged(snakemake.log[0]), reserve_gpus(gpus, snakemake.log[0]):
+    gpus, fits = snakemake.resources.get("gpu", 0), snakemake.resources.get("fits_per_gpu", 1)
+    with job.logged(snakemake.log[0]), reserve_gpus(gpus, snakemake.log[0], fits_per_gpu=fits):
         source, params = snakemake.input, snakemake.params
         stored = read_json(source.collection) if hasattr(source, "collection") else source
         task = FinalTask(

@@ -14,6 +14,8 @@ from clipfold.resources.gpus import VISIBLE, visible_gpus
 
 logger = logging.getLogger(__name__)
 
+_NOT_DETERMINISTIC = " does not have a deterministic implementation"
+
 
 def choose_device(settings: Mapping[str, Any], threads: int, local_rank: int = 0) -> torch.device:
     """Choose the device, and configure threads, determinism and TF32 for the whole process.
@@ -62,16 +64,21 @@ def forbid_randomness(device: torch.device) -> None:
         torch.use_deterministic_algorithms(True)
 
 
+def is_nondeterministic(error: BaseException) -> bool:
+    """Tell whether an error means that an operation has no deterministic variant."""
+    return isinstance(error, RuntimeError) and _NOT_DETERMINISTIC in str(error)
+
+
 def allow_randomness(error: BaseException) -> str:
     """Go on with warnings if an error means that an operation has no deterministic variant.
 
     Returns:
         The name of the operation; empty if it was another error.
     """
-    name, found, _ = str(error).partition(" does not have a deterministic implementation")
     strict = torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
-    if not (strict and found and isinstance(error, RuntimeError)):
+    if not (strict and is_nondeterministic(error)):
         return ""
+    name = str(error).partition(_NOT_DETERMINISTIC)[0]
     torch.use_deterministic_algorithms(True, warn_only=True)
     logger.warning("%s has no deterministic variant on this GPU: fits will differ in the last digits", name)
     return name

@@ -19,12 +19,14 @@ class Resources:
         gpus: GPUs; what a job does that finds none, the model's setting `device` says.
         threads: CPU cores.
         runtime: Minutes.
+        fits_per_gpu: Jobs that may use a GPU at the same time, without a cluster.
     """
 
     memory_mb: int
     gpus: int
     threads: int
     runtime: int
+    fits_per_gpu: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

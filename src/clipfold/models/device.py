@@ -26,7 +26,8 @@ class Precision:
     """Mixed precision (Micikevicius et al. 2018): autocasting, and the loss scaling that fp16 needs.
 
     Args:
-        wanted: `fp32`, `bf16` or `fp16`; falls back with a warning if the device does not support it.
+        wanted: `fp32`, `bf16` or `fp16`; falls back with a warning if the device does not support it. `auto`: bf16 on a
+            GPU that has it, else fp32.
         device: Device of the network.
 
     Attributes:
@@ -38,11 +39,14 @@ class Precision:
     """
 
     def __init__(self, wanted: str, device: torch.device) -> None:
-        require(wanted in ("fp32", "bf16", "fp16"), "precision", wanted, "use fp32, bf16 or fp16")
+        require(wanted in ("auto", "fp32", "bf16", "fp16"), "precision", wanted, "use auto, fp32, bf16 or fp16")
+        has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        if wanted == "auto":
+            wanted = "bf16" if has_bf16 else "fp32"
         if wanted == "fp16" and device.type == "cpu":
             logger.warning("precision fp16 needs a GPU: using fp32")
             wanted = "fp32"
-        if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        if wanted == "bf16" and device.type == "cuda" and not has_bf16:
             logger.warning("this GPU does not support precision bf16: using fp16")
             wanted = "fp16"
         self.name = wanted

@@ -27,8 +27,8 @@ def plan_models(
 
     Args:
         entries: Each is the name of an architecture, or a mapping with `architecture`, optionally `name` (the
-            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`; or one
-            with `select`, see `models.select`.
+            architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`,
+            `fits_per_gpu`; or one with `select`, see `models.select`.
         largest_size: Edge in pixels of the stored clips.
         most_frames: Frames of the stored clips.
         modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
@@ -159,6 +159,10 @@ def _complete(entry: str | Mapping[str, Any], modality: str, encoders: Mapping[s
         contradiction = (settings["device"], needs["gpus"] > 0) in (("cpu", True), ("cuda", False))
         remedy = f"device is {settings['device']!r}: name only one of them"
         require(not contradiction, f"models: {name}: gpus", needs["gpus"], remedy)
+        shared = needs["fits_per_gpu"] > 1 and needs["gpus"] > 1
+        require(
+            not shared, f"models: {name}: fits_per_gpu", needs["fits_per_gpu"], "leave it out where gpus is above 1"
+        )
         check_combinations(name, settings)
     groups = embedding_groups(settings.get("features", ()))
     return Model(

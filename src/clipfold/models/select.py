@@ -14,7 +14,7 @@ from clipfold.models.declare import grid_values
 Entry: TypeAlias = str | Mapping[str, Any]
 Known: TypeAlias = Mapping[str, Architecture]
 
-_RESOURCES = ("memory_mb", "gpus", "threads", "runtime")
+_RESOURCES = ("memory_mb", "gpus", "threads", "runtime", "fits_per_gpu")
 
 
 def expand(entries: Sequence[Entry], known: Known) -> list[tuple[Entry, str]]:

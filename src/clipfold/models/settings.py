@@ -183,7 +183,10 @@ ON_CLIPS: Settings = {
         choices=("auto", "cuda", "cpu"),
     ),
     "precision": Setting(
-        "fp32", "`fp16` uses loss scaling and needs a GPU", choices=("fp32", "bf16", "fp16"), memory=True
+        "fp32",
+        "`auto`: bf16 on a GPU that has it, else fp32; `fp16` uses loss scaling and needs a GPU",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        memory=True,
     ),
     "tf32": Setting(True, "TF32 for matrix products and convolutions on a GPU"),
     "channels_last": Setting(True, "memory layout of the weights", memory=True),
@@ -191,6 +194,12 @@ ON_CLIPS: Settings = {
         "none",
         "mode of `torch.compile`",
         choices=("none", "default", "reduce-overhead", "max-autotune"),
+        memory=True,
+    ),
+    "graph": Setting(
+        False,
+        "launch each training step on a GPU as one CUDA graph, for networks that are bound by launching kernels; not "
+        "yet measured",
         memory=True,
     ),
     "deterministic": Setting(True, "`false` lets a GPU choose the fastest algorithms", memory=True),
@@ -254,6 +263,12 @@ def check_combinations(name: str, settings: Mapping[str, Any]) -> None:
         raise ValueError(
             f"models: {name}: compile is {settings['compile']!r} and checkpointing true: PyTorch would run what is "
             "recomputed uncompiled: use only one of them"
+        )
+    if settings["graph"] and (settings["compile"] != "none" or settings["checkpointing"]):
+        key = "checkpointing" if settings["checkpointing"] else "compile"
+        raise ValueError(
+            f"models: {name}: graph is true and {key} {settings[key]!r}, which cannot be recorded in a CUDA graph of "
+            "the whole step: use only one of them"
         )
     several = settings["batch_size"] != "auto" and settings["accumulate"] > 1
     if settings["compile"] in ("reduce-overhead", "max-autotune") and several:

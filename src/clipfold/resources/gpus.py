@@ -57,7 +57,9 @@ def visible_gpus(devices: Path = Path("/dev")) -> list[Gpu]:
 
 
 @contextmanager
-def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: float = PATIENCE) -> Iterator[list[str]]:
+def reserve_gpus(
+    count: int, job: str, locks: Path | None = None, patience: float = PATIENCE, fits_per_gpu: int = 1
+) -> Iterator[list[str]]:
     """Reserve GPUs that no other clipfold job of this user uses on this machine; wait until enough are free.
 
     A job that asks for none sees none. SLURM assigns GPUs to its jobs; within one of several GPUs, which a workflow
@@ -70,6 +72,7 @@ def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: floa
         locks: Folder of the lock files, shared by all jobs; by default one of this user in the system's temporary
             folder.
         patience: Seconds to wait at most.
+        fits_per_gpu: Jobs that may use a GPU at the same time, if all of them allow it.
 
     Yields:
         Names of the reserved GPUs, also in `CUDA_VISIBLE_DEVICES` within the block.
@@ -91,7 +94,7 @@ def reserve_gpus(count: int, job: str, locks: Path | None = None, patience: floa
     folder = _private(locks or Path(tempfile.gettempdir(), f"clipfold-{os.getuid()}"))
     with ExitStack() as held:
         while True:
-            mine, holders = _take(here, count, folder, job, held)
+            mine, holders = _take(here, count, fits_per_gpu, folder, job, held)
             if len(mine) == count:
                 break
             held.close()  # two jobs that each hold what the other wants would wait forever
@@ -139,23 +142,44 @@ def _private(folder: Path) -> Path:
     return folder
 
 
-def _take(gpus: Sequence[Gpu], count: int, folder: Path, job: str, held: ExitStack) -> tuple[list[str], set[str]]:
-    """Lock GPUs that are free, at most `count`; returns their names, and who holds the others that were tried."""
+def _take(
+    gpus: Sequence[Gpu], count: int, fits: int, folder: Path, job: str, held: ExitStack
+) -> tuple[list[str], set[str]]:
+    """Lock GPUs that are free, at most `count`; returns their names, and who holds the others that were tried.
+
+    A job that shares a GPU locks its file together with others that do, and one of the numbered files alone.
+    """
     within = f"{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""  # its GPUs have numbers from 0
     mine: list[str] = []
     holders: set[str] = set()
     for gpu in gpus:
         if len(mine) == count:
             break
-        lock = folder / f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', within + gpu.lock)}.lock"
-        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        held.callback(os.close, file)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holders.add(os.read(file, 1000).decode(errors="replace"))
-        else:
-            os.truncate(file, 0)
-            os.write(file, f"process {os.getpid()} ({job})".encode())
-            mine.append(gpu.name)
+        name = f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', within + gpu.lock)}"
+        with ExitStack() as own:
+            holder = _lock(folder / f"{name}.lock", job, own, alone=fits == 1)
+            for place in range(fits if fits > 1 and not holder else 0):
+                holder = _lock(folder / f"{name}-place-{place}.lock", job, own)
+                if not holder:
+                    break
+            if holder:
+                holders.add(holder)
+            else:
+                held.push(own.pop_all())
+                mine.append(gpu.name)
     return mine, holders
+
+
+def _lock(path: Path, job: str, held: ExitStack, alone: bool = True) -> str:
+    """Lock a file, alone or with others; returns who holds it if that is not possible, else nothing."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(file, 1000).decode(errors="replace")
+        os.close(file)
+        return holder or "another process"
+    held.callback(os.close, file)
+    os.truncate(file, 0)
+    os.write(file, f"process {os.getpid()} ({job})".encode())
+    return ""

@@ -154,6 +154,7 @@ def train_here(
         with replacing(task.outputs["model"]) as file:
             file.write(save({name: tensor.contiguous().cpu() for name, tensor in trainer.best.items()}))
         recorder.write(trainer.progress.history)
+        graph = trainer.train_step.graph
         write_record(
             task,
             fold,
@@ -174,6 +175,7 @@ def train_here(
             determinism=_determinism(settings, trainer.train_step.random),
             **({"views_at_test": _effect(fold, one_view, probabilities["test"])} if one_view is not None else {}),
             **({"compiled": _compiled()} if settings["compile"] != "none" else {}),
+            **({"graph": {"recorded": graph.recorded, "failed": graph.failed}} if graph is not None else {}),
             memory=peaks.stages | (_detail(trainer, train) if settings["memory_detail"] else {}),
             seconds=time.monotonic() - started,
         )

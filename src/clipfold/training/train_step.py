@@ -20,6 +20,7 @@ from clipfold.training.batches import Batch
 from clipfold.training.distributed import Gradients, Processes
 from clipfold.training.losses import Loss
 from clipfold.training.optimisation import make_state
+from clipfold.training.step_graph import step_graph
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class TrainStep:
         halved: (step, new micro-batch) for each time that the micro-batch was halved.
         retried: Steps that were repeated with the same micro-batch.
         random: Operations that turned out to have no deterministic variant on this GPU.
+        graph: Replays the passes of full steps; None: they run without.
     """
 
     def __init__(
@@ -68,7 +70,10 @@ class TrainStep:
         self._settings, self._processes, self._device = settings, processes, device
         self._statistics = _by_type(network.buffers())
         self._kept = [[buffer.clone() for buffer in some] for some in self._statistics]
-        self._gradients = Gradients([p for group in optimizer.param_groups for p in group["params"]], processes)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._gradients = Gradients(parameters, processes)
+        self.graph = step_graph(network, parameters, device) if settings["graph"] else None
+        self._full = 0  # clips in a step so far
         self._even = settings["batch_size"] == "auto" and device.type == "cuda"
         self._longest = 0  # clips in a forward pass so far
         self._lack = ""  # of memory: the last error
@@ -95,6 +100,8 @@ class TrainStep:
         _copy(self._statistics, self._kept)
         retried = False
         while not self.attempt(batch, clips, step, seed, drawn):
+            if self.graph is not None:
+                self.graph.forget()
             gc.collect()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -133,9 +140,28 @@ class TrainStep:
 
     def _backward(self, batch: Batch, clips: int, seed: int, drawn: transforms.Drawn | None) -> Tensor:
         """Compute the gradients; return the sum of the losses."""
+        recorded = self._record(batch, clips, drawn)
         torch.default_generator.manual_seed(seed)  # `torch.manual_seed` visits every kind of device
         if self._device.type == "cuda":
             torch.cuda.manual_seed(seed)
+        if recorded and self.graph is not None:
+            return self.graph.replay(batch, drawn)
+        return self._compute(batch, clips, drawn)
+
+    def _record(self, batch: Batch, clips: int, drawn: transforms.Drawn | None) -> bool:
+        """Record the passes of this kind of step, if a graph is wanted; False: it runs without, as a short last one."""
+        number = len(batch.targets)
+        self._full = max(self._full, number)
+        if self.graph is None or self.graph.failed or number < self._full:
+            return False
+        trained = sum(p.requires_grad for p in self._network.parameters())  # more when a backbone is unfrozen
+        kind = number, clips, self.micro, trained
+        if not self.graph.knows(kind):
+            self.graph.record(kind, lambda batch, drawn: self._compute(batch, clips, drawn), batch, drawn)
+            _copy(self._kept, self._statistics)
+        return not self.graph.failed
+
+    def _compute(self, batch: Batch, clips: int, drawn: transforms.Drawn | None) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros_like(self.total)
         for loss in self._losses(batch, drawn):

@@ -33,10 +33,16 @@ class Drawn:
 
     def of(self, rows: slice | Tensor) -> "Drawn":
         """Select the parameters of some clips of the step."""
-        flip, scale, centre, gain, partner, share = (values[rows] for values in self._tensors())
+        flip, scale, centre, gain, partner, share = (values[rows] for values in self.tensors())
         return Drawn(flip, scale, centre, gain, partner, share, self.crops)
 
-    def _tensors(self) -> tuple[Tensor, ...]:
+    def clone(self) -> "Drawn":
+        """Copy the parameters."""
+        flip, scale, centre, gain, partner, share = (values.clone() for values in self.tensors())
+        return Drawn(flip, scale, centre, gain, partner, share, self.crops)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return all parameters, in the order of the fields."""
         return self.flip, self.scale, self.centre, self.gain, self.partner, self.share
 
 
@@ -77,7 +83,7 @@ def draw_ahead(
         steps = [draw(settings, clips, seed) for clips, seed in zip(sizes[some], seeds[some], strict=True)]
         flip, scale, centre, gain, partner, share = (
             torch.cat(values).to(device, non_blocking=True)
-            for values in zip(*(step._tensors() for step in steps), strict=True)
+            for values in zip(*(step.tensors() for step in steps), strict=True)
         )
         together = Drawn(flip, scale, centre, gain, partner, share, settings["crop"] < 1)
         ends = np.cumsum(sizes[some]).tolist()

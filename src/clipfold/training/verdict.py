@@ -44,14 +44,14 @@ def _fewer_launches(settings: Mapping[str, Any], memory: float | None) -> str:
         return "checkpointing: false"
     if room and settings["accumulate"] > 1 and settings["batch_size"] != "auto":
         return f"batch_size: auto, with accumulate: {settings['batch_size'] * settings['accumulate']}, the same batch"
-    if settings["compile"] == "none" and not settings["checkpointing"]:
-        return "compile: default"
-    return "a larger batch_size, which is another training" if room else ""
+    if settings["compile"] == "none" and not (settings["checkpointing"] or settings["graph"]):
+        return "graph: true, the same numbers by fewer launches"
+    return "fits_per_gpu: 2, or a larger batch_size, which is another training" if room else ""
 
 
 def _less_work(settings: Mapping[str, Any], memory: float | None) -> str:
     if settings["precision"] == "fp32":
-        return "precision: bf16, where the GPU has it"
+        return "precision: auto, which is bf16 where the GPU has it"
     if settings["checkpointing"] and memory is not None and memory < _ROOM:
         return "checkpointing: false"
     return "deterministic: false" if settings["deterministic"] else ""

@@ -40,6 +40,11 @@ def test_variants_of_one_architecture_differ_in_what_they_override():
         ([{"architecture": "x3d", "variant": "l"}], "x3d: variant is 'l': use one of xs, s, m"),
         ([{"architecture": "x3d", "download": 1}], "download is 1: use a value such as False"),
         ([{"architecture": "svm", "gpus": -1}], "gpus is -1: use a whole number, 0 or more"),
+        ([{"architecture": "svm", "fits_per_gpu": 0}], "fits_per_gpu is 0: use a whole number, 1 or more"),
+        (
+            [{"architecture": "x3d", "gpus": 2, "fits_per_gpu": 2}],
+            "fits_per_gpu is 2: leave it out where gpus is above 1",
+        ),
         (
             [{"architecture": "svm", "features": ["motion", "nosie"]}],
             r"features is \['motion', 'nosie'\]: use one or more of",

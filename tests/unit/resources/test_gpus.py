@@ -16,7 +16,7 @@ JOB = """
 import os, sys, time
 from pathlib import Path
 from clipfold.resources.gpus import reserve_gpus
-with reserve_gpus(int(sys.argv[1]), "logs/fit.log", Path(sys.argv[2])):
+with reserve_gpus(int(sys.argv[1]), "logs/fit.log", Path(sys.argv[2]), fits_per_gpu=int(sys.argv[4])):
     began = time.monotonic()
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     time.sleep(float(sys.argv[3]))
@@ -24,8 +24,8 @@ with reserve_gpus(int(sys.argv[1]), "logs/fit.log", Path(sys.argv[2])):
 """
 
 
-def job(count, folder, seconds=0.3, **environment):
-    command = [sys.executable, "-c", JOB, str(count), str(folder), str(seconds)]
+def job(count, folder, seconds=0.3, fits=1, **environment):
+    command = [sys.executable, "-c", JOB, str(count), str(folder), str(seconds), str(fits)]
     given = {"CUDA_VISIBLE_DEVICES": "0,GPU-4f"} | environment
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | given)
 
@@ -41,6 +41,39 @@ def test_jobs_side_by_side_each_have_their_own_device(tmp_path):
     for (names, began, ended), (others, other_began, other_ended) in combinations(uses, 2):
         assert not names & others or ended <= other_began or other_ended <= began
     assert set().union(*(names for names, _, _ in uses)) == {"0", "GPU-4f"}
+
+
+def test_fits_that_allow_it_share_a_device_and_others_wait(tmp_path):
+    def sharing(seconds):
+        return job(1, tmp_path, seconds, fits=2, CUDA_VISIBLE_DEVICES="0")
+
+    two = [sharing(600), sharing(600)]
+    assert [each.stdout.readline() for each in two] == ["0\n", "0\n"]
+    waiting = {"third": sharing(0), "alone": job(1, tmp_path, 0, CUDA_VISIBLE_DEVICES="0")}
+    time.sleep(1)
+    assert [each.poll() for each in waiting.values()] == [None, None]
+    two[0].kill()
+    assert waiting["third"].communicate(timeout=30)[0].startswith("0\n")
+    assert waiting["alone"].poll() is None
+    two[1].kill()
+    assert waiting["alone"].communicate(timeout=30)[0].startswith("0\n")
+    for each in two:
+        each.wait()
+
+
+def test_a_fit_that_shares_leaves_devices_without_a_place_alone(tmp_path):
+    """It tries each in turn, and must not keep others from what it could not have."""
+    full = [job(1, tmp_path, 600, fits=2, CUDA_VISIBLE_DEVICES="0") for _ in range(2)]
+    assert [each.stdout.readline() for each in full] == ["0\n", "0\n"]
+    beside = job(1, tmp_path, 600, fits=2)
+    assert beside.stdout.readline() == "GPU-4f\n"
+    for each in full:
+        each.kill()
+        each.wait()
+    alone = job(1, tmp_path, 0, CUDA_VISIBLE_DEVICES="0")
+    assert alone.communicate(timeout=30)[0].startswith("0\n")
+    beside.kill()
+    beside.wait()
 
 
 def test_a_killed_job_frees_its_device(tmp_path):

@@ -34,6 +34,19 @@ def test_half_precision_learns_with_finite_weights(precision, data, tmp_path):
     assert found.history.train_loss.iloc[-1] < found.history.train_loss.iloc[0]
 
 
+@pytest.mark.parametrize("architecture", ["naive_cnn", "vit_gru"])
+def test_a_graph_trains_to_the_same_weights(architecture, data, tmp_path):
+    changes = {"flip": 0.5, "crop": 0.8, "tf32": False, "learning_rate": 1e-5}
+    graphed = fitted(data, tmp_path / "graphed", architecture, graph=True, **changes)
+    assert graphed.record["graph"] == {"recorded": 1, "failed": ""}
+    graphed.assert_close(fitted(data, tmp_path / "plain", architecture, **changes))
+
+
+def test_automatic_precision_is_bf16_where_the_gpu_has_it(data, tmp_path):
+    found = fitted(data, tmp_path, "naive_cnn", precision="auto").record["precision"]
+    assert found == ("bf16" if torch.cuda.get_device_capability() >= (8, 0) else "fp32")
+
+
 @pytest.fixture
 def limited():
     """Limit the memory of this process in bytes, and lift the limit in the end."""

@@ -182,14 +182,20 @@ def demo(
     print(f"wrote {make_demo(folder, sources=sources)}")
 
 
-@app.command()
+@app.command(epilog="Example: clipfold costs my_results/results --trace run.json")
 def costs(
     results: Annotated[Path, typer.Argument(help="Folder of results, such as my_results/results.")] = Path("results"),
+    trace: Annotated[
+        Path | None, typer.Option(help="Write when each job ran as a Chrome trace, for chrome://tracing or Perfetto.")
+    ] = None,
 ) -> None:
     """Compare requested and used time and memory of the jobs of a run."""
+    from clipfold.resources.trace import write_trace
     from clipfold.resources.usage import compared
 
     print(compared(results))
+    if trace is not None:
+        print(f"\n{write_trace(results, trace)}")
 
 
 @app.command()

@@ -54,10 +54,11 @@ def read_usage(benchmarks: Path) -> dict[str, list[Usage]]:
 
 def _usage(content: bytes) -> list[Usage]:
     rows = csv.DictReader(io.StringIO(content.decode(), newline=""), delimiter="\t")
-    return [Usage(amount(float(row["s"])), _megabytes(row["max_rss"])) for row in rows]
+    return [Usage(amount(float(row["s"])), megabytes(row["max_rss"])) for row in rows]
 
 
-def _megabytes(text: str) -> float:
+def megabytes(text: str) -> float:
+    """Read an amount that is `NA` or `-` where a job was too short to measure it, as 0."""
     return 0.0 if text in ("NA", "-") else amount(float(text))
 
 

@@ -14,6 +14,8 @@ from clipfold.cli_benchmark import EXAMPLES as BENCHMARKS
 from clipfold.cli_benchmark import benchmark
 from clipfold.cli_export import EXAMPLE, export_bundle
 from clipfold.cli_manifest import EXAMPLES, make_manifest
+from clipfold.cli_tune import EXAMPLES as TUNING
+from clipfold.cli_tune import tune_model
 
 if TYPE_CHECKING:
     from clipfold.delivery.run import Done
@@ -31,6 +33,7 @@ app.add_typer(registry_app, name="registry")
 app.command("make-manifest", epilog=EXAMPLES)(make_manifest)
 app.command("benchmark", epilog=BENCHMARKS)(benchmark)
 app.command("export", epilog=EXAMPLE)(export_bundle)
+app.command("tune", epilog=TUNING)(tune_model)
 
 BundlePath = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a .clipfold file or its folder.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the registry.")]

@@ -112,7 +112,7 @@ def step_graph(network: nn.Module, parameters: Sequence[nn.Parameter], device: t
 
 def record_on_gpu(work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     """Record work; return what replays it, and where its result then lies."""
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(_WARM_UP):

@@ -4,14 +4,14 @@ Beside it stand two controls: the same where the labels are shuffled too, which 
 and the rise where all features are shuffled at once, of which the single ones account for a part.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.inspection import permutation_importance
 from threadpoolctl import threadpool_limits
 
 from clipfold.evaluation.metrics import losses
@@ -31,11 +31,13 @@ SCHEMA = pa.schema(
         "together": pa.float64(),  # rise where all features are shuffled at once; the same in each row
     }
 )
-Score = Callable[[Any], Mapping[str, float]]
-"""Scores predictions from features in several ways; higher is better."""
+Score = Callable[[Iterator[Any]], Iterator[Array]]
+"""Scores the predictions from each of several versions of the features by all of `SCORES`; higher is better."""
+SCORES = ["value", "control"]
 REPEATS = 10
 MOST = 1_000
 """Most shuffled predictions of a fold: of more than a hundred columns, each is shuffled less often."""
+_AT_ONCE = 1 << 25  # bytes of features to predict at once, since most of the time of a small prediction is overhead
 
 
 def explain(task: ExplainTask) -> None:
@@ -55,10 +57,10 @@ def explain(task: ExplainTask) -> None:
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
         fitted, random = read_fitted(model), np.random.default_rng(task.seed)
         x = table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy()
-        both = {"value": targets, "control": random.permutation(targets)}
+        both = (targets, random.permutation(targets))
         with threadpool_limits(task.threads):
-            score = partial(_score, fitted, targets=both, classes=len(classes))
-            found = _importances(fitted, score, x, columns, repeats=repeats, seed=task.seed, single=single)
+            score = partial(_score, fitted, both, len(classes))
+            found = _importances(score, x, columns, repeats=repeats, seed=task.seed, single=single)
             probabilities = class_probabilities(fitted, x, len(classes))
         folds.append(found.assign(control=found.control.abs()))
         together.append(_rise(targets, probabilities, random))
@@ -69,38 +71,51 @@ def explain(task: ExplainTask) -> None:
 
 
 def _importances(
-    model: Any, score: Score, x: Any, columns: Sequence[str], *, repeats: int, seed: int, single: Sequence[int]
+    score: Score, x: Any, columns: Sequence[str], *, repeats: int, seed: int, single: Sequence[int]
 ) -> pd.DataFrame:
     """Measure how much worse predictions are without each feature, and without all of each group.
 
     A single number of an embedding means nothing: those are shuffled by group only; `single` are the other columns.
 
     Returns:
-        A row per feature or group, a column for each score.
+        A row per feature or group, a column for each of the scores.
     """
-    grouped = _by_group(score, x, columns, seed)
-    if not single:
-        return grouped
-    every = len(single) == len(columns)
-    part, measure = (x, score) if every else (x[:, single], partial(_score_within, score, x, single))
-    found = permutation_importance(
-        model, part, None, scoring=lambda _, given, __: measure(given), n_repeats=repeats, random_state=seed
-    )
-    alone = {name: own.importances_mean for name, own in found.items()}
-    return pd.concat([pd.DataFrame(alone, index=[columns[i] for i in single]), grouped])
-
-
-def _by_group(score: Score, x: Any, columns: Sequence[str], seed: int) -> pd.DataFrame:
-    """Measure how much worse predictions are when all features of a group are shuffled alike.
-
-    Empty for a single group whose features are shuffled one by one.
-    """
-    random, groups = np.random.default_rng(seed), np.array([group_of(name) for name in columns])
-    before, found, names = pd.Series(score(x)), {}, np.unique(groups)
+    groups, random = np.array([group_of(name) for name in columns]), np.random.default_rng(seed)
+    alone = _orders(len(x), repeats, seed)
+    shuffles = {columns[i]: [(np.array([i]), order) for order in alone] for i in single}
+    names = np.unique(groups)
     for name in names if len(names) > 1 or names[0].startswith("embedding.") else ():
-        shuffled = [np.where(groups == name, x[random.permutation(len(x))], x) for _ in range(REPEATS)]
-        found[f"{name}.*"] = before - pd.DataFrame([score(each) for each in shuffled]).mean()
-    return pd.DataFrame(found, index=before.index).T
+        own = np.flatnonzero(groups == name)
+        shuffles[f"{name}.*"] = [(own, random.permutation(len(x))) for _ in range(REPEATS)]
+    (before,) = score(iter([x]))
+    found = score(_shuffled(x, own, order) for each in shuffles.values() for own, order in each)
+    rises = {name: before - np.mean([next(found) for _ in each], axis=0) for name, each in shuffles.items()}
+    return pd.DataFrame(rises, index=SCORES).T
+
+
+def _orders(rows: int, repeats: int, seed: int) -> list[Array]:
+    """Draw the orders of `sklearn.inspection.permutation_importance`: each shuffles the one before.
+
+    Its own loop predicts each order by itself, which for a stack of models takes many times as long.
+    """
+    random = np.random.RandomState(np.random.RandomState(seed).randint(2**31))
+    step, order, orders = np.arange(rows), np.arange(rows), []
+    for _ in range(repeats):
+        random.shuffle(step)
+        order = order[step]
+        orders.append(order)
+    return orders
+
+
+def _shuffled(x: Any, columns: Array, order: Array) -> Any:
+    """Copy `x` with some columns in another order of the rows."""
+    copied = x.copy()
+    if isinstance(x, pd.DataFrame):
+        for name in x.columns[columns]:
+            copied[name] = x[name].take(order).set_axis(x.index)
+    else:
+        copied[:, columns] = x[order][:, columns]
+    return copied
 
 
 def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> float:
@@ -109,14 +124,11 @@ def _rise(targets: Array, probabilities: Array, random: np.random.Generator) -> 
     return float(np.mean(shuffled) - losses(targets, probabilities)[0].mean())
 
 
-def _score_within(score: Score, x: Array, single: Sequence[int], part: Array) -> Mapping[str, float]:
-    """Score predictions with some columns of `x` replaced."""
-    replaced = x.copy()
-    replaced[:, single] = part
-    return score(replaced)
-
-
-def _score(model: Any, x: Any, targets: Mapping[str, Array], classes: int) -> dict[str, float]:
-    """Compute the negative log-loss of the same predictions for each of `targets`."""
-    probabilities = class_probabilities(model, x, classes)
-    return {name: -float(losses(own, probabilities)[0].mean()) for name, own in targets.items()}
+def _score(model: Any, targets: Sequence[Array], classes: int, versions: Iterator[Any]) -> Iterator[Array]:
+    """Compute the negative log-loss of the predictions from each version of the features, for each of `targets`."""
+    for first in versions:
+        bytes_each = first.memory_usage().sum() if isinstance(first, pd.DataFrame) else first.nbytes
+        some = [first, *islice(versions, int(_AT_ONCE // max(1, bytes_each)))]
+        together = pd.concat(some) if isinstance(first, pd.DataFrame) else np.concatenate(some)
+        for probabilities in np.split(class_probabilities(model, together, classes), len(some)):
+            yield np.array([-losses(own, probabilities)[0].mean() for own in targets])

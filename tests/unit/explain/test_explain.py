@@ -1,5 +1,7 @@
 """Explanations: compared with formulas, for each architecture, and on clips whose evidence is at a known place."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -8,6 +10,8 @@ import torch
 from helpers.fits import SIZE, fitted, plan, write_data
 from helpers.networks import NETWORKS, build
 from safetensors.torch import save_file
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from clipfold.explain import on_clips, on_features
@@ -289,6 +293,20 @@ def test_embeddings_are_features_and_are_explained_together(others, tmp_path):
     assert {*found.index} == {"embedding.eye.*", *(["motion.a", "motion.b", "motion.*"] if others else [])}
     assert found["embedding.eye.*"] > 0.3
     assert (found.drop("embedding.eye.*").abs() < 0.1).all()
+
+
+def test_single_features_get_the_importance_that_scikit_learn_computes():
+    random = np.random.default_rng(3)
+    x = random.normal(size=(30, 4))
+    targets = (x[:, 1] + x[:, 2] > 0).astype(int)
+    fitted = LogisticRegression().fit(x, targets)
+    score = partial(on_features._score, fitted, (targets, targets[::-1]), 2)
+    columns = [f"noise.f{i}" for i in range(4)]
+    found = on_features._importances(score, x, columns, repeats=6, seed=5, single=range(4))
+    library = permutation_importance(fitted, x, targets, scoring="neg_log_loss", n_repeats=6, random_state=5)
+    np.testing.assert_allclose(found.value, library.importances_mean, rtol=1e-9)
+    shuffled = on_features._shuffled(pd.DataFrame(x, columns=list("abcd")), np.array([2]), np.arange(30)[::-1])
+    np.testing.assert_array_equal(shuffled, np.column_stack([x[:, :2], x[::-1, 2], x[:, 3]]))
 
 
 def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):

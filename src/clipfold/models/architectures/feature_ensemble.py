@@ -44,13 +44,21 @@ class Stack(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 def members(columns: Sequence[str]) -> Mapping[str, list[int]]:
     """Name the members and the positions of their columns: a member for each group, and one of all together.
 
+    Beside embeddings, whose thousands of columns drown all others, the handcrafted groups have one together, too.
+
     >>> members(["motion.a", "noise.b"])
     {'motion': [0], 'noise': [1], 'all': [0, 1]}
+    >>> members(["motion.a", "noise.b", "embedding.c.0"])["handcrafted"]
+    [0, 1]
     """
     groups: dict[str, list[int]] = {}
     for position, name in enumerate(columns):
         groups.setdefault(group_of(name), []).append(position)
-    return groups | ({"all": [*range(len(columns))]} if len(groups) > 1 else {})
+    together = {"all": [*range(len(columns))]} if len(groups) > 1 else {}
+    own = [group for group in groups if not group.startswith("embedding.")]
+    if 1 < len(own) < len(groups):
+        together["handcrafted"] = sorted(position for group in own for position in groups[group])
+    return groups | together
 
 
 def _columns(x: Any, own: Sequence[int]) -> Any:

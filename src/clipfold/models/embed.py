@@ -14,7 +14,7 @@ from torch import Tensor
 from clipfold.models.accelerator import choose_device
 from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
 from clipfold.models.clip_networks import CLIP_NETWORKS
-from clipfold.models.device import is_out_of_memory, place
+from clipfold.models.device import Precision, is_out_of_memory, place
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
@@ -53,7 +53,7 @@ def embed_shards(
         shards: Array to write, float32 (clips, frames, width), of networks on whole clips (clips, 1, width) -> files to
             read: clips, `uint8` (clips, frames, size, size, 3); or what `clipfold.clips.augment.Copies` takes.
         facts: JSON to write: what `describe_encoder` says of the encoder.
-        settings: See `embedding_network`.
+        settings: See `embedding_network`; and `precision` of the passes.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
         code: Fingerprint of the code: arrays of other code are made again.
@@ -69,7 +69,8 @@ def embed_shards(
         torch.manual_seed(seed)
         network = embedding_network(settings)
         place(network, _AS_IN_TRAINING, device)
-        embedder = _Embedder(network, device, batch or at_once(device))
+        precision = Precision(precision_of(settings), device)
+        embedder = _Embedder(network, device, precision, batch or at_once(device))
     for output in missing:
         _key_file(output).unlink(missing_ok=True)
         clips = _opened(shards[output], settings["size"])
@@ -103,11 +104,14 @@ class _Embedder:
     Args:
         network: The encoder.
         device: Where it is.
+        precision: Precision of the forward passes.
         batch: Clips per forward pass; halved when memory runs out.
     """
 
-    def __init__(self, network: FrameNetwork | ClipEncoder, device: torch.device, batch: int) -> None:
-        self._network, self._device, self._batch = network, device, batch
+    def __init__(
+        self, network: FrameNetwork | ClipEncoder, device: torch.device, precision: Precision, batch: int
+    ) -> None:
+        self._network, self._device, self._precision, self._batch = network, device, precision, batch
 
     def write(self, clips: "Array | Copies", output: PathLike) -> None:
         """Write the embeddings of clips as an array."""
@@ -138,7 +142,8 @@ class _Embedder:
 
     @torch.inference_mode()
     def _forward(self, clips: Tensor) -> Tensor:
-        return self._network.embed(as_input(self._network, clips.to(self._device))).float()
+        with self._precision.autocast():
+            return self._network.embed(as_input(self._network, clips.to(self._device))).float()
 
 
 def _read(clips: "Array | Copies", start: int, count: int) -> Tensor:
@@ -160,12 +165,17 @@ _AS_IN_TRAINING = {
 }
 
 
+def precision_of(settings: Mapping[str, Any]) -> str:
+    """Return the precision of an encoder; descriptions by earlier versions have none."""
+    return str(settings.get("precision", "fp32"))
+
+
 def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Describe the encoder of a model, with the SHA-256 digest of its weights file.
 
     Args:
-        settings: `encoder`, `size`, `weights` of the model, and `frames` if it takes whole clips. Nothing is
-            downloaded.
+        settings: `encoder`, `size`, `weights`, `precision` of the model, and `frames` if it takes whole clips. Nothing
+            is downloaded.
 
     Returns:
         These settings; `sha256`, None for random weights, or with a warning if the file is missing; and the `licence`
@@ -177,7 +187,7 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
     kept = ("encoder", "size", "weights", *(["frames"] if settings["encoder"] in CLIP_NETWORKS else []))
-    found = {name: settings[name] for name in kept} | {"sha256": digest}
+    found = {name: settings[name] for name in kept} | {"precision": precision_of(settings), "sha256": digest}
     if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
         found["licence"] = licence_of(settings["encoder"])
     return found

@@ -70,7 +70,7 @@ class Model:
         changed = any(self.settings.get(name) for name in ("flip", "jitter", "mixup")) or self.settings.get("crop") != 1
         if "encoder" not in self.settings or not fixed or changed or self.settings["views_at_test"] > 1:
             return None
-        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download")}
+        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download", "precision")}
 
     @property
     def encoders(self) -> list[Settings]:

@@ -8,7 +8,7 @@ from typing import Any
 from clipfold.checks import require, suggest
 from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS
 from clipfold.models.declare import Setting
-from clipfold.models.settings import PRETRAINED
+from clipfold.models.settings import ON_CLIPS, PRETRAINED
 
 Settings = dict[str, Any]
 
@@ -47,6 +47,7 @@ ENTRY: Mapping[str, Setting] = {
         values="pretrained, the path of a file, or nothing",
     ),
     "download": PRETRAINED["download"],
+    "precision": ON_CLIPS["precision"],
 }
 """The settings of an entry."""
 
@@ -62,8 +63,8 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) ->
         frames: Number of their frames.
 
     Returns:
-        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`, and of a network
-        on whole clips `frames`.
+        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`, `precision`, and
+        of a network on whole clips `frames`.
 
     Raises:
         ValueError: A name, setting or value is not accepted.

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from clipfold.models.accelerator import choose_device
-from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
-from clipfold.models.clip_networks import CLIP_NETWORKS
+from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_files
+from clipfold.models.clip_networks import HUB_NETWORKS, sees_clips
 from clipfold.models.device import Precision, is_out_of_memory, place
 from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.hub_folder import read_folder
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
 from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, write_json
@@ -59,7 +60,7 @@ def embed_shards(
         code: Fingerprint of the code: arrays of other code are made again.
         batch: Clips per forward pass; halved when memory runs out. By default `at_once`.
     """
-    weights_file(settings, settings["download"])  # downloaded, if they may be, before they are described
+    weights_files(settings, settings["download"])  # downloaded, if they may be, before they are described
     described = describe_encoder(settings) | {"download": settings["download"], "seed": seed}
     keys = {output: {"key": key_of([described, code, torch.__version__], files)} for output, files in shards.items()}
     missing = [output for output in shards if _made_from(output) != keys[output]]
@@ -178,18 +179,24 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
             is downloaded.
 
     Returns:
-        These settings; `sha256`, None for random weights, or with a warning if the file is missing; and the `licence`
-        that a library states for its published weights.
+        These settings; `sha256`, None for random weights, or with a warning if the file is missing; the `licence` that
+        a library or a model's page states; and of a model in a folder what it is, `model`.
+
+    Raises:
+        ValueError: The folder is not that of such a model.
     """
     try:
         digest = _digest(settings, download=False)
     except ValueError as error:  # the embeddings may have been computed on another machine
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
-    kept = ("encoder", "size", "weights", *(["frames"] if settings["encoder"] in CLIP_NETWORKS else []))
+    kept = ("encoder", "size", "weights", *(["frames"] if sees_clips(settings["encoder"]) else []))
     found = {name: settings[name] for name in kept} | {"precision": precision_of(settings), "sha256": digest}
     if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
         found["licence"] = licence_of(settings["encoder"])
+    if settings["encoder"] in HUB_NETWORKS:
+        model = read_folder(settings)
+        found |= {"licence": model.pop("licence"), "model": model}
     return found
 
 
@@ -212,8 +219,8 @@ def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> N
 
 
 def _digest(settings: Mapping[str, Any], download: bool) -> str | None:
-    path = weights_file(settings, download)
-    if path is None:
-        return None
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    paths, digest = weights_files(settings, download), hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest() if paths else None

@@ -17,7 +17,7 @@ from clipfold.checks import require
 from clipfold.models.accelerator import usable_device
 from clipfold.models.device import Precision, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
-from clipfold.models.network import ClipNetwork
+from clipfold.models.network import ClipNetwork, set_frozen
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record, trainings
 from clipfold.models.shared_clips import SharedClips
@@ -74,9 +74,8 @@ class ClipModel:
             file = record["encoder"].get("file", id(self))
             self._encoder_name = file, self._settings["encoder"], self._encoder_precision.name
         # PyTorch multiplies matrices in another way if they need no gradient: the last bit depends on it.
-        backbone = self._network.backbone()
-        if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
-            backbone.requires_grad_(False)
+        if self._settings.get("freeze") and not self._settings["unfreeze_at"]:
+            set_frozen(self._network, True)
         if self._device.type == "cuda":  # as in training, and as in the embedding of clips
             tf32 = bool(self._settings.get("tf32", True))
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32

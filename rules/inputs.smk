@@ -8,7 +8,7 @@ from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.shards import group_shards
 from clipfold.models.clip_networks import HUB_NETWORKS, modules_of
-from clipfold.models.hub_folder import checked_files
+from clipfold.models.hub_folder import files_of
 from clipfold.models.named_encoders import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.hashing import file_digest
@@ -125,7 +125,7 @@ def weights_file(settings):
     """Name the file of pre-trained weights, if the settings have one: a change of it retrains the model."""
     weights = settings.get("weights")
     if settings.get("encoder") in HUB_NETWORKS:
-        return {"weights": lambda wildcards: [given(str(file)) for file in checked_files(settings)]}
+        return {"weights": lambda wildcards: [given(str(file)) for file in files_of(weights)]}
     return {"weights": given(weights)} if weights not in (None, "", "pretrained") else {}
 
 

@@ -46,15 +46,16 @@ def unfrozen_parts(encoder: FrameEncoder, blocks: int, rank: int) -> list[nn.Mod
         require(blocks <= len(stages), "unfreeze_blocks", blocks, f"the encoder has {len(stages)}: use that or fewer")
         parts += modules[next(i for i, module in enumerate(modules) if module is stages[-blocks]) :]
     if rank:
-        parts += (_change(owner, name, rank) for owner, name in list(_attention(encoder)))
-        require(len(parts) > 0, "lora_rank", rank, "the encoder has no attention: use unfreeze_blocks")
+        matrices = list(_attention(encoder))
+        require(bool(matrices), "lora_rank", rank, "the encoder has no attention: use unfreeze_blocks")
+        parts += (_change(owner, name, rank) for owner, name in matrices)
     return parts
 
 
 def _attention(network: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """Yield the matrices of the linear layers of attention, each as its module and its name there."""
     for module in network.modules():
-        if isinstance(module, nn.MultiheadAttention):
+        if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
             yield module, "in_proj_weight"
         if any(sign in type(module).__name__.lower() for sign in ("attention", "attn")):
             yield from ((child, "weight") for child in module.children() if isinstance(child, nn.Linear))

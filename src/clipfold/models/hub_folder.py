@@ -31,7 +31,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
 }
 """Network -> what its embeddings depend on, and the library's defaults."""
 
-_MOST, _LAYERS, _TOKENS = 16384, 128, 20000
+_MOST, _LAYERS, _STATES = 16384, 128, 1 << 25  # the last: numbers for the patches of a clip, as VideoMAE tabulates them
 _ANOTHER = "use the folder of a model as its makers publish it"
 
 
@@ -48,12 +48,6 @@ def files_of(folder: str | Path) -> list[Path]:
     found = [place / name for name in PREPROCESSORS if (place / name).is_file()]
     require(bool(found), "weights", str(folder), f"it has no {' or '.join(PREPROCESSORS)}: get it from the hub, too")
     return [place / CONFIG, found[0], place / WEIGHTS]
-
-
-def checked_files(settings: Mapping[str, Any]) -> list[Path]:
-    """Name the files of a folder after a look at all but the weights; arguments and errors as for `read_folder`."""
-    read_folder(settings)
-    return files_of(settings["weights"])
 
 
 def read_folder(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,15 +117,17 @@ def check_model(settings: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     assert isinstance(config, Mapping)
     for name, default in known.items():
         value, where = config[name], f"encoder: config: {name}"
-        require(type(value) is type(default), where, value, f"use a value such as {default!r}; {_ANOTHER}")
+        fit = type(value) is type(default) or (type(default), type(value)) == (float, int)
+        require(fit, where, value, f"use a value such as {default!r}; {_ANOTHER}")
         if type(value) is int:
             most = _LAYERS if name == "num_hidden_layers" else _MOST
             require(1 <= value <= most, where, value, f"use 1 to {most}")
     for name in ("num_channels", "in_chans"):
         require(config.get(name, 3) == 3, f"encoder: config: {name}", config.get(name), "use a model of colours")
-    side, tokens = own_size(config) // config["patch_size"], 0
-    tokens = side**2 * (own_frames(config) // config.get("tubelet_size", 1))
-    require(1 <= tokens <= _TOKENS, "encoder: config", config, f"its clips have {tokens} patches: {_ANOTHER}")
+    side = own_size(config) // config["patch_size"]
+    patches = side**2 * (own_frames(config) // config.get("tubelet_size", 1))
+    fit = 1 <= patches * config["hidden_size"] <= _STATES
+    require(fit, "encoder: config", config, f"its clips have {patches} patches: {_ANOTHER}")
     for name, low in (("mean", 0.0), ("std", 1e-3)):
         colour = model.get(name)
         fit = (

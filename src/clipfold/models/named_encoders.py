@@ -3,11 +3,14 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clipfold.checks import require, suggest
+from clipfold.manifest.paths import is_address
 from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS, HUB_NETWORKS, sees_clips
 from clipfold.models.declare import Setting
+from clipfold.models.hub_folder import read_folder
 from clipfold.models.settings import ON_CLIPS, PRETRAINED
 
 Settings = dict[str, Any]
@@ -146,6 +149,22 @@ def with_encoder(where: str, given: Settings, encoders: Mapping[str, Settings]) 
     for key in ("weights", "download"):
         require(key not in given, f"{where}: {key}", given.get(key), f"set it in encoders: {name} instead")
     return {**encoders[name], **given, "encoder": source}
+
+
+def check_weights(settings: Mapping[str, Any]) -> None:
+    """Check that the weights of an encoder are there, if they are in a file or a folder of this machine.
+
+    Args:
+        settings: Of the encoder, see `plan_encoders`.
+
+    Raises:
+        ValueError: There are none, or a folder is not that of such a model.
+    """
+    weights = settings["weights"]
+    if settings["encoder"] in HUB_NETWORKS:
+        read_folder(settings)
+    elif weights not in (None, "", "pretrained") and not is_address(weights):
+        require(Path(weights).is_file(), "weights", weights, "name an existing file, or use 'pretrained' or ''")
 
 
 def embedding_groups(features: Sequence[Any]) -> list[str]:

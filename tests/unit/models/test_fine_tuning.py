@@ -2,16 +2,21 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from clipfold.models.architectures import vit_gru
 from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.clip_model import ClipModel
 from clipfold.models.device import place
 from clipfold.models.entries import plan_models
 from clipfold.models.fine_tuning import unfrozen_parts
 from clipfold.models.library_encoders import library_encoder
 from clipfold.models.network import set_frozen
+from clipfold.models.onnx_model import OnnxModel
+from clipfold.models.to_onnx import to_onnx
 
 SIZE = 32
 
@@ -122,6 +127,31 @@ def test_activations_of_the_blocks_of_a_library_can_be_recomputed(encoder):
         gradients.append([p.grad for p in network.parameters() if p.grad is not None])
         assert len(calls) == 1 + recomputed
     torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_changes_of_low_rank_are_exported(tmp_path):
+    settings = settings_of("vit_micro", lora_rank=2)
+    network = build("vit_micro", lora_rank=2)
+    for change in network.unfrozen():
+        torch.nn.init.normal_(change.b)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    record = {"architecture": vit_gru.__name__, "classes": ["a", "b"], "embedded": False, "micro_batch": 2}
+    record |= {"precision": "fp32", "seed": 0, "settings": settings}
+    graph = tmp_path / "model-0.onnx"
+    graph.write_bytes(to_onnx(record, tmp_path / "model.safetensors", tmp_path))
+    clips = np.random.default_rng(0).integers(0, 256, (3, 2, SIZE, SIZE, 3), np.uint8)
+    expected = ClipModel(record, tmp_path / "model.safetensors").predict_proba(clips=clips)
+    np.testing.assert_allclose(OnnxModel(record, graph).predict_proba(clips=clips), expected, atol=1e-5)
+    without = ClipModel(record | {"settings": settings_of("vit_micro")}, plain(network, tmp_path / "plain.safetensors"))
+    assert np.abs(without.predict_proba(clips=clips) - expected).max() > 1e-3
+
+
+def plain(network, path):
+    """Write the weights of a network without the changes."""
+    state = {n.replace("parametrizations.", "").replace(".original", ""): v for n, v in network.state_dict().items()}
+    save_file({name: value for name, value in state.items() if not name.endswith((".a", ".b"))}, path)
+    return path
 
 
 def test_what_an_encoder_does_not_have_is_said():

@@ -120,6 +120,7 @@ def test_a_bundle_of_a_stranger_builds_no_other_model(tmp_path, monkeypatch):
         ("hidden_size", "36"),
         ("num_attention_heads", 5),
         ("image_size", 16000),
+        ("patch_size", 64),
         ("hidden_act", "evil"),
         ("_attn_implementation", "stranger/kernel"),
         ("num_channels", 1),

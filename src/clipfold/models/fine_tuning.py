@@ -1,6 +1,7 @@
 """Parts of a frozen encoder that learn all the same: its last blocks, or changes of low rank to its attention."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ def blocks_of(module: nn.Module, listed: bool = False) -> Iterator[nn.Module]:
         listed: Whether the module is a list of layers.
     """
     for child in module.children():
-        inner = getattr(child, "blocks", None)  # of a stage in timm
+        inner: Any = getattr(child, "blocks", None)  # of a stage in timm
         if type(child) in _LISTS or not listed:
             yield from blocks_of(child, type(child) in _LISTS)
         elif type(inner) in _LISTS:

@@ -68,7 +68,7 @@ test-slurm: setup
 # Also on a machine that has Python with PyTorch and no .venv. Only these files: others need libraries that it may lack.
 test-gpu:
 	PYTHONPATH=src:$$PYTHONPATH $(or $(wildcard $(BIN)/python),$(PYTHON)) -m pytest -m gpu -rs --durations=10 -p no:cacheprovider \
-		tests/unit/training/test_gpu.py tests/unit/explain/test_explain.py
+		tests/unit/training/test_gpu.py tests/unit/explain/test_explain.py tests/unit/models/test_embed.py
 
 lint: setup
 	$(BIN)/ruff check --quiet

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
+from clipfold.models.named_encoders import check_weights
 from clipfold.plan import Plan
 from clipfold.resources.estimate import estimate, read_fits
 
@@ -42,6 +43,10 @@ try:
     # A job reads its shard from the index that its run wrote: all rows of a million videos would take 14 s of each start.
     index = None if workflow.is_main_process else Path("results/plan/")
     PLAN = Plan.from_config(config, folders=[Path(), Path(workflow.basedir)], index=index)
+    for key, settings in PLAN.encoders.items():
+        # Where a file is missing, Snakemake takes what was made from embeddings earlier, of another encoder.
+        if workflow.is_main_process and not Path("results/embedded", key).exists():
+            check_weights(settings)
 except ValueError as error:
     sys.exit(f"error: {error}")
 

@@ -7,7 +7,8 @@ from clipfold.manifest.contents import content_keys, read_contents
 from clipfold.manifest.paths import is_address
 from clipfold.manifest.rates import rates_of
 from clipfold.manifest.shards import group_shards
-from clipfold.models.clip_networks import modules_of
+from clipfold.models.clip_networks import HUB_NETWORKS, modules_of
+from clipfold.models.hub_folder import files_of
 from clipfold.models.named_encoders import encoder_key
 from clipfold.storage.fingerprint import fingerprint
 from clipfold.storage.hashing import file_digest
@@ -124,6 +125,8 @@ def shard_addresses(wildcards):
 def weights_file(settings):
     """Name the file of pre-trained weights, if the settings have one: a change of it retrains the model."""
     weights = settings.get("weights")
+    if settings.get("encoder") in HUB_NETWORKS:
+        return {"weights": lambda wildcards: [given(str(file)) for file in files_of(weights)]}
     return {"weights": given(weights)} if weights not in (None, "", "pretrained") else {}
 
 

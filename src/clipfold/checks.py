@@ -4,6 +4,10 @@ import difflib
 from collections.abc import Iterable
 
 
+class MissingLibrary(ValueError):
+    """A library of one of clipfold's extras is not installed."""
+
+
 def require(condition: bool, name: str, value: object, remedy: str) -> None:
     """Raise the error that users see for a wrong value.
 

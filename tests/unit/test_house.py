@@ -28,6 +28,7 @@ PARSE_TIME = [
     "manifest.table",
     "models.catalog",
     "models.entries",
+    "models.hub_folder",
     "models.model",
     "resources.estimate",
     "resources.forecast",
@@ -89,6 +90,8 @@ def test_what_a_snakemake_start_imports_is_standard_library_only(module):
         ("clipfold.explain.on_features", "torch"),
         ("clipfold.training.on_clips", "torchvision"),
         ("clipfold.training.on_clips", "sklearn"),
+        ("clipfold.models.embed", "transformers"),
+        ("clipfold.models.frozen", "transformers"),
     ],
 )
 def test_jobs_load_no_library_that_only_others_need(module, library):

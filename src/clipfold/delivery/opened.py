@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from clipfold.checks import require
+from clipfold.checks import MissingLibrary, require
 from clipfold.config import build
 from clipfold.delivery.description import Table
 from clipfold.delivery.distance import Reference
@@ -25,7 +25,6 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
-from clipfold.models.onnx_graph import MissingLibrary
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings

@@ -223,7 +223,7 @@ def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
     begun += [(own["encoder"], own) for record in records for own in record.get("encoders", {}).values()]
     for what, settings in begun:
         weights = settings.get("weights")
-        if weights == "pretrained" and settings.get("licence"):
+        if weights and settings.get("licence"):
             notes.append(f"{what}: began with published weights of the licence {settings['licence']}")
         elif weights == "pretrained":
             notes.append(f"{what}: began with published weights; the terms of their source and data apply")

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from clipfold.models.architecture import Architecture, Resources, on_clips, on_features
 from clipfold.models.declare import Setting
 from clipfold.models.named_encoders import GMAC
-from clipfold.models.settings import ON_CLIPS, ON_FEATURES, PRETRAINED, SEEDS
+from clipfold.models.settings import FINE_TUNED, ON_CLIPS, ON_FEATURES, PRETRAINED, SEEDS
 
 _WITH_BACKBONE = {**ON_CLIPS, **PRETRAINED}
+_WITH_ENCODER = {**_WITH_BACKBONE, **FINE_TUNED}
 _WIDTH, _ENCODER = "channels of the first block", "network that embeds each frame"
 _INVERSE = "inverse strength of the L2 regularisation"
 _ENCODERS, _CHOICES = tuple(GMAC), f"the name of one of `encoders`, or one of {', '.join(GMAC)}"
@@ -71,7 +72,7 @@ _ARCHITECTURES = (
     ),
     on_clips(
         "vit_gru",
-        _WITH_BACKBONE,
+        _WITH_ENCODER,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
@@ -82,7 +83,7 @@ _ARCHITECTURES = (
     ),
     on_clips(
         "vit_transformer",
-        _WITH_BACKBONE,
+        _WITH_ENCODER,
         memory_mb=6000,
         learning_rate=3e-4,
         size=64,
@@ -92,7 +93,7 @@ _ARCHITECTURES = (
     ),
     on_clips(
         "cnn_lstm",
-        _WITH_BACKBONE,
+        _WITH_ENCODER,
         memory_mb=6000,
         size=64,
         encoder=Setting("resnet18", _ENCODER, choices=_ENCODERS, values=_CHOICES, memory=True),

@@ -7,29 +7,25 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from clipfold.models.clip_networks import CLIP_NETWORKS, modules_of
+from clipfold.models.clip_networks import CLIP_NETWORKS, HUB_NETWORKS, modules_of, sees_clips
 from clipfold.models.encoders import encoder, weights_of
 from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.hub_folder import files_of
 from clipfold.models.network import ClipNetwork
 from clipfold.models.weights import find_weights
 
 
 class ClipEncoder(ClipNetwork):
-    """A network on clips without its last layer.
+    """A network that maps a clip to one embedding.
 
     Args:
-        encoder: The network, with a last layer `head`, which is removed.
-
-    Attributes:
+        encoder: The network.
         width: Width of an embedding.
     """
 
-    def __init__(self, encoder: ClipNetwork) -> None:
+    def __init__(self, encoder: ClipNetwork, width: int) -> None:
         super().__init__()
-        linear = [module for module in encoder.get_submodule("head").modules() if isinstance(module, nn.Linear)]
-        self.width = linear[-1].in_features
-        encoder.set_submodule("head", nn.Identity())
-        self.encoder, self.channels_last = encoder, encoder.channels_last
+        self.encoder, self.width, self.channels_last = encoder, width, encoder.channels_last
         self.mean, self.std = encoder.mean, encoder.std
 
     def embed(self, clips: Tensor) -> Tensor:
@@ -42,24 +38,36 @@ def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder
     """Build a network that embeds clips by `embed`, for evaluation.
 
     Args:
-        settings: `encoder`, `size`, `weights`, `download` and, of a network on clips, `frames`.
+        settings: `encoder`, `size`, `weights`, `download`; of a network on clips `frames`, and of one of transformers
+            without weights `model`, see `clipfold.models.hub_encoder.build`.
 
     Raises:
         ValueError: The encoder does not accept this size, or the weights are unavailable.
     """
-    if settings["encoder"] not in CLIP_NETWORKS:
+    if not sees_clips(settings["encoder"]):
         frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
         return FrameNetwork(frames, nn.Identity()).eval()
-    module, own = _architecture(settings)
-    return ClipEncoder(module.build(own, 2)).eval()
+    if settings["encoder"] in HUB_NETWORKS:
+        (module,) = modules_of(settings)
+        made = import_module(module).build(settings)
+        return ClipEncoder(made, made.width).eval()
+    architecture, own = _architecture(settings)
+    network: ClipNetwork = architecture.build(own, 2)
+    linear = [layer for layer in network.get_submodule("head").modules() if isinstance(layer, nn.Linear)]
+    network.set_submodule("head", nn.Identity())
+    return ClipEncoder(network, linear[-1].in_features).eval()
 
 
-def weights_file(settings: Mapping[str, Any], download: bool) -> Path | None:
-    """Find the weights of an encoder, None for random ones; `settings` and errors as for `embedding_network`."""
-    if settings["encoder"] not in CLIP_NETWORKS:
-        return weights_of(settings["encoder"], settings["weights"], download)
-    module, own = _architecture(settings)
-    return find_weights(settings["weights"], module.published(own), download)
+def weights_files(settings: Mapping[str, Any], download: bool) -> list[Path]:
+    """Find the files of an encoder's weights, none for random ones; arguments and errors as for `embedding_network`."""
+    if settings["encoder"] in HUB_NETWORKS:
+        return files_of(settings["weights"]) if settings["weights"] else []
+    if settings["encoder"] in CLIP_NETWORKS:
+        module, own = _architecture(settings)
+        path = find_weights(settings["weights"], module.published(own), download)
+    else:
+        path = weights_of(settings["encoder"], settings["weights"], download)
+    return [path] if path else []
 
 
 def _architecture(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -17,7 +17,7 @@ from clipfold.checks import require
 from clipfold.models.accelerator import usable_device
 from clipfold.models.device import Precision, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
-from clipfold.models.network import ClipNetwork
+from clipfold.models.network import ClipNetwork, set_frozen
 from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record, trainings
 from clipfold.models.shared_clips import SharedClips
@@ -67,12 +67,15 @@ class ClipModel:
             assert isinstance(self._network, FrameNetwork)
             self._encoder = self._network.to(self._device)
             self._network = OnEmbeddings(self._encoder.temporal).eval()
+            from clipfold.models.embed import precision_of
+
+            self._encoder_precision = Precision(precision_of(record["encoder"]), self._device)
             # In a bundle, fits that share an encoder name one file, and share the embeddings.
-            self._encoder_name = record["encoder"].get("file", id(self)), self._settings["encoder"]
+            file = record["encoder"].get("file", id(self))
+            self._encoder_name = file, self._settings["encoder"], self._encoder_precision.name
         # PyTorch multiplies matrices in another way if they need no gradient: the last bit depends on it.
-        backbone = self._network.backbone()
-        if backbone is not None and self._settings.get("freeze") and not self._settings["unfreeze_at"]:
-            backbone.requires_grad_(False)
+        if self._settings.get("freeze") and not self._settings["unfreeze_at"]:
+            set_frozen(self._network, True)
         if self._device.type == "cuda":  # as in training, and as in the embedding of clips
             tf32 = bool(self._settings.get("tf32", True))
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -117,7 +120,8 @@ class ClipModel:
         if self._encoder is None:
             return None
         encoder, shared, parts = self._encoder, SharedClips(clips), range(0, count, self._batch)
-        found = [embed(encoder, self._inputs(shared, i, i + self._batch), self._batch).mean(dim=1) for i in parts]
+        inputs = (self._inputs(shared, i, i + self._batch) for i in parts)
+        found = [embed(encoder, some, self._batch, self._encoder_precision).mean(dim=1) for some in inputs]
         return torch.cat(found).cpu().numpy() if found else np.empty((0, 0), np.float32)
 
     def _inputs(self, clips: SharedClips, first: int, last: int) -> Tensor:
@@ -131,7 +135,11 @@ class ClipModel:
         assert encoder is not None
         most = min(last - first, at_once(self._device))
         what = self._encoder_name, self._settings["size"], self._settings["frames"]
-        found: Tensor = clips.once(what, first, last, lambda _: embed(encoder, self._inputs(clips, first, last), most))
+
+        def embedded(_: Any) -> Tensor:
+            return embed(encoder, self._inputs(clips, first, last), most, self._encoder_precision)
+
+        found: Tensor = clips.once(what, first, last, embedded)
         return found
 
     def _predict(self, clips: SharedClips, boxes: Array, batch: int) -> Array:
@@ -144,9 +152,10 @@ class ClipModel:
         return torch.cat(found).cpu().numpy()
 
 
-def embed(network: "FrameNetwork | ClipEncoder", clips: Tensor, batch: int) -> Tensor:
-    """Embed the frames of clips as `clipfold.models.embed` does: in float32, a few clips at a time."""
-    return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
+def embed(network: "FrameNetwork | ClipEncoder", clips: Tensor, batch: int, precision: Precision) -> Tensor:
+    """Embed the frames of clips as `clipfold.models.embed` does, a few clips at a time; float32."""
+    with precision.autocast():
+        return torch.cat([network.embed(as_input(network, some)).float() for some in torch.split(clips, batch)])
 
 
 def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None, training: int = 0) -> ClipNetwork:

@@ -25,6 +25,17 @@ CLIP_GMAC: Mapping[str, float] = {
     "swin3d_t": 18.0,
 }
 """Their multiply-adds in 1e9 for 16 frames of 112 pixels, see `Architecture.gmac`."""
+HUB_NETWORKS: Mapping[str, float] = {
+    "transformers/videomae": 180.0,
+    "transformers/timesformer": 196.0,
+    "transformers/vjepa2": 820.0,
+}
+"""Those of transformers -> multiply-adds in 1e9 for the clip that their base model (vjepa2: large) takes, 16 frames."""
+
+
+def sees_clips(encoder: str) -> bool:
+    """Tell whether an encoder embeds a clip as a whole."""
+    return encoder in CLIP_NETWORKS or encoder in HUB_NETWORKS
 
 
 def modules_of(settings: Mapping[str, Any]) -> list[str]:
@@ -33,5 +44,7 @@ def modules_of(settings: Mapping[str, Any]) -> list[str]:
     >>> modules_of({"encoder": "x3d_m"}), modules_of({"encoder": "resnet18"})
     (['clipfold.models.architectures.x3d'], [])
     """
+    if settings["encoder"] in HUB_NETWORKS:
+        return ["clipfold.models.hub_encoder"]
     known = CLIP_NETWORKS.get(settings["encoder"])
     return [f"clipfold.models.architectures.{known[0]}"] if known else []

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from clipfold.models.accelerator import choose_device
-from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_file
-from clipfold.models.clip_networks import CLIP_NETWORKS
-from clipfold.models.device import is_out_of_memory, place
+from clipfold.models.clip_encoder import ClipEncoder, embedding_network, weights_files
+from clipfold.models.clip_networks import HUB_NETWORKS, sees_clips
+from clipfold.models.device import Precision, is_out_of_memory, place
 from clipfold.models.frame_network import FrameNetwork
+from clipfold.models.hub_folder import read_folder
 from clipfold.models.inputs import as_input
 from clipfold.models.library_encoders import licence_of
 from clipfold.storage.files import Array, ArrayWriter, PathLike, open_array, write_json
@@ -53,13 +54,13 @@ def embed_shards(
         shards: Array to write, float32 (clips, frames, width), of networks on whole clips (clips, 1, width) -> files to
             read: clips, `uint8` (clips, frames, size, size, 3); or what `clipfold.clips.augment.Copies` takes.
         facts: JSON to write: what `describe_encoder` says of the encoder.
-        settings: See `embedding_network`.
+        settings: See `embedding_network`; and `precision` of the passes.
         seed: Seed for random weights, used if `weights` is empty.
         threads: CPU threads to use.
         code: Fingerprint of the code: arrays of other code are made again.
         batch: Clips per forward pass; halved when memory runs out. By default `at_once`.
     """
-    weights_file(settings, settings["download"])  # downloaded, if they may be, before they are described
+    weights_files(settings, settings["download"])  # downloaded, if they may be, before they are described
     described = describe_encoder(settings) | {"download": settings["download"], "seed": seed}
     keys = {output: {"key": key_of([described, code, torch.__version__], files)} for output, files in shards.items()}
     missing = [output for output in shards if _made_from(output) != keys[output]]
@@ -69,7 +70,8 @@ def embed_shards(
         torch.manual_seed(seed)
         network = embedding_network(settings)
         place(network, _AS_IN_TRAINING, device)
-        embedder = _Embedder(network, device, batch or at_once(device))
+        precision = Precision(precision_of(settings), device)
+        embedder = _Embedder(network, device, precision, batch or at_once(device))
     for output in missing:
         _key_file(output).unlink(missing_ok=True)
         clips = _opened(shards[output], settings["size"])
@@ -103,11 +105,14 @@ class _Embedder:
     Args:
         network: The encoder.
         device: Where it is.
+        precision: Precision of the forward passes.
         batch: Clips per forward pass; halved when memory runs out.
     """
 
-    def __init__(self, network: FrameNetwork | ClipEncoder, device: torch.device, batch: int) -> None:
-        self._network, self._device, self._batch = network, device, batch
+    def __init__(
+        self, network: FrameNetwork | ClipEncoder, device: torch.device, precision: Precision, batch: int
+    ) -> None:
+        self._network, self._device, self._precision, self._batch = network, device, precision, batch
 
     def write(self, clips: "Array | Copies", output: PathLike) -> None:
         """Write the embeddings of clips as an array."""
@@ -138,7 +143,8 @@ class _Embedder:
 
     @torch.inference_mode()
     def _forward(self, clips: Tensor) -> Tensor:
-        return self._network.embed(as_input(self._network, clips.to(self._device))).float()
+        with self._precision.autocast():
+            return self._network.embed(as_input(self._network, clips.to(self._device))).float()
 
 
 def _read(clips: "Array | Copies", start: int, count: int) -> Tensor:
@@ -160,26 +166,37 @@ _AS_IN_TRAINING = {
 }
 
 
+def precision_of(settings: Mapping[str, Any]) -> str:
+    """Return the precision of an encoder; descriptions by earlier versions have none."""
+    return str(settings.get("precision", "fp32"))
+
+
 def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Describe the encoder of a model, with the SHA-256 digest of its weights file.
 
     Args:
-        settings: `encoder`, `size`, `weights` of the model, and `frames` if it takes whole clips. Nothing is
-            downloaded.
+        settings: `encoder`, `size`, `weights`, `precision` of the model, and `frames` if it takes whole clips. Nothing
+            is downloaded.
 
     Returns:
-        These settings; `sha256`, None for random weights, or with a warning if the file is missing; and the `licence`
-        that a library states for its published weights.
+        These settings; `sha256`, None for random weights, or with a warning if the file is missing; the `licence` that
+        a library or a model's page states; and of a model in a folder what it is, `model`.
+
+    Raises:
+        ValueError: The folder is not that of such a model.
     """
     try:
         digest = _digest(settings, download=False)
     except ValueError as error:  # the embeddings may have been computed on another machine
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
-    kept = ("encoder", "size", "weights", *(["frames"] if settings["encoder"] in CLIP_NETWORKS else []))
-    found = {name: settings[name] for name in kept} | {"sha256": digest}
+    kept = ("encoder", "size", "weights", *(["frames"] if sees_clips(settings["encoder"]) else []))
+    found = {name: settings[name] for name in kept} | {"precision": precision_of(settings), "sha256": digest}
     if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
         found["licence"] = licence_of(settings["encoder"])
+    if settings["encoder"] in HUB_NETWORKS:
+        model = read_folder(settings)
+        found |= {"licence": model.pop("licence"), "model": model}
     return found
 
 
@@ -202,8 +219,8 @@ def check_encoder(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> N
 
 
 def _digest(settings: Mapping[str, Any], download: bool) -> str | None:
-    path = weights_file(settings, download)
-    if path is None:
-        return None
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    paths, digest = weights_files(settings, download), hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest() if paths else None

@@ -49,8 +49,12 @@ class FrameEncoder(nn.Module):
         return iter(self._stages)
 
     def forward(self, frames: Tensor) -> Tensor:
-        if self.own_size not in (None, frames.shape[-1]):
-            size = (self.own_size, self.own_size)
-            frames = nn.functional.interpolate(frames, size, mode="bicubic", antialias=True)
-        embeddings: Tensor = self.network(frames)
+        embeddings: Tensor = self.network(frames if self.own_size is None else resized(frames, self.own_size))
         return embeddings
+
+
+def resized(frames: Tensor, size: int) -> Tensor:
+    """Resize frames, float (frames, 3, height, width), to squares of `size` pixels, unless they are."""
+    if frames.shape[-1] == size:
+        return frames
+    return nn.functional.interpolate(frames, (size, size), mode="bicubic", antialias=True)

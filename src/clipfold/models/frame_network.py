@@ -1,12 +1,13 @@
 """A network that encodes each frame separately, then processes the sequence of embeddings."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clipfold.models.encoders import encoder
+from clipfold.models.fine_tuning import unfrozen_parts
 from clipfold.models.frame_encoder import FrameEncoder
 from clipfold.models.network import ClipNetwork
 
@@ -19,13 +20,15 @@ class FrameNetwork(ClipNetwork):
     Args:
         encoder: Maps frames to embeddings.
         temporal: Maps embeddings, float (batch, frames, width), to logits.
+        unfrozen: Parts of the encoder that learn even while it is frozen.
     """
 
-    def __init__(self, encoder: FrameEncoder, temporal: nn.Module) -> None:
+    def __init__(self, encoder: FrameEncoder, temporal: nn.Module, unfrozen: Iterable[nn.Module] = ()) -> None:
         super().__init__()
         self.encoder = encoder
         self.mean, self.std = encoder.mean, encoder.std
         self.temporal = temporal
+        self._unfrozen = tuple(unfrozen)
 
     @property
     def width(self) -> int:
@@ -34,6 +37,9 @@ class FrameNetwork(ClipNetwork):
 
     def backbone(self) -> nn.Module:
         return self.encoder
+
+    def unfrozen(self) -> Iterator[nn.Module]:
+        return iter(self._unfrozen)
 
     def stages(self) -> Iterator[nn.Module]:
         return self.encoder.stages()
@@ -56,4 +62,6 @@ def build(
     """Build the network: the encoder in the settings, and the architecture's `temporal` module for its width."""
     with torch.random.fork_rng(devices=[]):  # the temporal module starts as it does on precomputed embeddings
         frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
-    return FrameNetwork(frames, temporal(settings, frames.width, classes))
+        # Records of earlier versions have neither.
+        unfrozen = unfrozen_parts(frames, settings.get("unfreeze_blocks", 0), settings.get("lora_rank", 0))
+    return FrameNetwork(frames, temporal(settings, frames.width, classes), unfrozen)

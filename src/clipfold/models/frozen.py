@@ -14,8 +14,8 @@ from clipfold.features.embedding import pooled
 from clipfold.models.accelerator import usable_device
 from clipfold.models.clip_encoder import embedding_network
 from clipfold.models.clip_model import embed, encoder_file, write_state
-from clipfold.models.device import halving
-from clipfold.models.embed import at_once, check_encoder
+from clipfold.models.device import Precision, halving
+from clipfold.models.embed import at_once, check_encoder, precision_of
 from clipfold.models.weights import read_tensors, require_fit
 from clipfold.storage.files import Array
 
@@ -65,6 +65,7 @@ class Frozen:
         self._network = embedding_network(settings)
         self._network.encoder.load_state_dict(state)
         self._device = usable_device()
+        self._precision = Precision(precision_of(facts), self._device)
         self._network.to(self._device)
 
     @torch.inference_mode()
@@ -85,4 +86,5 @@ class Frozen:
     def _embed(self, clips: Array, batch: int) -> Array:
         parts = (clips[i : i + batch] for i in range(0, len(clips), batch))
         resized = (torch.from_numpy(np.stack([resize_clip(clip, self._size) for clip in part])) for part in parts)
-        return torch.cat([embed(self._network, part.to(self._device), batch).cpu() for part in resized]).numpy()
+        made = (embed(self._network, part.to(self._device), batch, self._precision).cpu() for part in resized)
+        return torch.cat([*made]).numpy()

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from clipfold.checks import require
+from clipfold.models.fine_tuning import blocks_of
 from clipfold.models.frame_encoder import FrameEncoder
 from clipfold.models.weights import find_weights, load_weights
 
@@ -89,7 +90,9 @@ def _timm(network: str, path: Path | None) -> FrameEncoder:
     own: Any = made
     data = timm.data.resolve_model_data_config(made)
     own.reset_classifier(0)
-    return _encoder(made, getattr(own, "head_hidden_size", None) or own.num_features, data["input_size"], data)
+    return _encoder(
+        made, getattr(own, "head_hidden_size", None) or own.num_features, [*blocks_of(made)], data["input_size"], data
+    )
 
 
 def _published(network: str) -> Any:
@@ -109,10 +112,12 @@ def _torchvision(network: str, path: Path | None) -> FrameEncoder:
     if path:
         load_weights(made, path, rename=_today, skip=f"{linear[-1]}.")
     width = made.get_submodule(linear[-1]).in_features
+    head = {*made.get_submodule(linear[-1].partition(".")[0]).modules()}
+    blocks = [block for block in blocks_of(made) if block not in head]
     made.set_submodule(linear[-1], nn.Identity())
     seen = published.transforms()
     (size,) = {*seen.crop_size}
-    return _encoder(made, width, (3, size, size), {"mean": tuple(seen.mean), "std": tuple(seen.std)})
+    return _encoder(made, width, blocks, (3, size, size), {"mean": tuple(seen.mean), "std": tuple(seen.std)})
 
 
 def _today(key: str) -> str:
@@ -121,7 +126,9 @@ def _today(key: str) -> str:
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key)
 
 
-def _encoder(network: nn.Module, width: Any, size: tuple[int, int, int], colours: dict[str, Any]) -> FrameEncoder:
+def _encoder(
+    network: nn.Module, width: Any, blocks: list[nn.Module], size: tuple[int, int, int], colours: dict[str, Any]
+) -> FrameEncoder:
     square = size[0] == 3 and size[1] == size[2]
     require(square, "encoder", f"frames of {size}", "use a network of square pictures with three colours")
-    return FrameEncoder(network, int(width), mean=colours["mean"], std=colours["std"], own_size=size[1])
+    return FrameEncoder(network, int(width), blocks, mean=colours["mean"], std=colours["std"], own_size=size[1])

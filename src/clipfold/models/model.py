@@ -66,11 +66,12 @@ class Model:
     @property
     def encoder(self) -> Settings | None:
         """The settings that its embeddings depend on, if its frame encoder never changes; they are computed once."""
-        fixed = self.settings.get("freeze") and not self.settings["unfreeze_at"]
+        learns = any(self.settings.get(name) for name in ("unfreeze_at", "unfreeze_blocks", "lora_rank"))
+        fixed = self.settings.get("freeze") and not learns
         changed = any(self.settings.get(name) for name in ("flip", "jitter", "mixup")) or self.settings.get("crop") != 1
         if "encoder" not in self.settings or not fixed or changed or self.settings["views_at_test"] > 1:
             return None
-        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download")}
+        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download", "precision")}
 
     @property
     def encoders(self) -> list[Settings]:

@@ -3,12 +3,15 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from clipfold.checks import require, suggest
-from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS
+from clipfold.manifest.paths import is_address
+from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS, HUB_NETWORKS, sees_clips
 from clipfold.models.declare import Setting
-from clipfold.models.settings import PRETRAINED
+from clipfold.models.hub_folder import read_folder
+from clipfold.models.settings import ON_CLIPS, PRETRAINED
 
 Settings = dict[str, Any]
 
@@ -33,7 +36,8 @@ ENTRY: Mapping[str, Setting] = {
     "source": Setting(
         "",
         "the network: of single frames, or, for features alone, of whole clips",
-        values=f"{', '.join(GMAC)}, timm/NAME, torchvision/NAME, or of whole clips {', '.join(CLIP_NETWORKS)}",
+        values=f"{', '.join(GMAC)}, timm/NAME, torchvision/NAME, or of whole clips "
+        f"{', '.join([*CLIP_NETWORKS, *HUB_NETWORKS])}",
     ),
     "size": Setting(
         0,
@@ -43,14 +47,17 @@ ENTRY: Mapping[str, Setting] = {
     ),
     "weights": Setting(
         "pretrained",
-        "`pretrained`: the published file, from the cache; the path of a file; or empty: random",
+        "`pretrained`: the published file, from the cache; the path of a file, or of a folder; or empty: random",
         values="pretrained, the path of a file, or nothing",
     ),
     "download": PRETRAINED["download"],
+    "precision": ON_CLIPS["precision"],
 }
 """The settings of an entry."""
 
-_SOURCE = re.compile(rf"{'|'.join([*GMAC, *CLIP_NETWORKS])}|(timm|torchvision)/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+_SOURCE = re.compile(
+    rf"{'|'.join([*GMAC, *CLIP_NETWORKS, *HUB_NETWORKS])}|(timm|torchvision)/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?"
+)
 
 
 def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) -> dict[str, Settings]:
@@ -62,8 +69,8 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) ->
         frames: Number of their frames.
 
     Returns:
-        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`, and of a network
-        on whole clips `frames`.
+        Name -> what its embeddings depend on: `encoder` (the source), `size`, `weights`, `download`, `precision`, and
+        of a network on whole clips `frames`.
 
     Raises:
         ValueError: A name, setting or value is not accepted.
@@ -85,7 +92,12 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) ->
         settings["size"] = settings["size"] or largest_size
         fit = 16 <= settings["size"] <= largest_size
         require(fit, f"{where}: size", settings["size"], "use 16 up to decode.size, or raise it")
-        if source in CLIP_NETWORKS:
+        if source in HUB_NETWORKS:
+            named = settings["weights"] not in ("", "pretrained")
+            require(
+                named, f"{where}: weights", settings["weights"], "name the folder of the model, as the hub keeps it"
+            )
+        if sees_clips(source):
             require(frames > 1, f"{where}: source", source, "images do not move: use a network of single frames")
             settings["frames"] = frames
         found[name] = {"encoder": source} | settings
@@ -133,10 +145,26 @@ def with_encoder(where: str, given: Settings, encoders: Mapping[str, Settings]) 
         return given
     source = encoders[name]["encoder"]
     remedy = f"it embeds whole clips: use embedding.{name} among the features of a model"
-    require(source not in CLIP_NETWORKS, f"{where}: encoder", name, remedy)
+    require(not sees_clips(source), f"{where}: encoder", name, remedy)
     for key in ("weights", "download"):
         require(key not in given, f"{where}: {key}", given.get(key), f"set it in encoders: {name} instead")
     return {**encoders[name], **given, "encoder": source}
+
+
+def check_weights(settings: Mapping[str, Any]) -> None:
+    """Check that the weights of an encoder are there, if they are in a file or a folder of this machine.
+
+    Args:
+        settings: Of the encoder, see `plan_encoders`.
+
+    Raises:
+        ValueError: There are none, or a folder is not that of such a model.
+    """
+    weights = settings["weights"]
+    if settings["encoder"] in HUB_NETWORKS:
+        read_folder(settings)
+    elif weights not in (None, "", "pretrained") and not is_address(weights):
+        require(Path(weights).is_file(), "weights", weights, "name an existing file, or use 'pretrained' or ''")
 
 
 def embedding_groups(features: Sequence[Any]) -> list[str]:
@@ -151,6 +179,8 @@ def embedding_groups(features: Sequence[Any]) -> list[str]:
 def gmac_of(settings: Mapping[str, Any], frames: int) -> float:
     """Estimate the multiply-adds of embedding one clip, in 1e9, from `encoder` and `size`."""
     source = settings["encoder"]
+    if source in HUB_NETWORKS:
+        return HUB_NETWORKS[source]
     if source in CLIP_GMAC:
         return CLIP_GMAC[source] * float(settings["size"] / 112) ** 2 * frames / 16
     own = GMAC.get(source)

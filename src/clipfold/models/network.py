@@ -34,9 +34,26 @@ class ClipNetwork(nn.Module):
         """Return the module that pretrained weights fill and that `freeze` and `backbone_rate` affect, if any."""
         return None
 
+    def unfrozen(self) -> Iterator[nn.Module]:
+        """Yield the parts of the backbone that learn even while it is frozen."""
+        return iter(())
+
     def stages(self) -> Iterator[nn.Module]:
         """Yield the modules, in calling order, whose activations checkpointing may recompute instead of keeping."""
         return iter(())
+
+
+def set_frozen(network: ClipNetwork, frozen: bool) -> None:
+    """Freeze the backbone, if there is one, but for its `unfrozen` parts, or unfreeze it.
+
+    What is frozen keeps its weights and running statistics.
+    """
+    backbone = network.backbone()
+    if backbone is not None:
+        for part in (backbone, *network.unfrozen()):
+            learns = part is not backbone or not frozen
+            part.requires_grad_(learns)
+            part.train(network.training and learns)
 
 
 def outputs(classes: int) -> int:

@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from clipfold.checks import require
+from clipfold.checks import MissingLibrary, require
 from clipfold.storage.files import PathLike
 
 GRAPH_BYTES = 2**31 - 1
@@ -48,10 +48,6 @@ _VALUES = (7, 5, 9)
 """Fields that lead to the values of constants: of the model the graph, of that the constants, of these the raw data."""
 
 _AGAIN = "get the bundle again, or export it again"
-
-
-class MissingLibrary(ValueError):
-    """A library of the extra `export` is not installed."""
 
 
 def library(name: str) -> Any:

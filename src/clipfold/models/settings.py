@@ -243,6 +243,24 @@ PRETRAINED: Settings = {
     "backbone_rate": Setting(1.0, "factor of the backbone's learning rate", low=0, values="a factor of 0 or more"),
 }
 
+FINE_TUNED: Settings = {
+    "unfreeze_blocks": Setting(
+        0,
+        "last blocks of a frozen encoder that are trained, with what follows them",
+        low=0,
+        values="0 (none) or the number of blocks",
+        memory=True,
+    ),
+    "lora_rank": Setting(
+        0,
+        "rank of the changes to the attention of a frozen encoder that are trained instead of its weights (LoRA, Hu et "
+        "al. 2021)",
+        low=0,
+        values="0 (none) or a rank such as 8",
+        memory=True,
+    ),
+}
+
 
 def check_combinations(name: str, settings: Mapping[str, Any]) -> None:
     """Check settings of a model on clips against each other.
@@ -276,7 +294,6 @@ def check_combinations(name: str, settings: Mapping[str, Any]) -> None:
             f"models: {name}: compile is {settings['compile']!r} and accumulate {settings['accumulate']}: the CUDA "
             "graphs of this mode overwrite the gradients of the pass before: use compile: default, or accumulate: 1"
         )
-    if settings.get("unfreeze_at") and not settings["freeze"]:
-        raise ValueError(
-            f"models: {name}: unfreeze_at is {settings['unfreeze_at']} but freeze is false: set freeze: true"
-        )
+    for key in ("unfreeze_at", *FINE_TUNED):
+        if settings.get(key) and not settings["freeze"]:
+            raise ValueError(f"models: {name}: {key} is {settings[key]} but freeze is false: set freeze: true")

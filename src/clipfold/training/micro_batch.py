@@ -16,7 +16,7 @@ from clipfold.training.batches import BatchSource
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
 from clipfold.training.memory import largest_that_fits
-from clipfold.training.optimisation import make_optimizer
+from clipfold.training.optimisation import freeze, make_optimizer
 from clipfold.training.train_step import TrainStep
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def fits(network: ClipNetwork, settings: Mapping[str, Any], train: BatchSource, 
     """Try whether a step with this many clips at once fits into memory."""
     try:
         trial = copy.deepcopy(network).train()
+        freeze(trial, settings, settings.get("unfreeze_at", 0))
         optimizer = make_optimizer(trial, settings, train.device)
         loss = Loss(settings, train.targets, classes, train.device)
         precision = Precision(settings["precision"], train.device)

@@ -161,6 +161,7 @@ def train_here(
             "clips",
             **_seen(task, clips),
             parameters=sum(p.numel() for p in network.parameters()),
+            trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
             **trainer.kept(),
             device="cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
             **({"why_cpu": _why_cpu(settings)} if device.type == "cpu" else {}),

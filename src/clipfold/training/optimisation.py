@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from clipfold.models.network import ClipNetwork
+from clipfold.models.network import ClipNetwork, set_frozen
 
 
 def make_optimizer(network: ClipNetwork, settings: Mapping[str, Any], device: torch.device) -> torch.optim.Optimizer:
@@ -77,9 +77,6 @@ def warmup_cosine(step: int, steps: int, warmup: int) -> float:
 
 
 def freeze(network: ClipNetwork, settings: Mapping[str, Any], epoch: int) -> None:
-    """Freeze or unfreeze the backbone by `freeze` and `unfreeze_at`; a frozen one also keeps its running statistics."""
-    backbone = network.backbone()
-    if backbone is not None:
-        frozen = settings["freeze"] and not 0 < settings["unfreeze_at"] <= epoch
-        backbone.requires_grad_(not frozen)
-        backbone.train(network.training and not frozen)
+    """Freeze or unfreeze the backbone, if there is one, by `freeze` and `unfreeze_at`."""
+    if network.backbone() is not None:
+        set_frozen(network, settings["freeze"] and not 0 < settings["unfreeze_at"] <= epoch)

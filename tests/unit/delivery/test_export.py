@@ -12,12 +12,12 @@ from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES
 from typer.testing import CliRunner
 
 import clipfold
+from clipfold.checks import MissingLibrary
 from clipfold.cli import app
 from clipfold.delivery.compared import Agreement
 from clipfold.delivery.export import accept, export
 from clipfold.delivery.golden import EXPECTED
 from clipfold.models import to_onnx
-from clipfold.models.onnx_graph import MissingLibrary
 from clipfold.models.onnx_model import OnnxModel
 
 pytestmark = pytest.mark.slow

@@ -4,9 +4,13 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 
+from clipfold.features.embedding import pooled
 from clipfold.models import embed
 from clipfold.models.embed import embed_shards
+from clipfold.models.frozen import Frozen, write_frozen
+from clipfold.storage.files import read_json
 
 SETTINGS = {"encoder": "vit_micro", "size": 16, "weights": "", "download": False}
 
@@ -20,8 +24,9 @@ def shards(tmp_path):
     return {tmp_path / f"{name}.npy": [tmp_path / f"{name}_clips.npy"] for name in "abc"}
 
 
-def run(shards, **more):
-    embed_shards(shards, next(iter(shards)).with_name("facts.json"), SETTINGS, 3, 1, **more)
+def run(shards, precision="fp32", **more):
+    settings = SETTINGS | {"precision": precision}
+    embed_shards(shards, next(iter(shards)).with_name("facts.json"), settings, 3, 1, **more)
     return {path.stem: (path.stat().st_mtime_ns, np.load(path)) for path in shards}
 
 
@@ -84,3 +89,41 @@ def test_memory_that_runs_out_halves_the_batch(shards, monkeypatch):
     assert sizes == [2] + [1] * 9  # it stays halved
     for name in "abc":
         np.testing.assert_allclose(found[name][1], expected[name][1], atol=1e-5)
+
+
+def test_half_precision_makes_other_embeddings_close_to_those_of_single_precision(shards):
+    single = run(shards)
+    half = run(shards, precision="bf16")
+    for name in "abc":
+        (written, expected), (rewritten, found) = single[name], half[name]
+        assert written != rewritten
+        assert found.dtype == np.float32
+        assert not np.array_equal(found, expected)
+        assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()  # bf16 has eight bits
+    again = run(shards, precision="fp32")
+    for name in "abc":
+        np.testing.assert_array_equal(again[name][1], single[name][1])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_bundle_embeds_in_the_precision_of_the_job(shards, tmp_path, precision):
+    run(shards, precision=precision)
+    facts = write_frozen(read_json(tmp_path / "facts.json"), tmp_path / "bundle")
+    assert facts["precision"] == precision
+    (array, (clips,)) = next(iter(shards.items()))
+    found = Frozen(facts, tmp_path / "bundle").features(np.load(clips))
+    np.testing.assert_array_equal(found, pooled(np.load(array)))
+    with pytest.raises(ValueError, match="precision is 'int8'"):
+        Frozen(facts | {"precision": "int8"}, tmp_path / "bundle")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_gpu_embeds_in_half_precision(shards, precision):
+    single = run(shards)
+    half = run(shards, precision=precision)
+    for name in "abc":
+        expected, found = single[name][1], half[name][1]
+        assert not np.array_equal(found, expected)
+        assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()

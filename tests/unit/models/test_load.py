@@ -36,6 +36,9 @@ NETWORKS = {
     "small": ("naive_cnn", {"size": 16}),
     "frames": ("vit_gru", {}),
     "frozen": ("vit_gru", {"freeze": True, "dropout": 0.3}),
+    "last_blocks": ("vit_gru", {"freeze": True, "unfreeze_blocks": 1}),
+    "low_rank": ("vit_gru", {"freeze": True, "lora_rank": 2, "learning_rate": 0.01}),
+    "low_rank_half": ("vit_gru", {"freeze": True, "lora_rank": 2, "learning_rate": 0.01, "precision": "bf16"}),
 }
 EMBEDDED = {"random": "", "from_file": "encoder.safetensors"}
 SUFFIX = {"features": "skops", "clips": "safetensors", "predictions": "json"}

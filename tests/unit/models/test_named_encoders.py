@@ -3,7 +3,7 @@
 import pytest
 
 from clipfold.models.entries import plan_models
-from clipfold.models.named_encoders import encoder_key, plan_encoders
+from clipfold.models.named_encoders import check_weights, encoder_key, plan_encoders
 
 ENCODERS = {
     "small": {"source": "timm/tf_efficientnet_lite0", "weights": "w.safetensors"},
@@ -24,8 +24,36 @@ def test_features_and_a_frozen_network_share_the_embeddings_of_a_named_encoder()
     assert light.embedded == {"embedding.small": own}
     assert network.encoders == [own]
     assert encoder_key(own).isidentifier()
-    assert own == {"encoder": "timm/tf_efficientnet_lite0", "size": 112, "weights": "w.safetensors", "download": False}
+    assert own == {
+        "encoder": "timm/tf_efficientnet_lite0",
+        "size": 112,
+        "weights": "w.safetensors",
+        "download": False,
+        "precision": "fp32",
+    }
     assert network.gmac > 0
+
+
+def test_a_network_computes_in_the_precision_of_its_encoder_unless_told_otherwise():
+    half = {"own": {"source": "resnet18", "weights": "", "precision": "bf16"}}
+    entry = {"architecture": "cnn_lstm", "encoder": "own", "freeze": True}
+    same, other = planned(entry, entry | {"name": "other", "precision": "fp32"}, encoders=half)
+    assert same.settings["precision"] == same.encoders[0]["precision"] == "bf16"
+    assert other.encoders[0]["precision"] == "fp32"
+    assert encoder_key(same.encoders[0]) != encoder_key(other.encoders[0])
+    with pytest.raises(ValueError, match="encoders: own: precision is 'int8': use one of fp32, bf16, fp16"):
+        planned(encoders={"own": {"source": "resnet18", "precision": "int8"}})
+
+
+def test_weights_that_are_not_there_stop_a_run(tmp_path):
+    own = plan_encoders({"own": {"source": "resnet18", "weights": str(tmp_path / "w.pt")}}, 112, 16)["own"]
+    with pytest.raises(ValueError, match=r"weights is '.*w.pt': name an existing file"):
+        check_weights(own)
+    (tmp_path / "w.pt").touch()
+    for weights in (str(tmp_path / "w.pt"), "pretrained", "", "s3://bucket/w.pt"):
+        check_weights(own | {"weights": weights})
+    with pytest.raises(ValueError, match=r"weights is '.*': it has no config.json"):
+        check_weights(own | {"encoder": "transformers/videomae", "weights": str(tmp_path), "frames": 16})
 
 
 def test_images_have_embeddings_too_but_do_not_move():

@@ -47,6 +47,8 @@ BAD = {
     "layers": 0,
     "state": "first",
     "unfreeze_at": -1,
+    "unfreeze_blocks": -1,
+    "lora_rank": -1,
     "backbone_rate": -1.0,
 }
 

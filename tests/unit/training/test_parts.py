@@ -17,7 +17,7 @@ from clipfold.clips.reader import Clips, scale_box
 from clipfold.models.architectures import naive_cnn, vit_gru
 from clipfold.models.device import Precision, _count_on_host, is_out_of_memory, place
 from clipfold.models.inputs import as_input, normalised, unit
-from clipfold.training import transforms
+from clipfold.training import micro_batch, transforms
 from clipfold.training.average import Average
 from clipfold.training.batches import BatchSource
 from clipfold.training.checkpoint import Checkpoint
@@ -260,6 +260,21 @@ def test_a_trial_step_says_whether_it_fits_and_leaves_the_network_alone(data):
     found = [fits(network, settings, source, 2, n) for n in (1, 3, 4)]
     assert found == [True, True, False]
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_a_trial_step_has_gradients_of_what_will_ever_learn(data, monkeypatch):
+    seen = []
+
+    def note(network, *rest):
+        seen.append({p.requires_grad for p in network.encoder.parameters()})
+        return make_optimizer(network, *rest)
+
+    monkeypatch.setattr(micro_batch, "make_optimizer", note)
+    source = BatchSource(Clips(data, 3, SIZE, SIZE), ["train0", "train1"], np.arange(2), CPU, 0, augmented=True)
+    for unfreeze_at in (0, 3):
+        settings = settings_of("vit_gru", freeze=True, unfreeze_at=unfreeze_at)
+        assert fits(vit_gru.build(settings, 2), settings, source, 2, 1)
+    assert seen == [{False}, {True}]
 
 
 @pytest.mark.parametrize(

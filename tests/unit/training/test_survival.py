@@ -62,13 +62,13 @@ def test_a_signal_ends_a_fit_with_a_checkpoint_to_resume_from(data, whole, numbe
     assert not (tmp_path / "scratch").exists()
 
 
-def stop_at(data, folder, monkeypatch, step, **changes):
+def stop_at(data, folder, monkeypatch, step, architecture="naive_cnn", **changes):
     def end():
         raise Stopped
 
-    arguments = plan(data, folder, "naive_cnn", **CHANGES | changes)
+    arguments = plan(data, folder, architecture, **CHANGES | changes)
     with monkeypatch.context() as patch:
-        with_network(patch, "naive_cnn", lambda net: at_forward(net, step, end))
+        with_network(patch, architecture, lambda net: at_forward(net, step, end))
         with pytest.raises(Stopped):
             fit_here(Task(**arguments))
     return arguments
@@ -81,6 +81,16 @@ def test_a_fit_that_replays_copies_ends_with_the_bits_of_one_that_stored_them_al
     arguments = stop_at(replayed, tmp_path / "killed", monkeypatch, 4)
     fit_here(Task(**arguments))
     Fitted(arguments).assert_same(fitted(stored, tmp_path / "whole", "naive_cnn", **CHANGES))
+
+
+@pytest.mark.parametrize("part", [{"lora_rank": 2}, {"unfreeze_blocks": 1}], ids=lambda part: next(iter(part)))
+def test_a_fit_of_a_part_of_an_encoder_resumes_to_the_same_bits(data, part, tmp_path, monkeypatch):
+    changes = {"architecture": "vit_gru", "freeze": True, **part}
+    arguments = stop_at(data, tmp_path / "killed", monkeypatch, 4, **changes)
+    fit_here(Task(**arguments))
+    whole = fitted(data, tmp_path / "whole", **CHANGES | changes)
+    Fitted(arguments).assert_same(whole)
+    assert 0 < whole.record["trained_parameters"] < whole.record["parameters"] / 2
 
 
 def test_a_damaged_checkpoint_or_one_of_other_settings_is_ignored(data, whole, tmp_path, monkeypatch, caplog):

@@ -41,7 +41,7 @@ class TrialSteps:
         settings = model.settings
         self._settings, self.threads = settings, threads
         self.clips = effective_batch(settings, 10**9)
-        device = self._begin()
+        self._device = device = choose_device(settings, threads)
         torch.manual_seed(0)
         network = importlib.import_module(model.module).build(settings, 2)
         place(network, settings, device)
@@ -57,12 +57,14 @@ class TrialSteps:
         self._drawn: list[transforms.Drawn | None] = [None, None]
         if transforms.wanted(settings):
             self._drawn = list(transforms.draw_ahead(settings, [self.clips] * 2, range(2), device))
-        self._device, self._made = device, 0
+        self._made = 0
         self.run(2)  # libraries choose their algorithms, compilers compile
 
     def run(self, steps: int) -> float:
         """Make some steps; return their seconds, on a CPU those of its cores together."""
-        self._begin()
+        torch.set_num_threads(self.threads)
+        if self._device.type == "cuda":  # determinism and TF32 hold for the whole process
+            choose_device(self._settings, self.threads)
         began = self._now()
         for _ in range(steps):
             set_rate(self._optimizer, 0.1)
@@ -70,10 +72,6 @@ class TrialSteps:
             self._step(batch, self.clips, self._made, self._made, drawn)
             self._made += 1
         return self._now() - began
-
-    def _begin(self) -> torch.device:
-        """Set threads and determinism, which hold for the whole process."""
-        return choose_device(self._settings, self.threads)
 
     def _now(self) -> float:
         if self._device.type == "cuda":

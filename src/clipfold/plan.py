@@ -74,7 +74,7 @@ class Plan:
                 remedy.
         """
         config = read_config(values)
-        views = build_views(config.decode.views, config.decode.size)
+        views = build_views(config.decode.views, config.decode.size, config.decode.face_model)
         missing = [name for name in VIEWS if name not in views]
         require(
             not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from clipfold.checks import require
 from clipfold.video import sampling
 from clipfold.video.geometry import Box
-from clipfold.video.region import FINDERS, NONE, ZOOM
+from clipfold.video.region import Finder, build_finder
 
 if TYPE_CHECKING:  # the workflow checks views without importing numpy or PyAV
     from clipfold.storage.files import Array
@@ -39,8 +39,8 @@ class View(Protocol):
     """A choice of frames and pixels to keep."""
 
     @property
-    def region(self) -> str:
-        """Name of a finder, see `clipfold.video.region`: only the region that it finds is kept of each frame."""
+    def region(self) -> Finder | None:
+        """The finder of the region that alone is kept of each frame; None for whole frames."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,14 +69,14 @@ class _Letterboxed:
 
     frames: int
     size: int
-    region: str = NONE
+    region: Finder | None = None
 
     pixels: ClassVar[str]
 
     def take(self, picture: Picture) -> Array:
-        if self.region == NONE:
+        if self.region is None:
             return picture.letterboxed(self.size, self.pixels)
-        return picture.shown(ZOOM * self.size, self.pixels)
+        return picture.shown(self.region.zoom * self.size, self.pixels)
 
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
@@ -157,7 +157,7 @@ class Crops:
     size: int
     grid: int
 
-    region: ClassVar[str] = NONE  # pixels at the source's own resolution would have to be kept of the whole picture
+    region: ClassVar[None] = None  # pixels at the source's own resolution would have to be kept of the whole picture
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -195,16 +195,17 @@ VIEWS: Mapping[str, type[View]] = {
 }
 
 
-def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, View]:
+def build_views(views: Mapping[str, Mapping[str, Any]], size: int, face_model: str = "") -> dict[str, View]:
     """Build the views of the config.
 
     Args:
         views: `decode.views`: name -> `kind` and its options.
         size: `decode.size`, the default size of letterboxed clips in pixels.
+        face_model: `decode.face_model`, the file of the detector of faces.
 
     Raises:
-        ValueError: an unknown kind, an unknown or missing option, an option that is not a positive number, or a view
-            `clips` that does not hold RGB frames of `decode.size`.
+        ValueError: an unknown kind, an unknown or missing option, an option that is not a positive number, a view
+            `clips` that does not hold RGB frames of `decode.size`, or a region of faces without a file of the detector.
     """
     require(
         "index" not in views,
@@ -214,7 +215,7 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
     )
     for name, options in views.items():
         require(isinstance(options, Mapping), f"decode.views.{name}", options, "use a mapping of kind and options")
-    built = {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
+    built = {name: _build(f"decode.views.{name}", dict(options), size, face_model) for name, options in views.items()}
     if "clips" in built and built["clips"].shape[1:] != (size, size, 3):
         raise ValueError(
             f"decode.views.clips is {views['clips']!r}: networks train on it, so use one of uniform, dense, "
@@ -223,7 +224,7 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
     return built
 
 
-def _build(name: str, options: dict[str, Any], size: int) -> View:
+def _build(name: str, options: dict[str, Any], size: int, face_model: str) -> View:
     kind = options.pop("kind", None)
     require(isinstance(kind, str) and kind in VIEWS, f"{name}.kind", kind, f"use one of {', '.join(VIEWS)}")
     cls = VIEWS[kind]
@@ -233,8 +234,7 @@ def _build(name: str, options: dict[str, Any], size: int) -> View:
     for key, value in options.items():
         require(key in known, f"{name}.{key}", value, f"a {kind} view takes {', '.join(sorted(known))}")
         if key == "region":
-            regions = [NONE, *FINDERS]
-            require(value in regions, f"{name}.region", value, f"use one of {', '.join(regions)}")
+            options[key] = build_finder(f"{name}.{key}", value, face_model)
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or key == "seed")
         require(number, f"{name}.{key}", value, "use a positive number")

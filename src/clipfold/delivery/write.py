@@ -140,7 +140,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
             "digest": _digest(task, set(used.id)),
         },
         "leakage": read_json(task.audit)["mark"],
-        "licences": _licences(members),
+        "licences": _licences(members, decode),
         "versions": versions() | {"av": version("av")},
         "table": _table(task),
         "feature_versions": versions_of(column for each in members for column in each.get("features", ())),
@@ -220,9 +220,11 @@ def _digest(task: BundleTask, used: set[str]) -> str:
     return f"{stable_hash(repr((task.labels, known))):016x}"
 
 
-def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def _licences(records: Sequence[Mapping[str, Any]], decode: Mapping[str, Any]) -> list[str]:
     """State where weights came from that were not trained here."""
     notes = []
+    if "face_model" in decode:
+        notes.append(f"{FACE_MODEL}: found the faces that views show, by a network whose licence is not known here")
     begun = [
         (record["settings"].get("encoder") or record["architecture"].rpartition(".")[2], record["settings"])
         for record in records

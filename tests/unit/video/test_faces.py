@@ -190,9 +190,7 @@ def test_the_content_of_the_file_decides_and_not_its_place(tmp_path, model):
 
 @pytest.mark.parametrize("model", ["", "nowhere.onnx", "."])
 def test_a_file_that_is_missing_is_a_mistake_in_the_config(model):
-    with pytest.raises(
-        ValueError, match=rf"decode\.face_model is '{model}': decode\.views\.clips\.region is 'face'"
-    ):
+    with pytest.raises(ValueError, match=rf"decode\.face_model is '{model}': decode\.views\.clips\.region is 'face'"):
         build_views(FACES, 48, model)
 
 

@@ -140,6 +140,9 @@ def read_config(values: Mapping[str, Any]) -> Config:
     if config.modality == "image":
         cut = [name for name, options in own.items() if options.get("region") == MOTION]
         require(not cut, f"decode.views.{''.join(cut[:1])}.region", MOTION, "leave it out: an image does not move")
+        several = [name for name, options in own.items() if options.get("clips", 1) != 1]
+        remedy = "leave it out: an image has no time"
+        require(not several, f"decode.views.{''.join(several[:1])}.clips", "several", remedy)
         views |= {name: {**options, "frames": 1} for name, options in own.items()}
     if own.get("clips", {}).get("region", NONE) != NONE:
         views[WHOLE_VIEW] = {**views["clips"], "region": NONE}

@@ -19,13 +19,15 @@ class ClipEncoder(ClipNetwork):
 
     Args:
         encoder: The network, with a last layer `head`, which is removed.
+        clips: Clips of a video, which follow each other.
 
     Attributes:
         width: Width of an embedding.
     """
 
-    def __init__(self, encoder: ClipNetwork) -> None:
+    def __init__(self, encoder: ClipNetwork, clips: int = 1) -> None:
         super().__init__()
+        self.clips = clips
         linear = [module for module in encoder.get_submodule("head").modules() if isinstance(module, nn.Linear)]
         self.width = linear[-1].in_features
         encoder.set_submodule("head", nn.Identity())
@@ -33,16 +35,18 @@ class ClipEncoder(ClipNetwork):
         self.mean, self.std = encoder.mean, encoder.std
 
     def embed(self, clips: Tensor) -> Tensor:
-        """Map clips, shaped as for `forward`, to embeddings: float (batch, 1, width)."""
-        embeddings: Tensor = self.encoder(clips)
-        return embeddings[:, None]
+        """Map the clips of videos, shaped as for `forward`, to embeddings: float (batch, clips, width)."""
+        videos, channels, frames, *size = clips.shape
+        each = clips.view(videos, channels, self.clips, frames // self.clips, *size).movedim(2, 1).flatten(0, 1)
+        embeddings: Tensor = self.encoder(each)
+        return embeddings.view(videos, self.clips, -1)
 
 
 def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder:
     """Build a network that embeds clips by `embed`, for evaluation.
 
     Args:
-        settings: `encoder`, `size`, `weights`, `download` and, of a network on clips, `frames`.
+        settings: `encoder`, `size`, `weights`, `download` and, of a network on clips, `frames` and `clips`.
 
     Raises:
         ValueError: The encoder does not accept this size, or the weights are unavailable.
@@ -51,7 +55,7 @@ def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder
         frames = encoder(settings["encoder"], settings["size"], settings["weights"], settings["download"])
         return FrameNetwork(frames, nn.Identity()).eval()
     module, own = _architecture(settings)
-    return ClipEncoder(module.build(own, 2)).eval()
+    return ClipEncoder(module.build(own, 2), settings.get("clips", 1)).eval()
 
 
 def weights_file(settings: Mapping[str, Any], download: bool) -> Path | None:

@@ -34,6 +34,20 @@ class Timeline:
     times: Sequence[float]
     keyframes: Sequence[int]
 
+    def parts(self, number: int) -> list[tuple[int, Timeline]]:
+        """Divide it; returns of each part its first frame and its timeline, whose keyframes may lie outside of it."""
+        if number == 1:
+            return [(0, self)]
+        return [
+            (
+                part.start,
+                Timeline(
+                    f"{self.id}/{place}", self.times[part.start : part.stop], [k - part.start for k in self.keyframes]
+                ),
+            )
+            for place, part in enumerate(sampling.divided(len(self.times), number))
+        ]
+
 
 class View(Protocol):
     """A choice of frames and pixels to keep."""
@@ -87,20 +101,29 @@ class _Letterboxed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Clip(_Letterboxed):
-    """RGB frames."""
+    """RGB frames: a clip of each of `clips` equal parts of the video, one after the other."""
+
+    clips: int = 1
 
     pixels: ClassVar[str] = "rgb24"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.frames, self.size, self.size, 3)
+        return (self.clips * self.frames, self.size, self.size, 3)
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return [first + index for first, part in timeline.parts(self.clips) for index in self.sample(part)]
+
+    def sample(self, timeline: Timeline) -> list[int]:
+        """Return the ascending indices of the frames of one clip."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform(_Clip):
     """Frames spaced evenly over the whole video."""
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.uniform(len(timeline.times), self.frames)
 
 
@@ -110,7 +133,7 @@ class Dense(_Clip):
 
     stride: int = 2
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.dense(len(timeline.times), self.frames, self.stride)
 
 
@@ -121,7 +144,7 @@ class RandomStart(_Clip):
     stride: int = 2
     seed: int = 0
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.random_start(len(timeline.times), self.frames, self.stride, f"{self.seed}/{timeline.id}")
 
 
@@ -129,7 +152,7 @@ class RandomStart(_Clip):
 class Keyframe(_Clip):
     """The keyframes nearest to evenly spaced frames: approximate and cheap."""
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         keyframes = timeline.keyframes or range(len(timeline.times))
         return sampling.nearest_keyframes(len(timeline.times), self.frames, keyframes)
 

@@ -39,6 +39,7 @@ rule copies:
         mem_mb=by_attempt(1000),
         runtime=by_attempt(60),
     params:
+        clips=SETTINGS["decode"]["views"]["clips"].get("clips", 1),
         code=code_of("copies", "clipfold.clips.augment"),
     script:
         "../workflow/scripts/copies.py"

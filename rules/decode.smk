@@ -20,6 +20,7 @@ rule decode:
         cache=current_cache,
         views=list(PLAN.views),
         settings=SETTINGS["decode"],
+        regions=[repr(view.region) for view in PLAN.views.values()],  # with the content of the detector's file
         max_pixels=SETTINGS["probe"]["max_pixels"],
         code=code_of("decode", "clipfold.video.decode_shard"),
     script:

@@ -22,7 +22,7 @@ from clipfold.settings import (
     SplitSettings,
     TableSettings,
 )
-from clipfold.video.region import NONE
+from clipfold.video.region import MOTION, NONE
 
 T = TypeVar("T")
 
@@ -138,11 +138,14 @@ def read_config(values: Mapping[str, Any]) -> Config:
     )
     own = {name: options for name, options in views.items() if isinstance(options, Mapping)}
     if config.modality == "image":
-        cut = [name for name, options in own.items() if options.get("region") == "motion"]
-        require(not cut, f"decode.views.{''.join(cut[:1])}.region", "motion", "leave it out: an image does not move")
+        cut = [name for name, options in own.items() if options.get("region") == MOTION]
+        require(not cut, f"decode.views.{''.join(cut[:1])}.region", MOTION, "leave it out: an image does not move")
+        several = [name for name, options in own.items() if options.get("clips", 1) != 1]
+        remedy = "leave it out: an image has no time"
+        require(not several, f"decode.views.{''.join(several[:1])}.clips", "several", remedy)
         views |= {name: {**options, "frames": 1} for name, options in own.items()}
-    elif own.get("clips", {}).get("region", NONE) != NONE:
-        views[WHOLE_VIEW] = {**own["clips"], "region": NONE}
+    if own.get("clips", {}).get("region", NONE) != NONE:
+        views[WHOLE_VIEW] = {**views["clips"], "region": NONE}
     return replace(config, decode=replace(config.decode, views=views))
 
 

@@ -74,20 +74,22 @@ class Plan:
                 remedy.
         """
         config = read_config(values)
-        views = build_views(config.decode.views, config.decode.size)
+        views = build_views(config.decode.views, config.decode.size, config.decode.face_model)
         missing = [name for name in VIEWS if name not in views]
         require(
             not missing, "decode.views", [*views], f"features read {', '.join(missing)} too: keep a view of that name"
         )
         tabular = config.modality == "table"
         entries = FOR_TABLES if tabular and [*config.models] == [*Config().models] else config.models
-        size, frames = config.decode.size, views["clips"].shape[0]
+        size, clips = config.decode.size, config.decode.views["clips"].get("clips", 1)
+        frames = views["clips"].shape[0] // clips
         models = plan_models(
             entries,
             largest_size=size,
             most_frames=frames,
+            clips=clips,
             modality=config.modality,
-            encoders=plan_encoders(config.encoders, size, frames),
+            encoders=plan_encoders(config.encoders, size, frames, clips),
         )
         config.bundle.check_models([model.name for model in models if not model.candidate_of])
         columns = table_columns(config.columns) if tabular else config.columns

@@ -57,6 +57,7 @@ class DecodeSettings:
         size: Edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
         timeout_s: Seconds allowed to decode one video, and 1 s more per 10 MB to read it; then it is a `timeout`.
         views: Name of each array -> its kind and options, see `clipfold.video.views`.
+        face_model: File of OpenCV's detector of faces, YuNet, for views with `region: face`.
     """
 
     size: int = 112
@@ -68,6 +69,7 @@ class DecodeSettings:
             "native": {"kind": "crops", "frames": 4, "grid": 3, "size": 64},
         }
     )
+    face_model: str = ""
 
     def __post_init__(self) -> None:
         require(16 <= self.size <= 1024, "decode.size", self.size, "use 16 to 1024 pixels")

@@ -67,15 +67,19 @@ def write_data(folder, train=9, val=5, test=3, copies=1, classes=2):
     return {"data": data, "splits": str(Path(folder, "splits.parquet"))}
 
 
-def with_copies(data, folder):
-    """Draw copies anew; return the data of a fit that reads them stored, and of one that replays them."""
+def with_copies(data, folder, clips=1):
+    """Draw copies anew, of videos of some clips.
+
+    Returns:
+        The data of a fit that reads them stored, and of one that replays them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = {kind: data["data"][kind] for kind in ("clips", "index")} | {"augmented_index": []}
     stored = []
-    for number, (clips, index) in enumerate(zip(files["clips"], files["index"], strict=True)):
+    for number, (array, index) in enumerate(zip(files["clips"], files["index"], strict=True)):
         drawn, copies = folder / f"{number}.parquet", folder / f"{number}.npy"
         draw_shard(index, drawn, **AugmentSettings().drawn, seed=7)
-        store_copies(Copies(clips, index, drawn, SIZE), copies)
+        store_copies(Copies(array, index, drawn, SIZE, clips), copies)
         files["augmented_index"].append(str(drawn))
         stored.append(str(copies))
     return [data | {"data": files | each} for each in ({"augmented": stored}, {"decoded": files["clips"]})]

@@ -159,3 +159,26 @@ def test_several_groups_of_a_row_are_one_group_of_the_plan(folder):
     made = plan(folder, manifest="pairs.csv", group_separator="|")
     assert len({video.group for video in made.videos}) == 6
     assert {len(video.values) for video in made.videos} == {2}
+
+
+def test_several_clips_of_a_video_are_a_setting_of_what_learns_from_them(folder):
+    views = plan(folder).settings["decode"]["views"]
+    frozen = {"architecture": "vit_gru", "encoder": "vit_micro", "freeze": True, "weights": ""}
+    values = {"models": ["naive_cnn", "svm", frozen], "encoders": {"whole": {"source": "x3d_xs", "weights": ""}}}
+    several, one = (
+        plan(folder, **values, decode={"views": {**views, "clips": {**views["clips"], **more}}})
+        for more in ({"clips": 3, "frames": 16}, {"clips": 1})
+    )
+    assert several.views["clips"].shape == (48, 112, 112, 3)
+    settings = {model.name: model.settings.get("clips") for model in several.models}
+    assert settings["naive_cnn"] == settings["vit_gru"] == 3
+    assert settings["svm"] is None
+    assert [own["clips"] for own in several.encoders.values()] == [3]
+    assert all("clips" not in model.settings for model in one.models)
+    assert [*one.encoders] == [*plan(folder, **values).encoders] != [*several.encoders]
+    with pytest.raises(ValueError, match=r"models: naive_cnn: frames is 17: use 1 up to decode\.views\.clips\.frames"):
+        plan(
+            folder,
+            models=[{"architecture": "naive_cnn", "frames": 17}],
+            decode={"views": {**views, "clips": {**views["clips"], "clips": 3}}},
+        )

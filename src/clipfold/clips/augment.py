@@ -73,15 +73,17 @@ class Copies:
         index: Index of the clips, with `id`, `row` and `clips_box`.
         drawn: Table of `draw_shard`.
         size: Edge in pixels of the copies, which are resized after they were changed.
+        number: Clips of a video, which follow each other; each of them changes by itself.
 
     Attributes:
         shape: Shape of the array, (copies, frames, size, size, 3).
     """
 
-    def __init__(self, clips: PathLike, index: PathLike, drawn: PathLike, size: int) -> None:
+    def __init__(self, clips: PathLike, index: PathLike, drawn: PathLike, size: int, number: int = 1) -> None:
         self._clips = open_array(clips)
         self._videos = {row["id"]: row for row in read_table(index, ["id", "row", "clips_box"]).to_pylist()}
         self._rows = read_table(drawn, ["id", "drawn"]).to_pylist()
+        self._number = number
         self.shape = (len(self._rows), self._clips.shape[1], size, size, 3)
 
     def __len__(self) -> int:
@@ -95,8 +97,9 @@ class Copies:
 
     def _make(self, id: str, drawn: str) -> Array:
         video = self._videos[id]
-        copy = apply(self._clips[video["row"]], video["clips_box"], json.loads(drawn))
-        return resize_clip(copy, self.shape[2])
+        each = np.split(self._clips[video["row"]], self._number)
+        copy = [apply(clip, video["clips_box"], json.loads(drawn)) for clip in each]
+        return resize_clip(np.concatenate(copy), self.shape[2])
 
 
 def store_copies(copies: Copies, output: PathLike) -> None:

@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -18,20 +18,20 @@ from clipfold.config import build
 from clipfold.delivery.description import Table
 from clipfold.delivery.distance import Reference
 from clipfold.delivery.embedding import TABLE, Embedded, read_embeddings
-from clipfold.delivery.format import DESCRIPTION, ENCODERS, SEEN, find_bundle, open_bundle, read_description
+from clipfold.delivery.format import DESCRIPTION, ENCODERS, FACE_MODEL, SEEN, find_bundle, open_bundle, read_description
 from clipfold.delivery.inputs import INPUTS
 from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
+from clipfold.models.onnx_graph import check_detector
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
 from clipfold.table.inputs import inputs_of
-from clipfold.video.region import NONE, ZOOM
 from clipfold.video.views import View, build_views
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class OpenBundle:
         table: What the rows are, if the models learned from a table; None if they learned from videos.
 
     Raises:
-        ValueError: Settings in the description are wrong.
+        ValueError: Settings in the description are wrong, or the detector of faces is missing.
     """
 
     def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
@@ -85,8 +85,10 @@ class OpenBundle:
         self.probe = build(ProbeSettings, "probe", description["probe"])
         self.decode = build(DecodeSettings, "decode", description["decode"])
         self.policy = build(PolicySettings, "policy", description["policy"])
-        self.views: dict[str, View] = build_views(self.decode.views, self.decode.size)
-        kept = sum(math.prod(view.shape) * (1 if view.region == NONE else ZOOM**2) for view in self.views.values())
+        if self.decode.face_model:
+            self.decode = replace(self.decode, face_model=str(folder / FACE_MODEL))
+        self.views: dict[str, View] = build_views(self.decode.views, self.decode.size, self.decode.face_model)
+        kept = sum(math.prod(v.shape) * (v.region.zoom**2 if v.region else 1) for v in self.views.values())
         require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
         self.table: Table | None = description.get("table")
         self._lock = threading.Lock()
@@ -102,6 +104,8 @@ class OpenBundle:
         kept = ExitStack()
         folder = kept.enter_context(open_bundle(find_bundle(path)))
         with kept:
+            if (folder / FACE_MODEL).is_file():
+                check_detector(folder / FACE_MODEL)
             bundle = cls(folder, read_description(folder))
             bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
         return bundle

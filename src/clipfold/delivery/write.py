@@ -15,7 +15,7 @@ from clipfold.checks import require
 from clipfold.delivery.card import model_card
 from clipfold.delivery.description import FORMAT
 from clipfold.delivery.embedding import TABLE
-from clipfold.delivery.format import CARD, ENCODERS, SEEN, listed, pack, write_description
+from clipfold.delivery.format import CARD, ENCODERS, FACE_MODEL, SEEN, listed, pack, write_description
 from clipfold.delivery.golden import write_golden
 from clipfold.delivery.opened import OpenBundle
 from clipfold.delivery.reference import write_reference
@@ -33,6 +33,7 @@ from clipfold.storage.files import PathLike, read_frame, read_json, read_table, 
 from clipfold.storage.hashing import stable_hash
 from clipfold.storage.replace import write_whole
 from clipfold.table.inputs import categories_of
+from clipfold.video.region import FACE
 
 
 def write_bundle(task: BundleTask) -> None:
@@ -105,7 +106,13 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
     members = [read_record(path) for path in sorted((folder / "fits").rglob("fit.json"))]
     reads = {each["input"] for each in members}
     views = {"clips", *(VIEWS if "features" in reads and not task.table else ())}
-    decode = task.settings["decode"]
+    own = task.settings["decode"]
+    decode = {**own, "views": {name: own["views"][name] for name in sorted(views)}}
+    if any(options.get("region") == FACE for options in decode["views"].values()):
+        shutil.copyfile(own["face_model"], folder / FACE_MODEL)
+        decode["face_model"] = FACE_MODEL
+    else:
+        del decode["face_model"]  # nothing that older versions do not know, unless it is needed
     return {
         "format": FORMAT,
         "modality": task.settings.get("modality", "video"),
@@ -121,7 +128,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         ],
         "final": bool(task.finals),
         "settings": record["settings"],
-        "decode": {**decode, "views": {name: decode["views"][name] for name in sorted(views)}},
+        "decode": decode,
         "probe": task.settings["probe"],
         "policy": task.settings["policy"],
         "metrics": _metrics(task, model, in_order(record["classes"], task.positive), choices),
@@ -133,7 +140,7 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
             "digest": _digest(task, set(used.id)),
         },
         "leakage": read_json(task.audit)["mark"],
-        "licences": _licences(members),
+        "licences": _licences(members, decode),
         "versions": versions() | {"av": version("av")},
         "table": _table(task),
         "feature_versions": versions_of(column for each in members for column in each.get("features", ())),
@@ -213,9 +220,11 @@ def _digest(task: BundleTask, used: set[str]) -> str:
     return f"{stable_hash(repr((task.labels, known))):016x}"
 
 
-def _licences(records: Sequence[Mapping[str, Any]]) -> list[str]:
+def _licences(records: Sequence[Mapping[str, Any]], decode: Mapping[str, Any]) -> list[str]:
     """State where weights came from that were not trained here."""
     notes = []
+    if "face_model" in decode:
+        notes.append(f"{FACE_MODEL}: found the faces that views show, by a network whose licence is not known here")
     begun = [
         (record["settings"].get("encoder") or record["architecture"].rpartition(".")[2], record["settings"])
         for record in records

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
+from torch import Tensor
 
 from clipfold.clips.filmstrip import FRAMES, content, encode_filmstrip
 from clipfold.clips.reader import Clips
@@ -67,28 +68,40 @@ def explain(task: ExplainTask) -> None:
     rows = add_outcome(tested, classes)
     chosen = pd.concat([confident_errors(rows, task.errors), some_hits(rows, task.hits, task.seed)])
     files = {"clips": task.data["clips"], "index": task.data["index"], "augmented": (), "augmented_index": ()}
-    clips = Clips(files, task.settings["frames"], task.stored_size, task.settings["size"])
+    settings = task.settings
+    clips = Clips(files, settings["frames"], task.stored_size, settings["size"], settings.get("clips", 1))
     found, rebuilt = {}, dict[int, tuple[list[ClipNetwork], ClipNetwork]]()
     for row in chosen.sort_values("fold", kind="stable").to_dict("records"):
         fold = row["fold"]
         if fold not in rebuilt:
             rebuilt = {fold: _rebuilt(task, fold, device)}  # one at a time: networks are large
         networks, shuffled = rebuilt[fold]
-        clip, box = clips.gather([row["id"]])[0], clips.boxes([row["id"]])[0]
-        shown = (torch.from_numpy(clip).to(device), torch.from_numpy(box).to(device))
+        several, box = clips.gather([row["id"]] * clips.number, range(clips.number)), clips.boxes([row["id"]])[0]
+        shown = torch.from_numpy(several).to(device), torch.from_numpy(box).to(device)
         target = classes.index(row["predicted"])
-        each = [halving(partial(attribute, network, *shown, target, STEPS), BATCH) for network in networks]
+        each = [_attributed(network, *shown, target, STEPS) for network in networks]
         places, rise = torch.stack([own for own, _ in each]).mean(dim=0), fmean(rise for _, rise in each)
         share = places.sum().item() / rise if rise else float("nan")
-        control, _ = halving(partial(attribute, shuffled, *shown, target, CONTROL_STEPS), BATCH)
+        control, _ = _attributed(shuffled, *shown, target, CONTROL_STEPS)
         maps = [smoothed(content(each.cpu().numpy(), box)) for each in (places, control)]
-        picture = _picture(content(clip, box), maps)
+        picture = _picture(content(np.concatenate(several), box), maps)
         size = {"frames": len(picture), "width": picture.shape[2], "height": picture.shape[1]}
         facts_of = {"share": share, "control": _alike(*maps), "picture": encode_filmstrip(picture)}
         found[row["id"], fold] = size | facts_of
         logger.info("%s: the attributions sum to %.0f %% of the evidence", row["id"], 100 * share)
     facts = chosen[["id", "fold", "label", "predicted", "probability", "wrong"]].to_dict("records")
     write_table(task.output, [row | found[row["id"], row["fold"]] for row in facts], SCHEMA)
+
+
+def _attributed(network: ClipNetwork, clips: Tensor, box: Tensor, target: int, steps: int) -> tuple[Tensor, float]:
+    """Attribute the sum of the evidence of all clips of a video to their frames, one after the other.
+
+    Args:
+        network: As for `attribute`, like `box`, `target` and `steps`.
+        clips: The clips of a video as stored, `uint8` (clips, frames, size, size, 3).
+    """
+    each = [halving(partial(attribute, network, clip, box, target, steps), BATCH) for clip in clips]
+    return torch.cat([places for places, _ in each]), sum(rise for _, rise in each)
 
 
 def _rebuilt(task: ExplainTask, fold: int, device: torch.device) -> tuple[list[ClipNetwork], ClipNetwork]:

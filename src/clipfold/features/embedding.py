@@ -23,18 +23,21 @@ STATISTICS = {
 """Of each number of an embedding: name -> meaning; in the embedding's own unit."""
 
 
-def pooled(embeddings: Array) -> Array:
+def pooled(embeddings: Array, clips: int = 1) -> Array:
     """Summarise the embeddings of each video's frames over time.
 
     Args:
-        embeddings: Float (videos, frames, width).
+        embeddings: Float (videos, frames, width), or one of each clip (videos, clips, width).
+        clips: Clips of a video, which follow each other: frames of two of them are no neighbours.
 
     Returns:
         float32 (videos, 4 * width), `STATISTICS` one after the other; differences of a single frame are NaN.
     """
     videos, frames, width = embeddings.shape
     found = [embeddings.mean(axis=1), embeddings.std(axis=1)]
-    change = np.abs(np.diff(embeddings, axis=1)) if frames > 1 else np.full((videos, 1, width), np.nan)
+    within = embeddings.reshape(videos, clips if frames > clips else 1, -1, width)
+    change = np.abs(np.diff(within, axis=2)) if frames > 1 else np.full((videos, 1, 1, width), np.nan)
+    change = change.reshape(videos, -1, width)
     return np.concatenate([*found, change.mean(axis=1), change.max(axis=1)], axis=1).astype(np.float32)
 
 
@@ -58,15 +61,17 @@ def pool_shards(embedded: Sequence[PathLike], facts: PathLike, indices: Sequence
     """
     numbers = open_array(embedded[0]).shape[2] * len(STATISTICS)
     schema = pa.schema({"id": pa.string(), "values": pa.list_(pa.float32(), numbers)})
-    rows = (row for array, index in zip(embedded, indices, strict=True) for row in _pooled_rows(array, index))
-    write_table(output, rows, schema.with_metadata({"encoder": json.dumps(read_json(facts))}))
+    described = read_json(facts)
+    clips = described.get("clips", 1)
+    rows = (row for array, index in zip(embedded, indices, strict=True) for row in _pooled_rows(array, index, clips))
+    write_table(output, rows, schema.with_metadata({"encoder": json.dumps(described)}))
 
 
-def _pooled_rows(embedded: PathLike, index: PathLike) -> Iterator[dict[str, Any]]:
+def _pooled_rows(embedded: PathLike, index: PathLike, clips: int) -> Iterator[dict[str, Any]]:
     array = open_array(embedded)
     for row in read_table(index, ("id", "row")).to_pylist():
         if row["row"] is not None:
-            yield {"id": row["id"], "values": pooled(array[row["row"]][None])[0]}
+            yield {"id": row["id"], "values": pooled(array[row["row"]][None], clips)[0]}
 
 
 def read_pooled(paths: Sequence[PathLike], group: str) -> tuple[pd.DataFrame, dict[str, Any]]:

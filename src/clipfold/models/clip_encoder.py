@@ -21,25 +21,28 @@ class ClipEncoder(ClipNetwork):
     Args:
         encoder: The network.
         width: Width of an embedding.
+        clips: Clips of a video, which follow each other.
     """
 
-    def __init__(self, encoder: ClipNetwork, width: int) -> None:
+    def __init__(self, encoder: ClipNetwork, width: int, clips: int = 1) -> None:
         super().__init__()
-        self.encoder, self.width, self.channels_last = encoder, width, encoder.channels_last
+        self.encoder, self.width, self.clips, self.channels_last = encoder, width, clips, encoder.channels_last
         self.mean, self.std = encoder.mean, encoder.std
 
     def embed(self, clips: Tensor) -> Tensor:
-        """Map clips, shaped as for `forward`, to embeddings: float (batch, 1, width)."""
-        embeddings: Tensor = self.encoder(clips)
-        return embeddings[:, None]
+        """Map the clips of videos, shaped as for `forward`, to embeddings: float (batch, clips, width)."""
+        videos, channels, frames, *size = clips.shape
+        each = clips.view(videos, channels, self.clips, frames // self.clips, *size).movedim(2, 1).flatten(0, 1)
+        embeddings: Tensor = self.encoder(each)
+        return embeddings.view(videos, self.clips, -1)
 
 
 def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder:
     """Build a network that embeds clips by `embed`, for evaluation.
 
     Args:
-        settings: `encoder`, `size`, `weights`, `download`; of a network on clips `frames`, and of one of transformers
-            without weights `model`, see `clipfold.models.hub_encoder.build`.
+        settings: `encoder`, `size`, `weights`, `download`; of a network on clips `frames` and `clips`, and of one of
+            transformers without weights `model`, see `clipfold.models.hub_encoder.build`.
 
     Raises:
         ValueError: The encoder does not accept this size, or the weights are unavailable.
@@ -50,12 +53,12 @@ def embedding_network(settings: Mapping[str, Any]) -> FrameNetwork | ClipEncoder
     if settings["encoder"] in HUB_NETWORKS:
         (module,) = modules_of(settings)
         made = import_module(module).build(settings)
-        return ClipEncoder(made, made.width).eval()
+        return ClipEncoder(made, made.width, settings.get("clips", 1)).eval()
     architecture, own = _architecture(settings)
     network: ClipNetwork = architecture.build(own, 2)
     linear = [layer for layer in network.get_submodule("head").modules() if isinstance(layer, nn.Linear)]
     network.set_submodule("head", nn.Identity())
-    return ClipEncoder(network, linear[-1].in_features).eval()
+    return ClipEncoder(network, linear[-1].in_features, settings.get("clips", 1)).eval()
 
 
 def weights_files(settings: Mapping[str, Any], download: bool) -> list[Path]:

@@ -54,7 +54,9 @@ class ClipModel:
         self.classes: list[str] = record["classes"]
         self._settings, self._batch = record["settings"], record["micro_batch"]
         self._batch = self._settings.get("predict_batch") or self._batch
-        for name, value in (*((n, self._settings.get(n)) for n in ("size", "frames")), ("micro_batch", self._batch)):
+        self._clips = self._settings.get("clips", 1)  # of each video
+        named = {name: self._settings.get(name) for name in ("size", "frames")}
+        for name, value in (named | {"clips": self._clips, "micro_batch": self._batch}).items():
             good = type(value) is int and value >= 1
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = usable_device()
@@ -107,7 +109,7 @@ class ClipModel:
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
         shared = SharedClips.of(clips)
-        count = check_clips(shared.stored, self._settings["size"], self._settings["frames"])
+        count = check_clips(shared.stored, self._settings["size"], self._settings["frames"], self._clips)
         scaled = scaled_boxes(boxes, shared.stored, self._settings["size"])
         if not count:
             return np.empty((0, len(self.classes)))
@@ -116,28 +118,35 @@ class ClipModel:
     @torch.inference_mode()
     def embed(self, clips: Array) -> Array | None:
         """Embed clips by the frozen encoder, see `clipfold.models.load.FittedModel`."""
-        count = check_clips(clips, self._settings["size"], self._settings["frames"])
+        count = check_clips(clips, self._settings["size"], self._settings["frames"], self._clips)
         if self._encoder is None:
             return None
         encoder, shared, parts = self._encoder, SharedClips(clips), range(0, count, self._batch)
-        inputs = (self._inputs(shared, i, i + self._batch) for i in parts)
-        found = [embed(encoder, some, self._batch, self._encoder_precision).mean(dim=1) for some in inputs]
-        return torch.cat(found).cpu().numpy() if found else np.empty((0, 0), np.float32)
+        found = [
+            embed(encoder, self._inputs(shared, i, i + self._batch, clip), self._batch, self._encoder_precision).mean(
+                dim=1
+            )
+            for clip in range(self._clips)
+            for i in parts
+        ]
+        means = torch.cat(found).view(self._clips, count, -1).mean(dim=0) if found else torch.empty(0, 0)
+        return means.cpu().numpy()
 
-    def _inputs(self, clips: SharedClips, first: int, last: int) -> Tensor:
-        made = resized(clips, first, last, self._settings["size"], self._settings["frames"])
+    def _inputs(self, clips: SharedClips, first: int, last: int, clip: int) -> Tensor:
+        settings = self._settings
+        made = resized(clips, first, last, settings["size"], settings["frames"], self._clips, clip)
         return torch.from_numpy(made).to(self._device)
 
-    def _embeddings(self, clips: SharedClips, first: int, last: int) -> Tensor:
+    def _embeddings(self, clips: SharedClips, first: int, last: int, clip: int) -> Tensor:
         from clipfold.models.embed import at_once
 
         encoder = self._encoder
         assert encoder is not None
         most = min(last - first, at_once(self._device))
-        what = self._encoder_name, self._settings["size"], self._settings["frames"]
+        what = self._encoder_name, self._settings["size"], self._settings["frames"], clip
 
         def embedded(_: Any) -> Tensor:
-            return embed(encoder, self._inputs(clips, first, last), most, self._encoder_precision)
+            return embed(encoder, self._inputs(clips, first, last, clip), most, self._encoder_precision)
 
         found: Tensor = clips.once(what, first, last, embedded)
         return found
@@ -146,9 +155,14 @@ class ClipModel:
         found = []
         for first in range(0, len(boxes), batch):
             take = self._inputs if self._encoder is None else self._embeddings
-            inputs = take(clips, first, first + batch)
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
-            found.append(class_probabilities(self._network, inputs, where, self._precision, self._views))
+            each = [
+                class_probabilities(
+                    self._network, take(clips, first, first + batch, clip), where, self._precision, self._views
+                )
+                for clip in range(self._clips)
+            ]
+            found.append(torch.stack(each).mean(dim=0))  # as `clipfold.training.predict`
         return torch.cat(found).cpu().numpy()
 
 

@@ -51,8 +51,9 @@ def embed_shards(
     one shard, and one that runs again embeds only the shards that changed.
 
     Args:
-        shards: Array to write, float32 (clips, frames, width), of networks on whole clips (clips, 1, width) -> files to
-            read: clips, `uint8` (clips, frames, size, size, 3); or what `clipfold.clips.augment.Copies` takes.
+        shards: Array to write, float32 (videos, frames, width), of networks on whole clips (videos, clips, width) ->
+            files to read: the clips of videos, `uint8` (videos, frames, size, size, 3); or what
+            `clipfold.clips.augment.Copies` takes.
         facts: JSON to write: what `describe_encoder` says of the encoder.
         settings: See `embedding_network`; and `precision` of the passes.
         seed: Seed for random weights, used if `weights` is empty.
@@ -74,7 +75,7 @@ def embed_shards(
         embedder = _Embedder(network, device, precision, batch or at_once(device))
     for output in missing:
         _key_file(output).unlink(missing_ok=True)
-        clips = _opened(shards[output], settings["size"])
+        clips = _opened(shards[output], settings)
         embedder.write(clips, output)
         write_json(_key_file(output), keys[output])
         logger.info("%s: %d clips by %s, %d values a frame", output, len(clips), settings["encoder"], network.width)
@@ -90,13 +91,13 @@ def _made_from(output: PathLike) -> Any:
     return read_or_ignore(_key_file(output), parse_json) if Path(output).is_file() else None
 
 
-def _opened(files: Sequence[PathLike], size: int) -> "Array | Copies":
+def _opened(files: Sequence[PathLike], settings: Mapping[str, Any]) -> "Array | Copies":
     if len(files) == 1:
         return open_array(files[0])
     from clipfold.clips.augment import Copies  # OpenCV: only for this
 
     clips, index, drawn = files
-    return Copies(clips, index, drawn, size)
+    return Copies(clips, index, drawn, settings["size"], settings.get("clips", 1))
 
 
 class _Embedder:
@@ -116,7 +117,7 @@ class _Embedder:
 
     def write(self, clips: "Array | Copies", output: PathLike) -> None:
         """Write the embeddings of clips as an array."""
-        rows = 1 if isinstance(self._network, ClipEncoder) else clips.shape[1]
+        rows = self._network.clips if isinstance(self._network, ClipEncoder) else clips.shape[1]
         last = torch.empty(0)
         with ArrayWriter(output, (rows, self._network.width), np.float32) as writer, ThreadPoolExecutor(1) as reader:
             for embeddings in self._embed(clips, reader):
@@ -175,8 +176,8 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Describe the encoder of a model, with the SHA-256 digest of its weights file.
 
     Args:
-        settings: `encoder`, `size`, `weights`, `precision` of the model, and `frames` if it takes whole clips. Nothing
-            is downloaded.
+        settings: `encoder`, `size`, `weights`, `precision` of the model, `frames` if it takes whole clips, and `clips`
+            if a video has several. Nothing is downloaded.
 
     Returns:
         These settings; `sha256`, None for random weights, or with a warning if the file is missing; the `licence` that
@@ -190,8 +191,9 @@ def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:  # the embeddings may have been computed on another machine
         logger.warning("the digest of the encoder's weights is not recorded: %s", error)
         digest = None
-    kept = ("encoder", "size", "weights", *(["frames"] if sees_clips(settings["encoder"]) else []))
-    found = {name: settings[name] for name in kept} | {"precision": precision_of(settings), "sha256": digest}
+    kept = ("encoder", "size", "weights", *(["frames"] if sees_clips(settings["encoder"]) else []), "clips")
+    found = {name: settings[name] for name in kept if name in settings}
+    found |= {"precision": precision_of(settings), "sha256": digest}
     if settings["weights"] == "pretrained" and "/" in settings["encoder"]:
         found["licence"] = licence_of(settings["encoder"])
     if settings["encoder"] in HUB_NETWORKS:

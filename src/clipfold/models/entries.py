@@ -9,7 +9,7 @@ from clipfold.models.architecture import Resources
 from clipfold.models.catalog import ARCHITECTURES, STACK
 from clipfold.models.images import for_images
 from clipfold.models.model import Model, Settings
-from clipfold.models.named_encoders import FEATURES, embedding_groups, unnamed, with_encoder
+from clipfold.models.named_encoders import FEATURES, embedding_groups, several, unnamed, with_encoder
 from clipfold.models.select import expand
 from clipfold.models.settings import check_combinations
 from clipfold.models.shortcuts import LIGHT, OF_IMAGES, PREFIX, SHORTCUTS
@@ -20,6 +20,7 @@ def plan_models(
     *,
     largest_size: int,
     most_frames: int,
+    clips: int = 1,
     modality: str = "video",
     encoders: Mapping[str, Settings] | None = None,
 ) -> list[Model]:
@@ -30,7 +31,8 @@ def plan_models(
             architecture's by default), any of its settings and any of `memory_mb`, `gpus`, `threads`, `runtime`,
             `fits_per_gpu`; or one with `select`, see `models.select`.
         largest_size: Edge in pixels of the stored clips.
-        most_frames: Frames of the stored clips.
+        most_frames: Frames of a stored clip.
+        clips: Stored clips per video; if there are several, networks have it as a setting.
         modality: What a row of the manifest is: for `image`, defaults are those of one frame; for `table`, all columns
             are the features of its models.
         encoders: The named encoders, see `plan_encoders`.
@@ -61,6 +63,7 @@ def plan_models(
             require(size <= largest_size, f"models: {model.name}: size", size, "use 16 up to decode.size, or raise it")
             most = "use 1 up to decode.views.clips.frames, or raise it"
             require(frames <= most_frames, f"models: {model.name}: frames", frames, most)
+            model.settings.update(several(clips))
     return models
 
 

@@ -53,7 +53,8 @@ class Frozen:
 
     def __init__(self, facts: Mapping[str, Any], encoders: Path) -> None:
         self._size: int = facts["size"]
-        numbers = {"size": self._size, "frames": facts.get("frames", 1)}
+        self._clips: int = facts.get("clips", 1)
+        numbers = {"size": self._size, "frames": facts.get("frames", 1), "clips": self._clips}
         for name, value in numbers.items():
             require(type(value) is int and value > 0, f"encoder: {name}", value, "use a whole number, 1 or more")
         self._frames: int | None = facts.get("frames")
@@ -79,9 +80,10 @@ class Frozen:
             float32 (videos, columns), see `clipfold.features.embedding.pooled`.
         """
         require(clips.shape[2] >= self._size, "clips", f"of {clips.shape[2]} pixels", f"use {self._size} or more")
-        right = self._frames in (None, clips.shape[1])
-        require(right, "clips", f"of {clips.shape[1]} frames", f"use {self._frames}, as the encoder has learned from")
-        return pooled(halving(partial(self._embed, clips), at_once(self._device)))
+        frames = clips.shape[1] if self._frames is None else self._frames * self._clips
+        right = frames == clips.shape[1] and frames % self._clips == 0
+        require(right, "clips", f"of {clips.shape[1]} frames", f"use {frames}, as the encoder has learned from")
+        return pooled(halving(partial(self._embed, clips), at_once(self._device)), self._clips)
 
     def _embed(self, clips: Array, batch: int) -> Array:
         parts = (clips[i : i + batch] for i in range(0, len(clips), batch))

@@ -71,7 +71,8 @@ class Model:
         changed = any(self.settings.get(name) for name in ("flip", "jitter", "mixup")) or self.settings.get("crop") != 1
         if "encoder" not in self.settings or not fixed or changed or self.settings["views_at_test"] > 1:
             return None
-        return {name: self.settings[name] for name in ("encoder", "size", "weights", "download", "precision")}
+        needed = ("encoder", "size", "weights", "download", "precision", "clips")
+        return {name: self.settings[name] for name in needed if name in self.settings}
 
     @property
     def encoders(self) -> list[Settings]:

@@ -60,7 +60,7 @@ _SOURCE = re.compile(
 )
 
 
-def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) -> dict[str, Settings]:
+def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int, clips: int = 1) -> dict[str, Settings]:
     """Complete the entries of `encoders:`.
 
     Args:
@@ -100,8 +100,13 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int) ->
         if sees_clips(source):
             require(frames > 1, f"{where}: source", source, "images do not move: use a network of single frames")
             settings["frames"] = frames
-        found[name] = {"encoder": source} | settings
+        found[name] = {"encoder": source} | settings | several(clips)
     return found
+
+
+def several(clips: int) -> Settings:
+    """Return the setting that says how many clips of a video follow each other; none for a single one."""
+    return {"clips": clips} if clips > 1 else {}
 
 
 def unnamed(where: str, key: str, value: Any, encoders: Mapping[str, Settings], default: Any) -> Any:

@@ -6,13 +6,14 @@ here, reduced to what computes, and refused unless it is as simple as those of c
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from clipfold.checks import MissingLibrary, require
 from clipfold.storage.files import PathLike
+from clipfold.video.region import MODEL_BYTES
 
 GRAPH_BYTES = 2**31 - 1
 """Most bytes of a graph: the limit of its format."""
@@ -78,6 +79,21 @@ def read_graph(path: Path) -> bytes:
         ValueError: It is no graph, or not such a one.
         MissingLibrary: The extra `export` is not installed.
     """
+    return _read(path, OPERATORS, 1)
+
+
+def check_detector(path: Path) -> None:
+    """Check the graph of a detector of faces as `read_graph` does; it has more outputs, and enlarges within.
+
+    Raises:
+        ValueError: It is no graph, or does more than YuNet.
+        MissingLibrary: The extra `export` is not installed.
+    """
+    require(path.stat().st_size <= MODEL_BYTES, path.name, f"over {MODEL_BYTES} bytes", _AGAIN)
+    _read(path, OPERATORS | {"Resize", "Upsample"}, 12)
+
+
+def _read(path: Path, operators: Container[str], outputs: int) -> bytes:
     require(path.stat().st_size <= GRAPH_BYTES, path.name, f"over {GRAPH_BYTES} bytes", _AGAIN)
     model, content = library("onnx").ModelProto(), path.read_bytes()
     try:
@@ -85,7 +101,7 @@ def read_graph(path: Path) -> bytes:
         model.ParseFromString(content)
     except Exception as error:  # of protobuf, whose versions raise different ones
         raise ValueError(f"{path.name} is no ONNX graph ({error}): {_AGAIN}") from None
-    for problem in _problems(model):
+    for problem in _problems(model, operators, outputs):
         raise ValueError(f"{path.name} has {problem}: no exported network has any: {_AGAIN}")
     content = reduced(model)
     try:
@@ -118,19 +134,19 @@ def reduced(model: Any) -> bytes:
     return content
 
 
-def _problems(model: Any) -> Iterator[str]:
+def _problems(model: Any, operators: Container[str], outputs: int) -> Iterator[str]:
     """Name what no graph of clipfold's has."""
     graph = model.graph
     if model.functions or any(node.domain not in _OURS for node in graph.node):
         yield "operators of other domains"
-    if unknown := {node.op_type for node in graph.node} - OPERATORS:
+    if unknown := {node.op_type for node in graph.node if node.op_type not in operators}:
         yield f"the operator {min(unknown)[:40]!r}"
     attributes = [each for node in graph.node for each in node.attribute]
     if not all(map(_plain, attributes)):
         yield "graphs or other data within operators"
     if graph.sparse_initializer:
         yield "sparse tensors"
-    if len(graph.output) != 1:
+    if len(graph.output) != outputs:
         yield f"{len(graph.output)} outputs"
     named = [each.name for each in (*graph.input, *graph.initializer)]
     named += [name for node in graph.node for name in node.output if name]

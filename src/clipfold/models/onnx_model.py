@@ -48,8 +48,10 @@ class OnnxModel:
         settings = record["settings"]
         self._size: Any = settings.get("size")
         self._frames: Any = settings.get("frames")
+        self._clips: Any = settings.get("clips", 1)  # of each video
         self._batch: Any = settings.get("predict_batch") or record.get("micro_batch")
-        for name, value in (("size", self._size), ("frames", self._frames), ("micro_batch", self._batch)):
+        numbers = {"size": self._size, "frames": self._frames, "clips": self._clips, "micro_batch": self._batch}
+        for name, value in numbers.items():
             require(type(value) is int and value >= 1, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._session = _start(read_graph(path), threads)
         self._inputs = [each.name for each in self._session.get_inputs()]
@@ -73,30 +75,30 @@ class OnnxModel:
         if clips is None:
             raise ValueError("clips is None: this model predicts from clips: pass an array of them")
         shared = SharedClips.of(clips)
-        found = np.empty((len(shared.stored), len(self.classes)))
-        first = 0
-        for given in self._batches(shared, boxes, self._batch):
+        found = np.zeros((len(shared.stored), len(self.classes)))
+        for first, given in self._batches(shared, boxes, self._batch):
             part = found[first : first + self._batch]
             (own,) = self._session.run(None, given)
             good = own.shape == part.shape and bool(np.allclose(own.sum(axis=1), 1, atol=1e-3))
             require(good, "probabilities", list(own.shape), f"rows of {len(self.classes)} must sum to 1: {_AGAIN}")
-            part[:] = own
-            first += len(own)
+            part += own / self._clips  # as `clipfold.training.predict`
         return found
 
     def inputs(self, clips: Array, boxes: Array) -> list[Mapping[str, Array]]:
         """Prepare clips as the graph takes them, each alone; arguments as for `predict_proba`."""
-        return [*self._batches(SharedClips(clips), boxes, 1)]
+        return [given for _, given in self._batches(SharedClips(clips), boxes, 1)]
 
     def _batches(
         self, shared: SharedClips, boxes: Sequence[Any] | Array | None, batch: int
-    ) -> Iterator[Mapping[str, Array]]:
-        count = check_clips(shared.stored, self._size, self._frames)
+    ) -> Iterator[tuple[int, Mapping[str, Array]]]:
+        """Yield the first video of each batch, and a clip of each of its videos; every clip comes in its turn."""
+        count = check_clips(shared.stored, self._size, self._frames, self._clips)
         scaled = scaled_boxes(boxes, shared.stored, self._size)
         for first in range(0, count, batch):
-            taken = resized(shared, first, first + batch, self._size, self._frames)
-            given = {"clips": taken, "boxes": scaled[first : first + batch]}
-            yield {name: given[name] for name in self._inputs}
+            for clip in range(self._clips):
+                taken = resized(shared, first, first + batch, self._size, self._frames, self._clips, clip)
+                given = {"clips": taken, "boxes": scaled[first : first + batch]}
+                yield first, {name: given[name] for name in self._inputs}
 
     def embed(self, clips: Array) -> None:
         """Return None: there is no encoder."""

@@ -9,29 +9,45 @@ from clipfold.clips.reader import scale_box
 from clipfold.clips.resize import resize_clip
 from clipfold.models.shared_clips import SharedClips
 from clipfold.storage.files import Array
-from clipfold.video.sampling import uniform
+from clipfold.video.sampling import of_clip
 
 
-def check_clips(clips: Array, size: int, frames: int) -> int:
-    """Check that clips are at least as large and as long as a network's; returns their number.
+def check_clips(clips: Array, size: int, frames: int, number: int = 1) -> int:
+    """Check that clips are at least as large and as long as a network's, which takes a number of each video.
+
+    Returns:
+        The number of videos.
 
     Raises:
         ValueError: They have another type, fewer frames or fewer pixels.
     """
     square = clips.ndim == 5 and clips.shape[2] == clips.shape[3] and clips.shape[4] == 3
-    if clips.dtype != np.uint8 or not square or clips.shape[1] < frames or clips.shape[2] < size:
+    if clips.dtype != np.uint8 or not square or clips.shape[1] < number * frames or clips.shape[2] < size:
         raise ValueError(
             f"clips is an array of {clips.dtype}{list(clips.shape)}: "
-            f"use uint8 of (videos, {frames} or more frames, size, size, 3), with a size of {size} or more"
+            f"use uint8 of (videos, {number * frames} or more frames, size, size, 3), with a size of {size} or more"
         )
     return len(clips)
 
 
-def resized(clips: SharedClips, first: int, last: int, size: int, frames: int) -> Array:
-    """Take frames evenly from some clips and resize them as in training, uint8 (videos, frames, size, size, 3)."""
-    taken = uniform(clips.stored.shape[1], frames)
+def resized(clips: SharedClips, first: int, last: int, size: int, frames: int, number: int = 1, clip: int = 0) -> Array:
+    """Take frames evenly from one clip of some videos and resize them as in training.
+
+    Args:
+        clips: The stored clips; those of a video follow each other.
+        first: The first video.
+        last: The one after the last.
+        size: Edge of the result in pixels.
+        frames: Frames to take.
+        number: Clips of each video.
+        clip: Which of them.
+
+    Returns:
+        uint8 (videos, frames, size, size, 3).
+    """
+    taken = of_clip(clips.stored.shape[1], frames, number, clip)
     made: Array = clips.once(
-        (size, frames), first, last, lambda some: np.stack([resize_clip(clip[taken], size) for clip in some])
+        (size, *taken), first, last, lambda some: np.stack([resize_clip(clip[taken], size) for clip in some])
     )
     return made
 

@@ -47,6 +47,7 @@ class BatchSource:
         augmented: Also serve the augmented copies.
 
     Attributes:
+        clips: Clips of each video, its first versions.
         versions: Number of versions of each video.
         stored: All versions on the GPU, if they fit.
         shows_pixels: Whether clips come as stored pixels, not as embeddings.
@@ -57,7 +58,8 @@ class BatchSource:
         self, clips: Clips, ids: Sequence[str], targets: Array, device: torch.device, workers: int, augmented: bool
     ) -> None:
         self.ids, self.targets, self.device = list(ids), targets, device
-        self.versions = [clips.versions(i) if augmented else 1 for i in ids]
+        self.clips = clips.number
+        self.versions = [clips.versions(i) if augmented else self.clips for i in ids]
         self.shows_pixels = clips.dtype == np.uint8
         self._reader = _Reader(clips, self.ids, targets)
         self.stored: Tensor | None = None

@@ -110,7 +110,7 @@ def train_here(
         device = choose_device(settings, task.threads, processes.rank)
         peaks = Peaks(device)
         classes = len(fold.classes)
-        clips = Clips(task.data, settings["frames"], task.stored_size, settings["size"])
+        clips = Clips(task.data, settings["frames"], task.stored_size, settings["size"], settings.get("clips", 1))
         source = partial(_source, clips, fold, device, settings["workers"])
         train, val = source("train"), source("val")
         peaks.note("reading")

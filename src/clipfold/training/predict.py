@@ -17,6 +17,9 @@ def predict(
 ) -> Array:
     """Predict every video of a split, in order, without augmented copies; each process predicts its share.
 
+    Of several clips of a video, the probabilities are averaged, as is usual (Wang et al. 2018, Non-local networks;
+    Feichtenhofer et al. 2019, SlowFast).
+
     Args:
         network: The network with the weights to use.
         source: Videos of the split.
@@ -46,6 +49,7 @@ def predict(
 def _predict(
     network: ClipNetwork, source: BatchSource, videos: Array, precision: Precision, micro: int, views: int
 ) -> Array:
-    steps = [(some, np.zeros_like(some)) for some in (videos[i : i + micro] for i in range(0, len(videos), micro))]
+    each, versions = videos.repeat(source.clips), np.tile(np.arange(source.clips), len(videos))
+    steps = [(each[i : i + micro], versions[i : i + micro]) for i in range(0, len(each), micro)]
     found = [class_probabilities(network, b.clips, b.boxes, precision, views) for b in source.batches(steps)]
-    return torch.cat(found).cpu().numpy()
+    return torch.cat(found).view(len(videos), source.clips, -1).mean(dim=1).cpu().numpy()

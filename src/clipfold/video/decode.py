@@ -18,7 +18,7 @@ from clipfold.status import Status
 from clipfold.video.container import Unusable, describe
 from clipfold.video.geometry import WHOLE
 from clipfold.video.picture import Picture
-from clipfold.video.region import FINDERS, NONE, Finder, cut
+from clipfold.video.region import Finder, cut
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
 
@@ -148,9 +148,8 @@ class Shot:
 
 def wanted_by(views: Mapping[str, View], timeline: Timeline) -> dict[View | Finder, list[int]]:
     """Return the indices of the frames that each view wants, and each finder of a region."""
-    finders = [FINDERS[view.region] for view in views.values() if view.region != NONE]
     return {view: view.select(timeline) for view in views.values()} | {
-        finder: finder.select(timeline.times) for finder in finders
+        finder: finder.select(timeline.times) for view in views.values() if (finder := view.region)
     }
 
 
@@ -170,7 +169,7 @@ class Keeper:
         self._views = views
         self._times = timeline.times
         self._indices = wanted_by(views, timeline)
-        self._whole = {view: np.zeros(view.shape, np.uint8) for view in views.values() if view.region == NONE}
+        self._whole = {view: np.zeros(view.shape, np.uint8) for view in views.values() if view.region is None}
         self._boxes: dict[View, Box] = {}  # of all frames so far, whose sizes may differ
         self._noted: dict[View | Finder, dict[int, Any]] = defaultdict(dict)  # slot -> frame to cut, or what was seen
         self._slots: dict[int, list[tuple[View | Finder, list[int]]]] = defaultdict(list)
@@ -204,19 +203,19 @@ class Keeper:
         """
         arrays: dict[str, Array] = {}
         found, lacking = dict(facts), defaultdict[str, list[str]](list)
-        regions = {name: self._find(FINDERS[name]) for name in {v.region for v in self._views.values()} - {NONE}}
+        regions = {finder: self._find(finder) for finder in {view.region for view in self._views.values()} if finder}
         for name, view in self._views.items():
             indices = self._indices[view]
             found[f"{name}_frames"] = np.array(indices, np.int32)  # lists of Python integers would take far more memory
             found[f"{name}_times"] = np.array([self._times[i] for i in indices])
-            if view.region == NONE:
+            if view.region is None:
                 arrays[name], box = self._whole[view], self._boxes[view]
             else:
                 region = regions[view.region]
                 arrays[name], box = self._cut(view, region or WHOLE)
                 found[f"{name}_region"] = region and [region.top, region.left, region.height, region.width]
                 if region is None:
-                    lacking[FINDERS[view.region].nothing].append(name)
+                    lacking[view.region.nothing].append(name)
             found[f"{name}_box"] = [box.top, box.left, box.height, box.width]
         notes = [f"{nothing}: {' and '.join(names)} show whole frames" for nothing, names in lacking.items()]
         found["warning"] = "; ".join(filter(None, [found.get("warning"), *notes]))

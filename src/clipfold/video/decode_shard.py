@@ -22,7 +22,6 @@ from clipfold.video.decode_parts import decode_parts
 from clipfold.video.digest import check_content, check_unchanged
 from clipfold.video.kept import decode_kept, origin_of
 from clipfold.video.parts import Part
-from clipfold.video.region import NONE
 from clipfold.video.spool import Spooled, spool, spool_folder
 from clipfold.video.stream import MAX_PIXELS, Stream
 from clipfold.video.views import View, build_views
@@ -70,8 +69,12 @@ def decode_shard(
 
     Raises:
         NotTheVideo: a video is not the one that was probed or changed while it was being read, or the machine failed.
+        ValueError: the finder of a region cannot be used here.
     """
-    views = build_views(settings.views, settings.size)
+    views = build_views(settings.views, settings.size, settings.face_model)
+    for view in views.values():
+        if view.region:  # before any video could take the blame
+            view.region.check()
     table = read_table(metadata, _PROBED)
     with ExitStack() as stack:
         writers = {
@@ -164,7 +167,7 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
         columns[f"{name}_frames"] = pa.list_(pa.int32())
         columns[f"{name}_times"] = pa.list_(pa.float64())
         columns[f"{name}_box"] = pa.list_(pa.int16(), 4)
-        if view.region != NONE:
+        if view.region:
             columns[f"{name}_region"] = pa.list_(pa.float64(), 4)
     return pa.schema(columns)
 

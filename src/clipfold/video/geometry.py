@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -49,6 +50,29 @@ class Region:
         top, left = min(round(self.top * height), height - 1), min(round(self.left * width), width - 1)
         bottom, right = round((self.top + self.height) * height), round((self.left + self.width) * width)
         return Box(top, left, max(1, bottom - top), max(1, right - left))
+
+
+def widened(edges: Sequence[tuple[float, float]], height: int, width: int, least: float) -> Region:
+    """Widen spans of a picture's height and width to the least region and, as far as they fit, to a square.
+
+    Args:
+        edges: Begin and end of the span of the height and of that of the width, in shares of them.
+        height: Height of the picture in pixels.
+        width: Its width.
+        least: Smallest height and width of the region, in shares of those of the picture.
+
+    >>> widened([(0.25, 0.5), (0.25, 0.75)], 100, 200, 0.1)
+    Region(top=0.0, left=0.25, height=1.0, width=0.5)
+    """
+    shape = height, width
+    lengths = [min(1.0, max(end - begin, least)) for begin, end in edges]
+    pixels = max(length * edge for length, edge in zip(lengths, shape, strict=True))
+    lengths = [min(1.0, max(length, pixels / edge)) for length, edge in zip(lengths, shape, strict=True)]
+    begins = [
+        min(max((begin + end - length) / 2, 0.0), 1 - length)
+        for (begin, end), length in zip(edges, lengths, strict=True)
+    ]
+    return Region(begins[0], begins[1], lengths[0], lengths[1])
 
 
 WHOLE = Region(0.0, 0.0, 1.0, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from clipfold.storage.files import Array
 from clipfold.video.camera import fit_camera, places_of, positions_of
-from clipfold.video.geometry import Region
+from clipfold.video.geometry import Region, widened
 
 _LEAST_EDGE = 24  # pixels that the flow needs
 _LEAST_MOTION = 0.25  # pixels between the two frames of a pair: flow below is mostly noise
@@ -40,7 +40,7 @@ def moving_region(pairs: Sequence[tuple[Array, Array]], least: float) -> Region 
     if not found or np.mean([(motion > 0).mean() for motion in found]) < _LEAST_PIXELS:
         return None
     motion = np.sum(found, axis=0)
-    return _grown([_span(motion.sum(axis=axis)) for axis in (1, 0)], shape, least)
+    return widened([_span(motion.sum(axis=axis)) for axis in (1, 0)], shape[0], shape[1], least)
 
 
 def _motion(before: Array, after: Array) -> Array | None:
@@ -75,15 +75,3 @@ def _span(motion: Array) -> tuple[float, float]:
     total = np.concatenate([[0.0], np.cumsum(motion)]) / motion.sum()
     begin, end = np.interp([_LEFT_OUT, 1 - _LEFT_OUT], total, np.linspace(0, 1, len(total)))
     return float(begin) - _MARGIN, float(end) + _MARGIN
-
-
-def _grown(edges: Sequence[tuple[float, float]], shape: tuple[int, ...], least: float) -> Region:
-    """Widen spans of height and width to the least region and, as far as they fit, to a square."""
-    lengths = [min(1.0, max(end - begin, least)) for begin, end in edges]
-    pixels = max(length * edge for length, edge in zip(lengths, shape, strict=True))
-    lengths = [min(1.0, max(length, pixels / edge)) for length, edge in zip(lengths, shape, strict=True)]
-    begins = [
-        min(max((begin + end - length) / 2, 0.0), 1 - length)
-        for (begin, end), length in zip(edges, lengths, strict=True)
-    ]
-    return Region(begins[0], begins[1], lengths[0], lengths[1])

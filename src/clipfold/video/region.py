@@ -5,10 +5,13 @@ A region is the same for all frames of a clip: one that follows would add its ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clipfold.checks import require
+from clipfold.storage.hashing import file_digest
 from clipfold.video.geometry import Box, Region, letterbox
 from clipfold.video.sampling import neighbours
 
@@ -19,8 +22,11 @@ if TYPE_CHECKING:  # the workflow checks views without importing numpy or PyAV
 NONE = "none"
 """In place of a finder's name: the whole picture."""
 
-ZOOM = 3
-"""Largest enlargement: a region has at least 1 / ZOOM of the width and of the height of the picture."""
+MOTION, FACE = "motion", "face"
+"""Names of the finders."""
+
+MODEL_BYTES = 1 << 24
+"""Most bytes of a detector of faces: seventy times what YuNet has."""
 
 
 class Finder(Protocol):
@@ -29,6 +35,17 @@ class Finder(Protocol):
     @property
     def nothing(self) -> str:
         """What to say where there is none."""
+
+    @property
+    def zoom(self) -> int:
+        """Largest enlargement: a region has at least 1 / zoom of the width and of the height of the picture."""
+
+    def check(self) -> None:
+        """Check that it can be used on this machine.
+
+        Raises:
+            ValueError: it cannot; the message says why.
+        """
 
     def select(self, times: Sequence[float]) -> list[int]:
         """Return the indices of the frames to look at, of frames shown at these times."""
@@ -54,7 +71,11 @@ class Motion:
     rate: float = 10.0  # that of the view `motion`, by default: no other frames are decoded
     pairs: int = 6
     size: int = 128
+    zoom: int = 3
     nothing: str = "nothing moves"
+
+    def check(self) -> None:
+        """It needs nothing."""
 
     def select(self, times: Sequence[float]) -> list[int]:
         return neighbours(times, self.rate, self.pairs)
@@ -68,10 +89,66 @@ class Motion:
     def find(self, noted: Sequence[Array]) -> Region | None:
         from clipfold.video.moving_region import moving_region  # OpenCV: only for this
 
-        return moving_region(list(zip(noted[::2], noted[1::2], strict=True)), 1 / ZOOM)
+        return moving_region(list(zip(noted[::2], noted[1::2], strict=True)), 1 / self.zoom)
 
 
-FINDERS: Mapping[str, Finder] = {"motion": Motion()}
+@dataclass(frozen=True)
+class Face:
+    """The region that holds the largest face that is seen in several frames spread over the clip.
+
+    Args:
+        model: file of OpenCV's detector YuNet.
+        digest: of the file's content, see `file_digest`.
+    """
+
+    model: str = field(repr=False, compare=False)
+    digest: str
+    rate: float = 10.0  # as for `Motion`
+    frames: int = 8
+    size: int = 320  # a face of 10 pixels, the least that YuNet finds, is then hardly larger in a clip
+    zoom: int = 6  # a talking head fills a fifth of a wide picture
+    nothing: str = "no face is seen"
+
+    def check(self) -> None:
+        from clipfold.video.faces import Detector  # OpenCV: only for this
+
+        Detector.of(self.model, self.digest)
+
+    def select(self, times: Sequence[float]) -> list[int]:
+        return neighbours(times, self.rate, self.frames)[::2] or [0]
+
+    def take(self, picture: Picture) -> Array:
+        return picture.shown(self.size, "rgb24")
+
+    def content(self, picture: Picture) -> Box:
+        return picture.box(self.size)
+
+    def find(self, noted: Sequence[Array]) -> Region | None:
+        from clipfold.video.faces import Detector, face_region
+
+        detector = Detector.of(self.model, self.digest)
+        return face_region([detector.faces(frame) for frame in noted], noted[0].shape, 1 / self.zoom)
+
+
+def build_finder(where: str, name: str, face_model: str) -> Finder | None:
+    """Build the finder of a region; None for the whole picture.
+
+    Args:
+        where: The option of a view that names it, for messages.
+        name: Its name.
+        face_model: `decode.face_model`.
+
+    Raises:
+        ValueError: There is no such finder, or no file with its model.
+    """
+    require(name in (NONE, MOTION, FACE), where, name, f"use one of {NONE}, {MOTION}, {FACE}")
+    if name != FACE:
+        return Motion() if name == MOTION else None
+    remedy = f"{where} is {FACE!r}: name the file of OpenCV's detector YuNet, such as face_detection_yunet_2023mar.onnx"
+    require(Path(face_model).is_file(), "decode.face_model", face_model, remedy)
+    size = Path(face_model).stat().st_size
+    require(size <= MODEL_BYTES, "decode.face_model", face_model, f"it has {size} bytes, more than YuNet: {remedy}")
+    return Face(face_model, file_digest(face_model))
 
 
 def cut(frame: Array, region: Region, size: int) -> tuple[Array, Box]:

@@ -21,6 +21,32 @@ def uniform(count: int, frames: int) -> list[int]:
     return [(2 * i + 1) * count // (2 * frames) for i in range(frames)]
 
 
+def divided(count: int, parts: int) -> list[range]:
+    """Divide frames into parts of equal length, as far as that goes; each has at least one, if need be its neighbour's.
+
+    >>> divided(7, 2), divided(2, 3)
+    ([range(0, 3), range(3, 7)], [range(0, 1), range(0, 1), range(1, 2)])
+    """
+    starts = [part * count // parts for part in range(parts)]
+    return [range(start, max(start + 1, end)) for start, end in zip(starts, [*starts[1:], count], strict=True)]
+
+
+def of_clip(count: int, frames: int, clips: int = 1, clip: int = 0) -> list[int]:
+    """Take frames evenly from one of several clips that are stored one after the other.
+
+    Args:
+        count: frames of all clips together.
+        frames: frames to take.
+        clips: number of the clips.
+        clip: which of them, from 0.
+
+    >>> of_clip(16, 2), of_clip(16, 2, 4, 1)
+    ([4, 12], [5, 7])
+    """
+    part = divided(count, clips)[clip]
+    return [part[index] for index in uniform(len(part), frames)]
+
+
 def dense(count: int, frames: int, stride: int) -> list[int]:
     """Take every `stride`-th frame around the middle of the video; beyond its end, repeat the last one.
 

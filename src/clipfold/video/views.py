@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from clipfold.checks import require
 from clipfold.video import sampling
 from clipfold.video.geometry import Box
-from clipfold.video.region import FINDERS, NONE, ZOOM
+from clipfold.video.region import Finder, build_finder
 
 if TYPE_CHECKING:  # the workflow checks views without importing numpy or PyAV
     from clipfold.storage.files import Array
@@ -34,13 +34,27 @@ class Timeline:
     times: Sequence[float]
     keyframes: Sequence[int]
 
+    def parts(self, number: int) -> list[tuple[int, Timeline]]:
+        """Divide it; returns of each part its first frame and its timeline, whose keyframes may lie outside of it."""
+        if number == 1:
+            return [(0, self)]
+        return [
+            (
+                part.start,
+                Timeline(
+                    f"{self.id}/{place}", self.times[part.start : part.stop], [k - part.start for k in self.keyframes]
+                ),
+            )
+            for place, part in enumerate(sampling.divided(len(self.times), number))
+        ]
+
 
 class View(Protocol):
     """A choice of frames and pixels to keep."""
 
     @property
-    def region(self) -> str:
-        """Name of a finder, see `clipfold.video.region`: only the region that it finds is kept of each frame."""
+    def region(self) -> Finder | None:
+        """The finder of the region that alone is kept of each frame; None for whole frames."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,14 +83,14 @@ class _Letterboxed:
 
     frames: int
     size: int
-    region: str = NONE
+    region: Finder | None = None
 
     pixels: ClassVar[str]
 
     def take(self, picture: Picture) -> Array:
-        if self.region == NONE:
+        if self.region is None:
             return picture.letterboxed(self.size, self.pixels)
-        return picture.shown(ZOOM * self.size, self.pixels)
+        return picture.shown(self.region.zoom * self.size, self.pixels)
 
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
@@ -87,20 +101,29 @@ class _Letterboxed:
 
 @dataclass(frozen=True, kw_only=True)
 class _Clip(_Letterboxed):
-    """RGB frames."""
+    """RGB frames: a clip of each of `clips` equal parts of the video, one after the other."""
+
+    clips: int = 1
 
     pixels: ClassVar[str] = "rgb24"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.frames, self.size, self.size, 3)
+        return (self.clips * self.frames, self.size, self.size, 3)
+
+    def select(self, timeline: Timeline) -> list[int]:
+        return [first + index for first, part in timeline.parts(self.clips) for index in self.sample(part)]
+
+    def sample(self, timeline: Timeline) -> list[int]:
+        """Return the ascending indices of the frames of one clip."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform(_Clip):
     """Frames spaced evenly over the whole video."""
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.uniform(len(timeline.times), self.frames)
 
 
@@ -110,7 +133,7 @@ class Dense(_Clip):
 
     stride: int = 2
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.dense(len(timeline.times), self.frames, self.stride)
 
 
@@ -121,7 +144,7 @@ class RandomStart(_Clip):
     stride: int = 2
     seed: int = 0
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         return sampling.random_start(len(timeline.times), self.frames, self.stride, f"{self.seed}/{timeline.id}")
 
 
@@ -129,7 +152,7 @@ class RandomStart(_Clip):
 class Keyframe(_Clip):
     """The keyframes nearest to evenly spaced frames: approximate and cheap."""
 
-    def select(self, timeline: Timeline) -> list[int]:
+    def sample(self, timeline: Timeline) -> list[int]:
         keyframes = timeline.keyframes or range(len(timeline.times))
         return sampling.nearest_keyframes(len(timeline.times), self.frames, keyframes)
 
@@ -157,7 +180,7 @@ class Crops:
     size: int
     grid: int
 
-    region: ClassVar[str] = NONE  # pixels at the source's own resolution would have to be kept of the whole picture
+    region: ClassVar[None] = None  # pixels at the source's own resolution would have to be kept of the whole picture
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -195,16 +218,17 @@ VIEWS: Mapping[str, type[View]] = {
 }
 
 
-def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, View]:
+def build_views(views: Mapping[str, Mapping[str, Any]], size: int, face_model: str = "") -> dict[str, View]:
     """Build the views of the config.
 
     Args:
         views: `decode.views`: name -> `kind` and its options.
         size: `decode.size`, the default size of letterboxed clips in pixels.
+        face_model: `decode.face_model`, the file of the detector of faces.
 
     Raises:
-        ValueError: an unknown kind, an unknown or missing option, an option that is not a positive number, or a view
-            `clips` that does not hold RGB frames of `decode.size`.
+        ValueError: an unknown kind, an unknown or missing option, an option that is not a positive number, a view
+            `clips` that does not hold RGB frames of `decode.size`, or a region of faces without a file of the detector.
     """
     require(
         "index" not in views,
@@ -214,7 +238,7 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
     )
     for name, options in views.items():
         require(isinstance(options, Mapping), f"decode.views.{name}", options, "use a mapping of kind and options")
-    built = {name: _build(f"decode.views.{name}", dict(options), size) for name, options in views.items()}
+    built = {name: _build(f"decode.views.{name}", dict(options), size, face_model) for name, options in views.items()}
     if "clips" in built and built["clips"].shape[1:] != (size, size, 3):
         raise ValueError(
             f"decode.views.clips is {views['clips']!r}: networks train on it, so use one of uniform, dense, "
@@ -223,7 +247,7 @@ def build_views(views: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, 
     return built
 
 
-def _build(name: str, options: dict[str, Any], size: int) -> View:
+def _build(name: str, options: dict[str, Any], size: int, face_model: str) -> View:
     kind = options.pop("kind", None)
     require(isinstance(kind, str) and kind in VIEWS, f"{name}.kind", kind, f"use one of {', '.join(VIEWS)}")
     cls = VIEWS[kind]
@@ -233,8 +257,7 @@ def _build(name: str, options: dict[str, Any], size: int) -> View:
     for key, value in options.items():
         require(key in known, f"{name}.{key}", value, f"a {kind} view takes {', '.join(sorted(known))}")
         if key == "region":
-            regions = [NONE, *FINDERS]
-            require(value in regions, f"{name}.region", value, f"use one of {', '.join(regions)}")
+            options[key] = build_finder(f"{name}.{key}", value, face_model)
             continue
         number = isinstance(value, int | float) and not isinstance(value, bool) and (value > 0 or key == "seed")
         require(number, f"{name}.{key}", value, "use a positive number")

@@ -53,3 +53,16 @@ def test_tables_of_all_shards_are_joined_with_the_handcrafted_features_by_id(tmp
 
 def _schema(**columns):
     return pa.schema([("id", pa.string()), *((name, getattr(pa, kind)()) for name, kind in columns.items())])
+
+
+def test_frames_of_two_clips_are_no_neighbours():
+    embeddings = np.array([0.0, 1.0, 3.0, 100.0, 101.0, 105.0], np.float32).reshape(1, 6, 1)
+    assert pooled(embeddings, 2)[0, 2:].tolist() == [2.0, 4.0]
+    assert pooled(embeddings, 6).tolist() == pooled(embeddings).tolist()  # one embedding a clip: clips are the steps
+
+
+def test_one_clip_is_pooled_to_the_same_bits():
+    embeddings = np.random.default_rng(0).normal(size=(3, 7, 5)).astype(np.float32)
+    change = np.abs(np.diff(embeddings, axis=1))
+    expected = [embeddings.mean(1), embeddings.std(1), change.mean(1), change.max(1)]
+    assert np.array_equal(pooled(embeddings), np.concatenate(expected, axis=1))

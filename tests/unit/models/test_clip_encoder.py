@@ -79,3 +79,23 @@ def test_the_forecast_knows_their_cost_and_the_fingerprint_their_code(name):
     known: Architecture = ARCHITECTURES[architecture]
     assert modules_of({"encoder": name}) == [known.module]
     assert CLIP_GMAC[name] == (known.gmac if isinstance(known.gmac, float) else known.gmac[variant])
+
+
+def test_of_several_clips_each_has_the_embedding_that_it_has_alone(tmp_path):
+    one, several = settings_of("x3d_xs"), settings_of("x3d_xs") | {"clips": 3}
+    clips = np.random.default_rng(0).integers(0, 256, (2, 3 * FRAMES, SIZE, SIZE, 3), np.uint8)
+    np.save(tmp_path / "clips.npy", clips)
+    embed_shards({tmp_path / "three.npy": [tmp_path / "clips.npy"]}, tmp_path / "facts.json", several, 5, 1)
+    found = np.load(tmp_path / "three.npy")
+    torch.manual_seed(5)
+    alone = embedding_network(one)
+    with torch.inference_mode():
+        for clip, part in enumerate(np.split(clips, 3, axis=1)):
+            expected = alone.embed(as_input(alone, torch.from_numpy(np.ascontiguousarray(part))))[:, 0]
+            np.testing.assert_allclose(found[:, clip], expected, rtol=1e-4, atol=1e-5)
+    facts = read_json(tmp_path / "facts.json")
+    assert facts["clips"] == 3
+    frozen = Frozen(write_frozen(facts, tmp_path), tmp_path)
+    np.testing.assert_allclose(frozen.features(clips), pooled(found, 3), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=f"use {3 * FRAMES}, as the encoder has learned from"):
+        frozen.features(clips[:, :FRAMES])

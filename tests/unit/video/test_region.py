@@ -20,7 +20,7 @@ from clipfold.video.geometry import WHOLE, Region
 from clipfold.video.moving_region import moving_region
 from clipfold.video.parts import Part
 from clipfold.video.probe import probe_video
-from clipfold.video.region import ZOOM
+from clipfold.video.region import Motion
 from clipfold.video.sampling import neighbours, steady
 from clipfold.video.stream import Stream
 from clipfold.video.views import build_views
@@ -65,10 +65,10 @@ discs = st.tuples(
 def test_what_moves_is_inside_also_where_the_camera_moves_and_the_picture_is_noisy(thing, pan, seed):
     frames = film(TIMES, 128, 72, things=(thing,), pan=pan, radius=0.1)
     noise = np.random.default_rng(seed).normal(0, 6, frames.shape)
-    region = moving_region(pairs(np.clip(frames + noise, 0, 255).astype(np.uint8)), 1 / ZOOM)
+    region = moving_region(pairs(np.clip(frames + noise, 0, 255).astype(np.uint8)), 1 / Motion.zoom)
     assert region is not None
     assert holds(region, thing, 0.1, pan, tolerance=0.08)
-    assert min(region.height, region.width) >= 1 / ZOOM - 1e-9
+    assert min(region.height, region.width) >= 1 / Motion.zoom - 1e-9
     assert max(region.top + region.height, region.left + region.width) <= 1 + 1e-9
 
 
@@ -78,12 +78,12 @@ def test_what_moves_is_inside_also_where_the_camera_moves_and_the_picture_is_noi
 def test_nothing_is_found_where_only_camera_noise_and_light_change(pan, noise, flicker):
     frames = film(TIMES, 128, 72, things=(), pan=pan) * (1 - flicker * (np.sin(2 * TIMES * RATE) + 1))[:, None, None]
     noisy = frames + np.random.default_rng(0).normal(0, noise, frames.shape)
-    assert moving_region(pairs(np.clip(noisy, 0, 255).astype(np.uint8)), 1 / ZOOM) is None
+    assert moving_region(pairs(np.clip(noisy, 0, 255).astype(np.uint8)), 1 / Motion.zoom) is None
 
 
 def test_a_cut_is_not_motion():
     cut = np.concatenate([film(TIMES[:9], 128, 72), film(TIMES[9:], 128, 72, things=())[:, ::-1, ::-1]])
-    region = moving_region([*pairs(film(TIMES, 128, 72)), (cut[8], cut[9])], 1 / ZOOM)
+    region = moving_region([*pairs(film(TIMES, 128, 72)), (cut[8], cut[9])], 1 / Motion.zoom)
     assert region is not None
     assert region.width < 0.5
 
@@ -194,7 +194,7 @@ def test_the_whole_picture_is_a_region():
 
 
 def test_a_region_that_is_none_of_those_is_a_mistake():
-    with pytest.raises(ValueError, match=r"decode\.views\.clips\.region is 'faces': use one of none, motion"):
+    with pytest.raises(ValueError, match=r"decode\.views\.clips\.region is 'faces': use one of none, motion, face"):
         build_views({"clips": PLAIN["clips"] | {"region": "faces"}}, 48)
     with pytest.raises(ValueError, match=r"decode\.views\.native\.region is 'motion': a crops view takes"):
         build_views({"native": {"kind": "crops", "frames": 2, "grid": 2, "size": 16, "region": "motion"}}, 48)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,7 +63,10 @@ class FittedModel(Protocol):
 
 
 def load(
-    folder: PathLike, members: Mapping[str, PathLike] | None = None, encoders: PathLike | None = None
+    folder: PathLike,
+    members: Mapping[str, PathLike] | None = None,
+    encoders: PathLike | None = None,
+    otherwise: Mapping[str, Any] = MappingProxyType({}),
 ) -> FittedModel:
     """Load a fitted model. Its predictions are those of its own fold, to the bit on the same machine.
 
@@ -71,9 +75,11 @@ def load(
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
             `results/models`. Empty: an ensemble is refused, as its members may be anywhere.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
+        otherwise: `precision` and `views_at_test` of networks, where they are to predict otherwise than in their fold.
 
     Raises:
-        ValueError: The record has another format, or the model cannot be restored from it.
+        ValueError: The record has another format, or the model cannot be restored from it; or an exported network is to
+            predict otherwise.
         FileNotFoundError: There is no such fit.
     """
     record = read_record(Path(folder, "fit.json"))
@@ -81,6 +87,7 @@ def load(
     if record["input"] == "features":
         return FeatureModel(record, path)
     if record["input"] == "clips":
+        record = _changed(record, otherwise)
         number = trainings(record)
         each = [_training(record, path, encoders, training) for training in range(number)]
         return each[0] if number == 1 else Trainings(each)
@@ -88,7 +95,15 @@ def load(
         folder = Path(folder)
         members = {name: folder.parents[1] / name / folder.name for name in used_members(record)}
     # A member is no ensemble: of what, would be searched outside of a bundle, or without end.
-    return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
+    return Ensemble(record, path, {name: load(place, {}, encoders, otherwise) for name, place in members.items()})
+
+
+def _changed(record: Record, otherwise: Mapping[str, Any]) -> Record:
+    name, value = next(iter(otherwise.items()), ("", None))
+    remedy = "leave it as trained: an exported network predicts as it was exported"
+    require(not otherwise or "exported" not in record, name, value, remedy)
+    settings = {key: value for key, value in otherwise.items() if key == "views_at_test"}
+    return {**record, **otherwise, "settings": {**record["settings"], **settings}}
 
 
 def _training(record: Record, path: Path, encoders: PathLike | None, training: int) -> FittedModel:

@@ -63,8 +63,8 @@ class Stream:
         rate: frames per second, used if the timestamps are unusable.
         aspect: width of one pixel over its height; None if unknown, which means square.
         max_pixels: most pixels of a frame; larger frames are refused.
-        loop_filter: smooth the edges of blocks, as H.264, HEVC and VP9 prescribe. Without, decoding takes less time,
-            and errors add up until the next keyframe.
+        loop_filter: smooth the edges of blocks, as H.264 and HEVC prescribe. Without, decoding takes less time, and
+            errors add up until the next keyframe.
         threads: threads of the decoder, which decode successive frames at once; the frames are the same.
     """
 

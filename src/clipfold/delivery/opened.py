@@ -271,10 +271,9 @@ class OpenBundle:
                 unsure = self._unsure(found[: number + 1, asked])
                 if not unsure.any():
                     break
-                if not unsure.all():
-                    asked, boxes = asked[unsure], None if boxes is None else boxes[unsure]
-                    features = None if features is None else features[unsure]
-                    shared = None if shared is None else SharedClips(shared.stored[unsure])
+                asked, boxes = asked[unsure], None if boxes is None else boxes[unsure]
+                features = None if features is None else features[unsure]
+                shared = None if shared is None else shared.only(unsure)
         return found
 
     def _unsure(self, found: Array) -> Array:

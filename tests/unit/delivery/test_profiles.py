@@ -2,10 +2,12 @@
 
 from dataclasses import fields
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES, MODELS
+from tqdm import tqdm
 
 import clipfold
 from clipfold.delivery.predict import predict_to
@@ -13,6 +15,7 @@ from clipfold.delivery.prepare import prepare
 from clipfold.delivery.profiles import BALANCED, PROFILES, Profile, profile_of
 from clipfold.delivery.run import predict_sources
 from clipfold.delivery.sources import Sources
+from clipfold.delivery.timelines import Cut, timelines_to
 from clipfold.delivery.unchanged import Unchanged
 from clipfold.evaluation.temperature import scale
 
@@ -144,13 +147,8 @@ def test_the_table_the_page_and_what_is_kept_know_the_profile(bundles, opened, v
     fast, outputs = opened(CLIPS, profile="fast"), (tmp_path / "fast.csv", tmp_path / "usual.csv")
     found = Sources(paths={name: str(path)})
 
-    def progress(_total):
-        from tqdm import tqdm
-
-        return tqdm(disable=True)
-
     for bundle, output in zip((fast, bundles[CLIPS]), outputs, strict=True):
-        predict_sources(bundle, found, output, True, 1, progress)
+        predict_sources(bundle, found, output, True, 1, lambda _: tqdm(disable=True))
     tables = [pd.read_csv(output) for output in outputs]
     assert tables[0].profile.tolist() == [str(PROFILES["fast"])]
     assert "profile" not in tables[1]
@@ -159,7 +157,7 @@ def test_the_table_the_page_and_what_is_kept_know_the_profile(bundles, opened, v
 
 
 @slow
-def test_parts_of_another_profile_are_not_taken(bundles, opened, videos, tmp_path, monkeypatch):
+def test_parts_of_another_profile_are_not_taken(bundles, opened, videos, tmp_path):
     """An interrupted prediction leaves its parts; the same command by another profile predicts anew."""
     name, path = next(iter(videos.items()))
 
@@ -170,6 +168,42 @@ def test_parts_of_another_profile_are_not_taken(bundles, opened, videos, tmp_pat
         predict_to(bundles[CLIPS], {name: str(path)}, tmp_path / "out.parquet", finish=stop)
     found = predict_to(opened(CLIPS, "views_at_test=2"), {name: str(path)}, tmp_path / "out.parquet")
     assert found.profile.tolist() == ["balanced, changed (views_at_test=2)"]
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory):
+    """A video of 4 s in which something moves for one, and then nothing: lossless."""
+    path = tmp_path_factory.mktemp("street") / "street.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(80):
+            picture = np.full((64, 96, 3), 90, np.uint8)
+            place = 3 * min(number, 20)
+            picture[20:40, place : place + 10] = 220
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode(None))
+    return path
+
+
+@slow
+def test_windows_in_which_nothing_changed_take_the_answer_of_before(opened, street, tmp_path):
+    usual = opened(CLIPS).timeline(street, 1.0, 0.5)
+    found = opened(CLIPS, "unchanged=3").timeline(street, 1.0, 0.5)
+    assert [*usual.reason] == [""] * 7
+    assert [*found.reason] == [""] * 3 + ["unchanged since 1.000 s"] * 4
+    np.testing.assert_allclose(found.probabilities, usual.probabilities, rtol=0, atol=1e-6)
+    assert [*opened(FEATURES, "unchanged=3").timeline(street, 1.0, 0.5).reason] == [""] * 7
+    cut = Cut(window=1.0, stride=0.5)
+    for name, changes in (("usual.csv", ()), ("fast.csv", ("unchanged=3", "threads=2"))):
+        timelines_to(
+            opened(CLIPS, *changes), {"street": str(street)}, tmp_path / name, cut, True, lambda _: tqdm(disable=True)
+        )
+    pages = [(tmp_path / f"{name}.html").read_text() for name in ("usual", "fast")]
+    said = "balanced, changed (threads=2, unchanged=3)"
+    assert [said in page for page in pages] == [False, True]
+    assert set(pd.read_csv(tmp_path / "fast.csv").profile) == {said}
+    assert "profile" not in pd.read_csv(tmp_path / "usual.csv")
 
 
 def still(level, frames=4, size=64):

@@ -98,6 +98,8 @@ class OpenBundle:
         self.table: Table | None = description.get("table")
         remedy = "leave it out: this bundle predicts the rows of tables"
         require(not self.table or not profile.changes, "profile", profile.name, remedy)
+        remedy = "use another: exported networks predict as they were exported, with views and precision as trained"
+        require("tolerance" not in description or not profile.of_networks, "profile", str(profile), remedy)
         self._lock = threading.Lock()
         self._kept = ExitStack()
 

@@ -75,11 +75,11 @@ def load(
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
             `results/models`. Empty: an ensemble is refused, as its members may be anywhere.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
-        otherwise: `precision` and `views_at_test` of networks, where they are to predict otherwise than in their fold.
+        otherwise: `precision` and `views_at_test` of networks, where they are to predict otherwise than in their fold;
+            those that were exported predict as they were.
 
     Raises:
-        ValueError: The record has another format, or the model cannot be restored from it; or an exported network is to
-            predict otherwise.
+        ValueError: The record has another format, or the model cannot be restored from it.
         FileNotFoundError: There is no such fit.
     """
     record = read_record(Path(folder, "fit.json"))
@@ -87,9 +87,8 @@ def load(
     if record["input"] == "features":
         return FeatureModel(record, path)
     if record["input"] == "clips":
-        record = _changed(record, otherwise)
-        number = trainings(record)
-        each = [_training(record, path, encoders, training) for training in range(number)]
+        changed, number = _changed(record, otherwise), trainings(record)
+        each = [_training(changed, path, encoders, training) for training in range(number)]
         return each[0] if number == 1 else Trainings(each)
     if members is None:
         folder = Path(folder)
@@ -100,9 +99,6 @@ def load(
 
 
 def _changed(record: Record, otherwise: Mapping[str, Any]) -> Record:
-    name, value = next(iter(otherwise.items()), ("", None))
-    remedy = "leave it as trained: an exported network predicts as it was exported"
-    require(not otherwise or "exported" not in record, name, value, remedy)
     settings = {key: value for key, value in otherwise.items() if key == "views_at_test"}
     return {**record, **otherwise, "settings": {**record["settings"], **settings}}
 

@@ -44,5 +44,5 @@ def combine(model: Mapping[str, Any], probabilities: Array) -> Array:
     """
     if "enough" in model:
         cheap, careful = probabilities
-        return np.where(sure(cheap, model["enough"])[:, None], cheap, careful)
+        return np.asarray(np.where(sure(cheap, model["enough"])[:, None], cheap, careful))
     return mix(np.array([*model["weights"].values()]), probabilities)

@@ -4,12 +4,13 @@
 
 Three times, the workflow learns from two thirds of the groups, in three folds, and the bundle predicts the clips of the
 other third, which none of its fits has seen, by the command. Then one of the bundles predicts a long video of 1080p:
-clips of that third one after the other, each followed by its last frame for as long, with grain, as a camera sees a
+clips of that third one after the other, each followed by its last frame for ten seconds, with grain, as a camera sees a
 street on which something happens now and then.
 
 Settings are measured one by one, each against `balanced`, and the profiles whole. Times are of `clipfold predict` with
 all that it does, of which the start without any video, `start`, is given too. They take turns, and the least of
-`--rounds` counts. `changed` is the number of clips or windows that are named otherwise than by `balanced`.
+`--rounds` counts. `changed` is the number of clips that are named otherwise than by `balanced`, or of windows of which
+another class is the most probable.
 """
 
 from __future__ import annotations
@@ -39,12 +40,15 @@ MODELS = {
     "naive_cnn": {"architecture": "naive_cnn", "epochs": 8},
     "x3d_xs": {"architecture": "x3d", "variant": "xs", "size": 112, "frames": 4, "epochs": 3},
 }
+STILL_S = 10
 WINDOWS = ["--window", "4s", "--stride", "1s"]
 BOTH: dict[str, list[str]] = {
     "balanced": [],
     "views_at_test=2": ["--set", "views_at_test=2"],
     "precision=bf16": ["--set", "precision=bf16"],
     "loop_filter=false": ["--set", "loop_filter=false"],
+    "fits=1": ["--set", "fits=1"],
+    "fits=2": ["--set", "fits=2"],
     **{f"enough={p}": ["--set", f"enough={p}"] for p in (0.95, 0.9, 0.8, 0.7, 0.6)},
     "fast": ["--profile", "fast"],
     "quality": ["--profile", "quality"],
@@ -109,7 +113,7 @@ def timed(bundle: Path, videos: Sequence[Path], options: Sequence[str], output: 
     said = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) in (0, 2, 3), said
-    return {"wall_s": time.monotonic() - started, "cpu_s": used.ru_utime + used.ru_stime}
+    return {"wall_s": round(time.monotonic() - started, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2)}
 
 
 def clips(folder: Path, name: str, copies: int, rounds: int) -> dict[str, dict[str, float]]:
@@ -152,7 +156,7 @@ def difference(own: pd.DataFrame, usual: pd.DataFrame) -> dict[str, float]:
     """Compare probabilities of the same videos or windows."""
     columns = [column for column in usual if column.startswith("p_")]
     change = np.abs(own[columns].to_numpy() - usual[columns].to_numpy()).max(axis=1)
-    named = [each[columns].to_numpy().argmax(axis=1) for each in (own, usual)]
+    named = [each.get("label", each[columns].idxmax(axis=1)).to_numpy() for each in (own, usual)]
     return {
         "mean_change": round(float(np.nanmean(change)), 4),
         "largest_change": round(float(np.nanmax(change)), 4),
@@ -169,11 +173,11 @@ def make_long(rows: list[dict[str, str]], seconds: int, output: Path) -> None:
     while total < seconds:
         path, part = rows[number % len(rows)]["path"], output.with_name(f"part{number}.ts")
         _, length = imageio_ffmpeg.count_frames_and_secs(path)
-        still = f"tpad=stop_mode=clone:stop_duration={length}"
+        still = f"tpad=stop_mode=clone:stop_duration={STILL_S}"
         command = [FFMPEG, "-v", "error", "-y", "-i", path, "-an", "-vf", f"{shape},{still},noise=alls=3:allf=t"]
         subprocess.run([*command, "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", part], check=True)
         parts.append(part)
-        total, number = total + 2 * length, number + 1
+        total, number = total + length + STILL_S, number + 1
     joined = "concat:" + "|".join(map(str, parts))
     subprocess.run([FFMPEG, "-v", "error", "-y", "-i", joined, "-c", "copy", "-t", str(seconds), output], check=True)
     for part in parts:
@@ -213,8 +217,8 @@ def main() -> None:
     found: dict[str, Any] = {}
     for name in args.models:
         bundle = args.folder / f"runs/0/results/bundles/{name}/bundle.clipfold"
-        nothing = timed(bundle, [args.folder / "gone.mp4"], [], args.folder / "start.parquet")
-        found[name] = {"start": nothing, "clips": clips(args.folder / "runs", name, args.copies, args.rounds)}
+        start = timed(bundle, [args.folder / "gone.mp4"], [], args.folder / "start.parquet")
+        found[name] = {"start": start, "clips": clips(args.folder / "runs", name, args.copies, args.rounds)}
         found[name]["long"] = long_video(bundle, video, args.rounds)
         print(name, json.dumps(found[name], indent=1), flush=True)
         if args.json:

@@ -237,7 +237,7 @@ def test_nothing_predicted_is_code_2(run, tmp_path, window):
         (["new", "--class", "real"], "--class needs it: add --window 4s, or leave it out"),
         (["new", "--window", "4s", "--workers", "2"], "workers is 2: leave it out"),
         (["new", "--profile", "fats"], "profile is 'fats': did you mean 'fast'?"),
-        (["new", "--profile", "fast", "--set", "views=2"], "set is 'views=2': did you mean 'views_at_test'?"),
+        (["new", "--profile", "fast", "--set", "views=2"], "set is 'views=2': use one of views_at_test, precision"),
     ],
 )
 def test_a_mistake_in_predicting_is_one_line(run, some, arguments, message):

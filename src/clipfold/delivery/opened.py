@@ -254,7 +254,7 @@ class OpenBundle:
         """Predict with every fit, without calibration; arguments as for `clipfold.models.load.FittedModel`.
 
         Returns:
-            float64 (fits, videos, classes); NaN for fits that were not asked, see `Profile.enough`.
+            float64 (fits, videos, classes); NaN for fits that were not asked, see `Profile`.
 
         Raises:
             ValueError: A fit gives no probabilities.
@@ -271,7 +271,7 @@ class OpenBundle:
                     require(bool(good.all()), "a probability", own[~good], "all must be in [0, 1]")
                     found[number, asked] = own
                 unsure = self._unsure(found[: number + 1, asked])
-                if not unsure.any():
+                if not unsure.any() or number + 1 == self.profile.fits:
                     break
                 asked, boxes = asked[unsure], None if boxes is None else boxes[unsure]
                 features = None if features is None else features[unsure]

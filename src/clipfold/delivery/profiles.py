@@ -19,6 +19,7 @@ class Profile:
         views_at_test: Views of a clip whose probabilities a network averages: 1, 2 (with its mirror image), or 0: as
             the model was trained.
         precision: Of networks: `fp32`, `bf16`, `fp16` or `trained`.
+        fits: Most fits of the bundle to ask; 0: all. Metrics of the folds are those of one fit, not of their mean.
         enough: A class with this probability is taken, though not all fits of the bundle were asked yet; 1: all are
             asked. With a frozen encoder, whose embeddings the fits share, all are.
         loop_filter: Smooth the edges of blocks, if the run did.
@@ -30,6 +31,7 @@ class Profile:
     name: str = "balanced"
     views_at_test: int = 0
     precision: str = TRAINED
+    fits: int = 0
     enough: float = 1.0
     loop_filter: bool = True
     threads: int = 1
@@ -39,6 +41,7 @@ class Profile:
         require(self.views_at_test in (0, 1, 2), "views_at_test", self.views_at_test, "use 1, 2, or 0 (as trained)")
         known = ("fp32", "bf16", "fp16", TRAINED)
         require(self.precision in known, "precision", self.precision, f"use one of {', '.join(known)}")
+        require(self.fits >= 0, "fits", self.fits, "use 1 or more, or 0 (all)")
         require(0.5 <= self.enough <= 1, "enough", self.enough, "use a probability from 0.5 to 1")
         require(1 <= self.threads <= 16, "threads", self.threads, "use 1 to 16")
         require(0 <= self.unchanged <= 255, "unchanged", self.unchanged, "use 0 to 255 grey levels")

@@ -29,6 +29,7 @@ slow = pytest.mark.slow
         (("fast", ["enuf=1"]), "set is 'enuf=1': did you mean 'enough'?"),
         (("fast", ["name=x"]), "set is 'name=x': "),
         (("fast", ["threads"]), "threads is '': use a whole number"),
+        (("fast", ["fits=-1"]), "fits is -1: use 1 or more"),
         (("fast", ["enough=nan"]), "enough is nan: use a probability"),
         (("fast", ["loop_filter=no"]), "loop_filter is 'no': use true or false"),
         (("quality", ["precision=int8"]), "precision is 'int8': use one of"),
@@ -89,6 +90,16 @@ def test_a_sure_fit_ends_the_questions(bundles, opened, prepared, model):
     np.testing.assert_allclose(answers.probabilities.max(axis=1)[exits], sure[exits], atol=1e-12)
     assert (answers.spread[exits] == 0).all()
     np.testing.assert_allclose(answers.probabilities[~exits], usual.probabilities[~exits], atol=1e-6)
+
+
+@slow
+def test_no_more_fits_are_asked_than_the_profile_says(bundles, opened, prepared):
+    one = opened(CLIPS, "fits=1")
+    found, every = ask(one, prepared[CLIPS]), ask(bundles[CLIPS], prepared[CLIPS])
+    np.testing.assert_array_equal(found[0], every[0])
+    assert np.isnan(found[1:]).all()
+    assert (one.answers(found).spread == 0).all()
+    np.testing.assert_array_equal(ask(opened(CLIPS, "fits=9"), prepared[CLIPS]), every)
 
 
 @slow

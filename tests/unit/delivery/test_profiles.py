@@ -167,7 +167,7 @@ def test_the_table_the_page_and_what_is_kept_know_the_profile(bundles, opened, v
 
 
 @slow
-def test_parts_of_another_profile_are_not_taken(bundles, opened, videos, tmp_path):
+def test_parts_of_another_profile_are_not_taken(opened, videos, tmp_path):
     """An interrupted prediction leaves its parts; the same command by another profile predicts anew."""
     name, path = next(iter(videos.items()))
 
@@ -175,7 +175,7 @@ def test_parts_of_another_profile_are_not_taken(bundles, opened, videos, tmp_pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict_to(bundles[CLIPS], {name: str(path)}, tmp_path / "out.parquet", finish=stop)
+        predict_to(opened(CLIPS, "fits=1"), {name: str(path)}, tmp_path / "out.parquet", finish=stop)
     found = predict_to(opened(CLIPS, "views_at_test=2"), {name: str(path)}, tmp_path / "out.parquet")
     assert found.profile.tolist() == ["balanced, changed (views_at_test=2)"]
 

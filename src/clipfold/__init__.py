@@ -13,23 +13,29 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.profiles import Profile
     from clipfold.delivery.results import Results
     from clipfold.storage.files import PathLike
 
 __all__ = ["load", "results"]
 
 
-def load(bundle: "PathLike") -> "Bundle":
+def load(bundle: "PathLike", profile: "str | Profile" = "balanced") -> "Bundle":
     """Open a bundle: a `.clipfold` file, its folder, or the folder of a run's bundle, `results/bundles/NAME`.
 
     Nothing in it is executed, and nothing outside of it is read.
 
+    Args:
+        bundle: Its path.
+        profile: How to predict: `quality`, `balanced`, `fast`, or see `clipfold.delivery.profiles`.
+
     Raises:
-        ValueError: It is no bundle, is damaged, or holds what no bundle holds.
+        ValueError: It is no bundle, is damaged, or holds what no bundle holds; or there is no such profile.
     """
     from clipfold.delivery.bundle import Bundle
+    from clipfold.delivery.profiles import profile_of
 
-    return Bundle.open(bundle)
+    return Bundle.open(bundle, profile_of(profile) if isinstance(profile, str) else profile)
 
 
 def results(folder: "PathLike") -> "Results":

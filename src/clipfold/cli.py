@@ -93,6 +93,10 @@ def predict(
     least: Annotated[str, typer.Option(help="Shortest segment.")] = "0s",
     gap: Annotated[str, typer.Option(help="Segments less than this apart are joined.")] = "0s",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; all cores by default.")] = None,
+    profile: Annotated[str, typer.Option(help="quality, balanced (as the folds were evaluated) or fast.")] = "balanced",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change a setting of the profile.")
+    ] = None,
 ) -> None:
     """Predict videos: class, calibrated probabilities, and how far each is from the training data.
 
@@ -113,18 +117,21 @@ def predict(
     durations = {name: seconds(name, text) for name, text in lengths.items()}
     from clipfold.delivery.format import find_bundle, read_description
     from clipfold.delivery.outputs import check_output
+    from clipfold.delivery.profiles import profile_of
     from clipfold.delivery.sources import find_videos
 
+    how = profile_of(profile, changes or ())
     check_output(output)  # all that is wrong is said before the libraries are loaded, which takes seconds
     description = read_description(find_bundle(bundle))
     if description.get("table"):
         require(not window, "window", window, "leave it out: this bundle predicts the rows of tables")
+        require(not how.changes, "profile", how.name, "leave it out: this bundle predicts the rows of tables")
         finish(_predict_rows(bundle, videos, output, page))
     found = find_videos(videos, sys.stdin, description.get("modality", "video"))
     require(not window or not found.segments, "window", window, "it cuts whole files: leave out start and end of rows")
     import clipfold
 
-    with clipfold.load(bundle) as opened:
+    with clipfold.load(bundle, how) as opened:
         if window:
             from clipfold.delivery.timelines import Cut, timelines_to
 

@@ -56,12 +56,14 @@ class DecodeSettings:
     Args:
         size: Edge in pixels of the square that clip frames are letterboxed into; the largest size a model can ask for.
         timeout_s: Seconds allowed to decode one video, and 1 s more per 10 MB to read it; then it is a `timeout`.
+        loop_filter: Smooth the edges of blocks, as the codec prescribes; without, pixels are not those of the video.
         views: Name of each array -> its kind and options, see `clipfold.video.views`.
         face_model: File of OpenCV's detector of faces, YuNet, for views with `region: face`.
     """
 
     size: int = 112
     timeout_s: float = 600.0
+    loop_filter: bool = True
     views: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {
             "clips": {"kind": "uniform", "frames": 16},

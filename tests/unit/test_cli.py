@@ -196,6 +196,15 @@ def test_all_predicted_is_code_0(run, some):
 
 
 @pytest.mark.slow
+def test_a_profile_changes_what_it_says(run, some):
+    done = run_command("predict", run.bundle(CLIPS), "new", "--profile", "quality", "--set", "enough=0.95", cwd=some)
+    assert done.returncode == 0, done.stderr
+    said = "quality, changed (views_at_test=2, precision=fp32, enough=0.95)"
+    assert set(pd.read_csv(some / "predictions.csv").profile) == {said}
+    assert said in (some / "predictions.html").read_text()
+
+
+@pytest.mark.slow
 def test_some_predicted_is_code_3(run, some):
     (some / "new/bad.mp4").write_text("no video")
     done = run_command("predict", run.bundle(CLIPS).parent, "new", "gone.mp4", "--no-page", cwd=some)
@@ -227,6 +236,8 @@ def test_nothing_predicted_is_code_2(run, tmp_path, window):
         (["new", "--window", "4s", "--threshold", "2"], "threshold is 2.0: use a number from 0 to 1"),
         (["new", "--class", "real"], "--class needs it: add --window 4s, or leave it out"),
         (["new", "--window", "4s", "--workers", "2"], "workers is 2: leave it out"),
+        (["new", "--profile", "fats"], "profile is 'fats': did you mean 'fast'?"),
+        (["new", "--profile", "fast", "--set", "views=2"], "set is 'views=2': use one of views_at_test, precision"),
     ],
 )
 def test_a_mistake_in_predicting_is_one_line(run, some, arguments, message):

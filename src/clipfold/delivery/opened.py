@@ -20,6 +20,7 @@ from clipfold.delivery.distance import Reference
 from clipfold.delivery.embedding import TABLE, Embedded, read_embeddings
 from clipfold.delivery.format import DESCRIPTION, ENCODERS, FACE_MODEL, SEEN, find_bundle, open_bundle, read_description
 from clipfold.delivery.inputs import INPUTS
+from clipfold.delivery.profiles import BALANCED, Profile
 from clipfold.delivery.remembered import read_reference
 from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
@@ -46,8 +47,9 @@ class Answers:
     """What a bundle says of several videos.
 
     Args:
-        probabilities: Calibrated class probabilities, mean over the fits, float64 (videos, classes); rows sum to 1.
-        spread: Standard deviation over the fits of the probability of the named class, float64 (videos,).
+        probabilities: Calibrated class probabilities, mean over the fits that were asked, float64 (videos, classes);
+            rows sum to 1.
+        spread: Standard deviation over these fits of the probability of the named class, float64 (videos,).
         labels: Name of the class: by the threshold for two classes, else the most probable.
     """
 
@@ -62,13 +64,15 @@ class OpenBundle:
     Args:
         folder: The bundle's folder, checked by `open_bundle`.
         description: Its `bundle.json`.
+        profile: How to predict.
 
     Attributes:
         description: All facts about the bundle.
         name: Name of the model.
         modality: What it predicts, `video` or `image`.
         classes: Class names, in the order of the probabilities.
-        probe: Settings with which the training videos were probed; `decode` and `policy` likewise.
+        probe: Settings with which the training videos were probed; `policy` likewise.
+        decode: Settings with which the training videos were decoded, but for what the profile leaves out.
         views: The views that the models read.
         table: What the rows are, if the models learned from a table; None if they learned from videos.
 
@@ -76,14 +80,16 @@ class OpenBundle:
         ValueError: Settings in the description are wrong, or the detector of faces is missing.
     """
 
-    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, description: Mapping[str, Any], profile: Profile = BALANCED) -> None:
         self.folder = folder
+        self.profile = profile
         self.description = description
         self.name: str = description["name"]
         self.modality: str = description.get("modality", "video")
         self.classes: list[str] = description["classes"]
         self.probe = build(ProbeSettings, "probe", description["probe"])
-        self.decode = build(DecodeSettings, "decode", description["decode"])
+        trained = build(DecodeSettings, "decode", description["decode"])
+        self.decode = replace(trained, loop_filter=trained.loop_filter and profile.loop_filter)
         self.policy = build(PolicySettings, "policy", description["policy"])
         if self.decode.face_model:
             self.decode = replace(self.decode, face_model=str(folder / FACE_MODEL))
@@ -91,12 +97,16 @@ class OpenBundle:
         kept = sum(math.prod(v.shape) * (v.region.zoom**2 if v.region else 1) for v in self.views.values())
         require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
         self.table: Table | None = description.get("table")
+        remedy = "leave it out: this bundle predicts the rows of tables"
+        require(not self.table or not profile.changes, "profile", profile.name, remedy)
+        remedy = "use another: exported networks predict as they were exported, with views and precision as trained"
+        require("tolerance" not in description or not profile.of_networks, "profile", str(profile), remedy)
         self._lock = threading.Lock()
         self._kept = ExitStack()
 
     @classmethod
-    def open(cls, path: PathLike) -> Self:
-        """Open a bundle: a folder, or a file with the suffix `.clipfold`.
+    def open(cls, path: PathLike, profile: Profile = BALANCED) -> Self:
+        """Open a bundle, to predict by a profile: a folder, or a file with the suffix `.clipfold`.
 
         Raises:
             ValueError: It is no bundle, is damaged, or holds what no bundle holds.
@@ -106,7 +116,7 @@ class OpenBundle:
         with kept:
             if (folder / FACE_MODEL).is_file():
                 check_detector(folder / FACE_MODEL)
-            bundle = cls(folder, read_description(folder))
+            bundle = cls(folder, read_description(folder), profile)
             bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
         return bundle
 
@@ -145,7 +155,7 @@ class OpenBundle:
         folder = self.folder / name
         members = {path.name: path for path in sorted((folder / "members").glob("*"))}
         with _usable(name):
-            model = load(folder, members, self.folder / ENCODERS)
+            model = load(folder, members, self.folder / ENCODERS, self.profile.of_networks)
             require(model.classes == self.classes, "classes", model.classes, f"make it of {self.classes}")
             known = [*VIEWS, "clips"] if "features" in model.reads and not self.table else ["clips"]
             require({*known} <= {*self.views}, "decode.views", [*self.views], f"it needs {', '.join(known)}")
@@ -236,40 +246,60 @@ class OpenBundle:
         """What the fits predict from: `features`, `clips` or both."""
         return frozenset().union(*(fit.reads for fit in self.fits))
 
+    @cached_property
+    def _shares_encoders(self) -> bool:
+        """Whether the fits share the embeddings of a frozen encoder, so that a further one costs next to nothing."""
+        return (self.folder / ENCODERS).is_dir()
+
     def probabilities(
         self, *, features: pd.DataFrame | None = None, clips: Array | None = None, boxes: Array | None = None
     ) -> Array:
         """Predict with every fit, without calibration; arguments as for `clipfold.models.load.FittedModel`.
 
         Returns:
-            float64 (fits, videos, classes).
+            float64 (fits, videos, classes); NaN for fits that were not asked, see `Profile`.
 
         Raises:
             ValueError: A fit gives no probabilities.
         """
-        found = []
         shared = None if clips is None else SharedClips(clips)
+        given = features if clips is None else clips
+        asked = np.arange(0 if given is None else len(given))
+        found = np.full((len(self.fits), len(asked), len(self.classes)), np.nan)
         with self._lock:  # several threads may use one bundle
-            for fit, facts in zip(self.fits, self.description["fits"], strict=True):
+            for number, (fit, facts) in enumerate(zip(self.fits, self.description["fits"], strict=True)):
                 with _usable(facts["folder"]):
-                    found.append(fit.predict_proba(features=features, clips=shared, boxes=boxes))
-                    good = (found[-1] >= 0) & (found[-1] <= 1)  # not so for NaN
-                    require(bool(good.all()), "a probability", found[-1][~good], "all must be in [0, 1]")
-        return np.stack(found)
+                    own = fit.predict_proba(features=features, clips=shared, boxes=boxes)
+                    good = (own >= 0) & (own <= 1)  # not so for NaN
+                    require(bool(good.all()), "a probability", own[~good], "all must be in [0, 1]")
+                    found[number, asked] = own
+                unsure = self._unsure(found[: number + 1, asked])
+                if not unsure.any() or number + 1 == self.profile.fits:
+                    break
+                asked, boxes = asked[unsure], None if boxes is None else boxes[unsure]
+                features = None if features is None else features[unsure]
+                shared = None if shared is None else shared.only(unsure)
+        return found
+
+    def _unsure(self, found: Array) -> Array:
+        """Return which videos need a further fit, bool (videos,); `found` is float64 (fits so far, videos, classes)."""
+        if self.profile.enough == 1 or self._shares_encoders:
+            return np.ones(found.shape[1], bool)
+        return np.asarray(self.answers(found).probabilities.max(axis=1) < self.profile.enough)
 
     def answers(self, probabilities: Array) -> Answers:
         """Calibrate the probabilities of all fits, average them and name the classes.
 
         Args:
-            probabilities: Result of `probabilities`.
+            probabilities: Result of `probabilities`, or of its first fits.
         """
-        fits = self.description["fits"]
+        fits = self.description["fits"][: len(probabilities)]
         each = np.stack(
             [scale(own, f["temperature"], np.array(f["bias"])) for own, f in zip(probabilities, fits, strict=True)]
         )
-        mean = each.mean(axis=0)
+        mean = np.nanmean(each, axis=0)
         named = self.decide(mean)
-        spread = each[:, np.arange(len(named)), named].std(axis=0)
+        spread = np.nanstd(each[:, np.arange(len(named)), named], axis=0)
         return Answers(mean, spread, [self.classes[index] for index in named])
 
     def threshold_of(self, label: str | None) -> float:

@@ -55,6 +55,7 @@ def write_page(bundle: "OpenBundle", table: pd.DataFrame, external: External | N
     facts = {
         "bundle": {**bundle.description, "id": bundle.id},
         "classes": bundle.ordered,
+        "profile": str(bundle.profile) if bundle.profile.changes else "",
         "total": len(table),
         "predicted": len(used),
         "labels": [(name, int((used.label == name).sum())) for name in bundle.classes],

@@ -65,6 +65,7 @@ def predict_videos(
         - `status`, `reason`: `ok`, or why it cannot be predicted;
         - `seen`: whether it is one of the training videos, by content;
         - `bundle`: id of the bundle;
+        - `profile`: how it was predicted, if otherwise than the folds were evaluated;
         - `input.<name>`: what it looks like, see `clipfold.delivery.inputs`.
     """
     return answer(bundle, prepare(bundle, paths, workers or cores(), memory_mb, stated))
@@ -80,6 +81,8 @@ def answer(bundle: "OpenBundle", prepared: Prepared) -> pd.DataFrame:
     digests = [prepared.probed[name].get("digest") or "" for name in rows.index]
     table["seen"] = [digest[:16] in bundle.seen for digest in digests]
     table["bundle"] = bundle.id
+    if bundle.profile.changes:
+        table["profile"] = str(bundle.profile)
     table = pd.concat([table, inputs], axis=1)
     table["label"] = table["label"].astype(object)
     if prepared.usable:
@@ -137,7 +140,7 @@ def predict_to(
     tables = []
     for part in _parts(_by_time(paths, stated.segments)):
         own = stated.of(part)
-        file = folder / f"{_key(bundle.id, part, own)}.parquet"
+        file = folder / f"{_key(bundle, part, own)}.parquet"
         table = read_or_ignore(file, partial(_parse, schema_of(bundle)))
         if table is None:
             table = as_arrow(predict_videos(bundle, part, workers, memory_mb, own), schema_of(bundle))
@@ -173,19 +176,20 @@ def _parts(paths: Mapping[str, str]) -> Iterator[dict[str, str]]:
         yield part
 
 
-def _key(bundle: str, part: Mapping[str, str], stated: Stated) -> str:
-    """Name a part by the bundle and its videos, which a file that was written to since is not."""
+def _key(bundle: "OpenBundle", part: Mapping[str, str], stated: Stated) -> str:
+    """Name a part by the bundle, its profile and its videos, which a file that was written to since is not."""
     videos = [(name, path, stamp(path), *stated.segments.get(name, ())) for name, path in part.items()]
-    seen = json.dumps([bundle, videos, stated.rates])
+    seen = json.dumps([bundle.id, bundle.profile.changes, videos, stated.rates])
     return hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()
 
 
 def schema_of(bundle: "OpenBundle") -> pa.Schema:
     """Return the columns of predictions by a bundle, the same whatever was predicted."""
-    text = ("id", "path", "label", "status", "reason", "bundle")
+    text = ("id", "path", "label", "status", "reason", "bundle", "profile")
     names = ["id", "path", "label", *(f"p_{name}" for name in bundle.classes), "spread", "distance"]
     names += [*([COLUMN] if bundle.embedded else []), "status", "reason"]
-    names += ["seen", "bundle", *(f"input.{name}" for name in INPUTS)]
+    names += ["seen", "bundle", *(["profile"] if bundle.profile.changes else [])]
+    names += [f"input.{name}" for name in INPUTS]
     kinds = dict.fromkeys(text, pa.string()) | {"seen": pa.bool_()}
     return pa.schema([(name, kinds.get(name, pa.float64())) for name in names])
 

@@ -35,7 +35,7 @@ class Timeline:
         end: End of each window in seconds, (windows,).
         probabilities: (windows, classes), 0 to 1; rows of windows that could not be used are ignored.
         status: `ok`, or the kind of problem of each window.
-        reason: The problem of each window in words, empty where there is none.
+        reason: The problem of each window in words, or since when nothing changed if it was not looked at; else empty.
         threshold: Score that begins a segment, unless another is given.
 
     Raises:

@@ -31,6 +31,7 @@ def write_timeline_page(
     low: float | None = None,
     frames: Mapping[str, Sequence[tuple[float, bytes]]] | None = None,
     unread: Mapping[str, str] | None = None,
+    profile: str = "",
 ) -> None:
     """Write the page as one file that needs no other file and no network.
 
@@ -44,6 +45,7 @@ def write_timeline_page(
         low: Score below which a segment ends; None for the threshold.
         frames: JPEG files of the strongest frames and their times in seconds, by video.
         unread: Video -> why it could not be read, for those without timeline.
+        profile: The profile of the predictions, if they differ from how the folds were evaluated.
 
     Raises:
         ValueError: A frame is no JPEG.
@@ -73,6 +75,7 @@ def write_timeline_page(
         "unusable": sum(int((~timeline.usable).sum()) for timeline in timelines),
         "strongest": max((v for v in videos if v["peak"] is not None), key=lambda v: v["peak"], default=None),
         "videos": videos,
+        "profile": profile,
         "unread": [(_without_folders(name, names), why) for name, why in (unread or {}).items()],
     }
     templates = environment(Path(__file__).parent)

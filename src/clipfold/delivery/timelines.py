@@ -89,7 +89,8 @@ def timelines_to(
     stills: dict[str, list[tuple[float, bytes]]] = {}
     unread: dict[str, str] = {}
     found: dict[str, list[Segment]] = {}
-    kept = KeptVideos(output.with_name(f".{output.name}.parts"), bundle.id, cut.window, cut.stride, cut.label)
+    decided = bundle.id, bundle.profile.changes, cut.window, cut.stride, cut.label
+    kept = KeptVideos(output.with_name(f".{output.name}.parts"), *decided)
     with progress(len(paths)) as bar:
         for name, path in paths.items():
             try:
@@ -108,6 +109,10 @@ def timelines_to(
             bar.update()
     table = pd.concat(tables, ignore_index=True)
     columns = ["video", "start", "end", *(f"p_{name}" for name in bundle.classes), "status", "reason"]
+    how = str(bundle.profile) if bundle.profile.changes else ""
+    if how:
+        table["profile"] = how
+        columns.append("profile")
     write_predictions(table.reindex(columns=columns), output)
     everything = [segment for own in found.values() for segment in own]
     written = [output, output.with_name(SEGMENTS), *_captions(output, [paths[name] for name in found])]
@@ -116,7 +121,7 @@ def timelines_to(
         write_vtt(file, own_segments)
     if page:
         written.append(output.with_suffix(".html"))
-        write_timeline_page(timelines, everything, written[-1], threshold, cut.low, stills, unread)
+        write_timeline_page(timelines, everything, written[-1], threshold, cut.low, stills, unread, how)
     shutil.rmtree(kept.folder, ignore_errors=True)
     return _summary(len(paths), timelines, everything, written)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from clipfold.checks import require
 from clipfold.delivery.feature_groups import feature_groups
 from clipfold.delivery.timeline import Timeline
+from clipfold.delivery.unchanged import Unchanged
 from clipfold.features.extract import shown_views, video_features
 from clipfold.features.registry import GROUPS
 from clipfold.image.decode import CONTAINERS
@@ -106,17 +107,25 @@ def watch(
     clips = "clips" in bundle.reads or bool(bundle.encoders)
     read = {GROUPS[name].view for name in groups} | ({"clips"} if clips else set())
     views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
-    stream = Stream.of(probed | {"id": path, "path": path}, bundle.probe.max_pixels)
+    profile, facts = bundle.profile, probed | {"id": path, "path": path}
+    stream = Stream.of(facts, bundle.probe.max_pixels, bundle.decode.loop_filter, profile.threads)
     see = partial(_see, probed, clips, groups, policy.action(Status.CORRUPT) == "use")
     seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
     start, end, scores = array("d"), array("d"), array("d")  # of a day there are 86,400
     status, reason = list[str](), list[str]()
     stills: dict[int, tuple[float, float, bytes]] = {}
     nothing = np.full(len(bundle.classes), np.nan)
+    unchanged, last, since = Unchanged(profile.unchanged), nothing, 0.0
     while batch := list(islice(seen, BATCH)):
-        found = _predict(bundle, [each for each in batch if each.status == Status.OK])
-        for each in batch:
-            probabilities = next(found) if each.status == Status.OK else nothing
+        same = [each.clip is not None and not each.features and unchanged(each.clip) for each in batch]
+        changed = [each for each, as_before in zip(batch, same, strict=True) if not as_before]
+        found = _predict(bundle, [each for each in changed if each.status == Status.OK])
+        for each, as_before in zip(batch, same, strict=True):
+            if as_before:
+                each.reason = f"unchanged since {since:.3f} s"
+            elif each.status == Status.OK:
+                last, since = next(found), each.start
+            probabilities = last if each.status == Status.OK else nothing
             start.append(each.start)
             end.append(each.end)
             scores.extend(probabilities)

@@ -145,8 +145,15 @@ _ARCHITECTURES = (
             ),
             "mix": Setting(
                 "mean",
-                "`mean`: weights with the lowest log-loss; `best`: all weight for the best member, as in a `select`",
-                choices=("mean", "best"),
+                "`mean`: weights with the lowest log-loss; `best`: all weight for the best member, as in a `select`; "
+                "`cascade`: the first of two members, a cheap one, answers where it is sure, else the second",
+                choices=("mean", "best", "cascade"),
+            ),
+            "loss": Setting(
+                0.01,
+                "accuracy that a cascade may lose against its second member on validation videos, a share",
+                low=0,
+                below=1,
             ),
         },
         needs=Resources(memory_mb=1000, gpus=0, threads=1, runtime=10),

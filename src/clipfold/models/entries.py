@@ -108,6 +108,9 @@ def plan_shortcuts(models: Sequence[Model] = (), modality: str = "video") -> lis
 def _check_members(ensemble: Model, models: Sequence[Model]) -> None:
     """Check the members of an ensemble; by default, they are all entries that neither mix nor choose."""
     single = [m.name for m in models if m.input != "predictions" and m.candidate_of in ("", ensemble.name)]
+    pair = ensemble.settings["mix"] != "cascade" or len(ensemble.settings["members"]) == 2
+    two = "name two, the cheap one first"
+    require(pair, f"models: {ensemble.name}: members", ensemble.settings["members"], two)
     members = ensemble.settings["members"] = ensemble.settings["members"] or single
     for member in members:
         wanted = f"use names of other entries that neither mix nor choose: {', '.join(single)}"

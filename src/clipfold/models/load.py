@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from clipfold.checks import require
-from clipfold.models.mixing import mix
+from clipfold.models.mixing import mix, sure
 from clipfold.models.record import Record, model_file, read_record, trainings
 from clipfold.models.shared_clips import SharedClips
 from clipfold.storage.files import Array, PathLike
@@ -62,7 +63,10 @@ class FittedModel(Protocol):
 
 
 def load(
-    folder: PathLike, members: Mapping[str, PathLike] | None = None, encoders: PathLike | None = None
+    folder: PathLike,
+    members: Mapping[str, PathLike] | None = None,
+    encoders: PathLike | None = None,
+    otherwise: Mapping[str, Any] = MappingProxyType({}),
 ) -> FittedModel:
     """Load a fitted model. Its predictions are those of its own fold, to the bit on the same machine.
 
@@ -71,6 +75,8 @@ def load(
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
             `results/models`. Empty: an ensemble is refused, as its members may be anywhere.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
+        otherwise: `precision` and `views_at_test` of networks, where they are to predict otherwise than in their fold;
+            those that were exported predict as they were.
 
     Raises:
         ValueError: The record has another format, or the model cannot be restored from it.
@@ -81,14 +87,20 @@ def load(
     if record["input"] == "features":
         return FeatureModel(record, path)
     if record["input"] == "clips":
-        number = trainings(record)
-        each = [_training(record, path, encoders, training) for training in range(number)]
+        changed, number = _changed(record, otherwise), trainings(record)
+        each = [_training(changed, path, encoders, training) for training in range(number)]
         return each[0] if number == 1 else Trainings(each)
     if members is None:
         folder = Path(folder)
         members = {name: folder.parents[1] / name / folder.name for name in used_members(record)}
     # A member is no ensemble: of what, would be searched outside of a bundle, or without end.
-    return Ensemble(record, path, {name: load(place, {}, encoders) for name, place in members.items()})
+    loaded = {name: load(place, {}, encoders, otherwise) for name, place in members.items()}
+    return (Cascade if "enough" in record else Ensemble)(record, path, loaded)
+
+
+def _changed(record: Record, otherwise: Mapping[str, Any]) -> Record:
+    settings = {key: value for key, value in otherwise.items() if key == "views_at_test"}
+    return {**record, **otherwise, "settings": {**record["settings"], **settings}}
 
 
 def _training(record: Record, path: Path, encoders: PathLike | None, training: int) -> FittedModel:
@@ -195,6 +207,61 @@ class Trainings:
         return self._each[0].embed(clips)
 
 
+class Cascade:
+    """A cheap model, and another that is asked where the cheap one is unsure.
+
+    Args:
+        record: Record of the fit, `fit.json`.
+        path: How sure is enough, a JSON file.
+        members: Name -> model of the same fold, for both.
+
+    Attributes:
+        classes: Class names, in the order of the probabilities.
+        reads: What `predict_proba` needs.
+
+    Raises:
+        ValueError: A member is missing or has other classes, or there are not two.
+    """
+
+    def __init__(self, record: Record, path: PathLike, members: Mapping[str, FittedModel]) -> None:
+        self.classes: list[str] = record["classes"]
+        self._enough = amount(parse_json(read_bytes(Path(path)))["enough"])
+        names = record["settings"]["members"]
+        require(len(names) == 2, "fit.json: members", names, "a cascade has two")
+        self._cheap, self._careful = (_member(members, name, self.classes) for name in names)
+        self.reads: frozenset[str] = self._cheap.reads | self._careful.reads
+
+    def predict_proba(
+        self,
+        *,
+        features: pd.DataFrame | Array | None = None,
+        clips: Array | SharedClips | None = None,
+        boxes: Sequence[Any] | Array | None = None,
+    ) -> Array:
+        """Predict the class probabilities of videos, by the second member where the first is unsure."""
+        shared = None if clips is None else SharedClips.of(clips)
+        found = self._cheap.predict_proba(features=features, clips=shared, boxes=boxes)
+        unsure = ~sure(found, self._enough)
+        if unsure.any():
+            some = None if features is None else features[unsure]
+            fewer = None if shared is None else shared.only(unsure)
+            where = None if boxes is None else np.asarray(boxes)[unsure]
+            found[unsure] = self._careful.predict_proba(features=some, clips=fewer, boxes=where)
+        return found
+
+    def embed(self, clips: Array) -> Array | None:
+        """Embed clips by the first member that has a frozen encoder, see `FittedModel`."""
+        return next((found for own in (self._cheap, self._careful) if (found := own.embed(clips)) is not None), None)
+
+
+def _member(members: Mapping[str, FittedModel], name: str, classes: list[str]) -> FittedModel:
+    if name not in members:
+        raise ValueError(f"members has no {name}: pass the folder of every member")
+    if members[name].classes != classes:
+        raise ValueError(f"members: {name} predicts {members[name].classes}: use one with {classes}")
+    return members[name]
+
+
 class Ensemble:
     """A fitted weighted mean of other models.
 
@@ -216,12 +283,7 @@ class Ensemble:
         self.classes: list[str] = record["classes"]
         weights = {name: amount(weight) for name, weight in parse_json(read_bytes(Path(path)))["weights"].items()}
         self.weights = {name: weight for name, weight in weights.items() if weight}  # a select has one
-        for name in self.weights:
-            if name not in members:
-                raise ValueError(f"members has no {name}: pass the folder of every member")
-            if members[name].classes != self.classes:
-                raise ValueError(f"members: {name} predicts {members[name].classes}: use one with {self.classes}")
-        self._members = [members[name] for name in self.weights]
+        self._members = [_member(members, name, self.classes) for name in self.weights]
         self.reads: frozenset[str] = frozenset().union(*(member.reads for member in self._members))
 
     def predict_proba(

@@ -22,6 +22,10 @@ class SharedClips:
         """Return the clips as they are, or wrapped."""
         return clips if isinstance(clips, SharedClips) else cls(clips)
 
+    def only(self, which: Array) -> "SharedClips":
+        """Return some of the clips, bool (videos,); if these are all, with what was made of them."""
+        return self if which.all() else SharedClips(self.stored[which])
+
     def once(self, what: Hashable, first: int, last: int, make: Callable[[Array], Any]) -> Any:
         """Return what `make` makes of the clips from `first` to `last`, excluded; of one `what`, this is kept."""
         key = what, first, last

@@ -1,6 +1,7 @@
 """Make an ensemble of models that were fitted on all data."""
 
 import time
+from typing import Any
 
 import pandas as pd
 
@@ -11,17 +12,25 @@ from clipfold.training.fold import read_fold, write_record
 
 
 def fit(task: FinalTask) -> None:
-    """Take the mean of the folds' weights, or the member that was best over all folds.
+    """Take the mean of the folds' weights, the member that was best over all folds, or the highest of their bounds.
 
     No video is left whose predictions could tell better ones.
     """
     started = time.monotonic()
-    weights, facts = mean_weights(task.chosen), {}
-    if task.settings["mix"] == "best":
-        best = best_member(task.chosen)
-        weights, facts = {name: float(name == best) for name in weights}, {"chosen": {"member": best}}
-    write_json(task.outputs["model"], {"weights": weights})
+    model, facts = _chosen(task)
+    write_json(task.outputs["model"], model)
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame({"epoch": [1]}).to_csv(file, index=False)
     fold = read_fold(task.splits, task.fold)
-    write_record(task, fold, "predictions", weights=weights, **facts, seconds=time.monotonic() - started)
+    write_record(task, fold, "predictions", **model, **facts, seconds=time.monotonic() - started)
+
+
+def _chosen(task: FinalTask) -> tuple[dict[str, Any], dict[str, Any]]:
+    if task.settings["mix"] == "cascade":
+        enough = max(record["enough"] for record in task.chosen)
+        return {"enough": enough}, {"chosen": {"enough": enough}}
+    weights = mean_weights(task.chosen)
+    if task.settings["mix"] == "mean":
+        return {"weights": weights}, {}
+    best = best_member(task.chosen)
+    return {"weights": {name: float(name == best) for name in weights}}, {"chosen": {"member": best}}

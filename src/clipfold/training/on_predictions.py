@@ -1,17 +1,19 @@
-"""An ensemble: a weighted mean of other models' probabilities, or the best of them (`mix: best`)."""
+"""An ensemble: the weighted mean of other models, the best of them, or a cheap one and, where it is unsure, another."""
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clipfold.evaluation.temperature import fit_calibration
-from clipfold.models.mixing import mix
+from clipfold.models.mixing import combine, sure
 from clipfold.storage.files import Array, read_table, write_json
 from clipfold.storage.replace import replacing
 from clipfold.storage.trainings import trainings_in
+from clipfold.training.cascade import sure_enough
 from clipfold.training.fold import Fold, read_fold, write_predictions, write_record
 from clipfold.training.inner import calibrated_loss
 from clipfold.training.task import Task
@@ -21,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 def fit(task: Task) -> None:
-    """Fit the weights on one fold, or choose one member. Nothing is random.
+    """Fit on one fold the weights, or the bound of a cascade; or choose one member. Nothing is random.
 
     Both use the videos that every member predicted without having seen them: those of the validation split, and those
     of the train split if all members have out-of-fold predictions of inner folds.
 
     Args:
         task: Its setting `members` names the other models; its data are `predictions`, their tables of the same fold
-            in that order. The model is written as JSON: member -> weight.
+            in that order. The model is written as JSON, see `clipfold.models.mixing.combine`.
     """
     started = time.monotonic()
     fold = read_fold(task.splits, task.fold)
@@ -38,25 +40,36 @@ def fit(task: Task) -> None:
     given = {split: np.stack([_probabilities(table, fold, split) for table in tables]) for split in (*unseen, *tested)}
     own = np.concatenate([given[split] for split in unseen], axis=1)
     rows = pd.concat([fold.table[fold.table.split == split] for split in unseen])
-    targets, members = rows.target.to_numpy(), task.settings["members"]
-    facts = {}
-    if task.settings["mix"] == "best":
-        losses = [_calibrated(each, targets, rows.group.nunique()) for each in own]
-        weights = np.eye(len(members))[np.argmin(losses)]
-        tried = [{"member": name, "loss": loss} for name, loss in zip(members, losses, strict=True)]
-        facts = {"chosen": {"member": members[int(np.argmin(losses))]}, "tried": tried}
-    else:
-        weights = fit_weights(own, targets)
-    by_member = dict(zip(members, map(float, weights), strict=True))
-    write_json(task.outputs["model"], {"weights": by_member})
-    loss = log_loss(weights, own, targets)
+    model, facts = _chosen(task.settings, own, rows)
+    write_json(task.outputs["model"], model)
+    loss = log_loss(np.ones(1), combine(model, own)[None], rows.target.to_numpy())
     with replacing(task.outputs["history"]) as file:
         pd.DataFrame([{"epoch": 1, "val_loss": loss}]).to_csv(file, index=False)
-    mixed = {split: mix(weights, each) for split, each in given.items()}
-    trainings = {split: [mix(weights, once) for once in _each_training(tables, fold, split)] for split in given}
+    mixed = {split: combine(model, each) for split, each in given.items()}
+    trainings = {split: [combine(model, once) for once in _each_training(tables, fold, split)] for split in given}
     write_predictions(task.outputs["predictions"], fold, mixed, trainings)
-    write_record(task, fold, "predictions", weights=by_member, **facts, seconds=time.monotonic() - started)
-    logger.info("weights %s: validation loss %.4f", {name: round(w, 3) for name, w in by_member.items()}, loss)
+    write_record(task, fold, "predictions", **model, **facts, seconds=time.monotonic() - started)
+    logger.info("%s: validation loss %.4f", model, loss)
+
+
+def _chosen(settings: Mapping[str, Any], own: Array, rows: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Choose how to combine the members; returns the model as it is stored, and facts for the record.
+
+    Args:
+        settings: `members`, `mix` and `loss`.
+        own: What each member says of unseen videos, float64 (members, videos, classes).
+        rows: These videos.
+    """
+    targets, members = rows.target.to_numpy(), settings["members"]
+    if settings["mix"] == "cascade":
+        enough = sure_enough(own[0], own[1], targets, settings["loss"])
+        return {"enough": enough}, {"chosen": {"enough": enough}, "exits": float(sure(own[0], enough).mean())}
+    if settings["mix"] == "mean":
+        return {"weights": dict(zip(members, map(float, fit_weights(own, targets)), strict=True))}, {}
+    losses = [_calibrated(each, targets, rows.group.nunique()) for each in own]
+    best = members[int(np.argmin(losses))]
+    tried = [{"member": name, "loss": loss} for name, loss in zip(members, losses, strict=True)]
+    return {"weights": {name: float(name == best) for name in members}}, {"chosen": {"member": best}, "tried": tried}
 
 
 def _calibrated(probabilities: Array, targets: Array, groups: int) -> float:

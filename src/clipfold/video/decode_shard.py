@@ -61,7 +61,7 @@ def decode_shard(
         arrays: view name -> output array, `uint8` (decoded videos, *shape of the view).
         index: output table of `index_schema`, one row per row of `metadata`; `row` is the row in the arrays, null for a
             video without frames.
-        settings: views and time limit.
+        settings: views, time limit and whether to filter blocks.
         workers: processes to use.
         max_pixels: most pixels of a frame; the decoder refuses larger ones.
         memory_mb: memory of the job; None for no limit.
@@ -82,7 +82,7 @@ def decode_shard(
         }
         spooled = stack.enter_context(spool_folder(Path(index)))
         results = map_videos(
-            partial(_decode, views, max_pixels, settings.timeout_s, cache),
+            partial(_decode, views, max_pixels, settings.timeout_s, settings.loop_filter, cache),
             (
                 source | {"before": stamp_of(source["path"]), "spool": spooled / str(number)}
                 for number, source in enumerate(_sources(table, paths))
@@ -173,16 +173,21 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
 
 
 def _decode(
-    views: Mapping[str, View], max_pixels: int, timeout_s: float, cache: Cache | None, source: Video
+    views: Mapping[str, View],
+    max_pixels: int,
+    timeout_s: float,
+    loop_filter: bool,
+    cache: Cache | None,
+    source: Video,
 ) -> Decoded | Unusable | Spooled:
     check_content(source["path"], source)
 
     def decode(parts: Sequence[Part]) -> Iterator[tuple[Part, Decoded | Unusable]]:
         if source["container"] in CONTAINERS:
             return decode_images(source, views, parts, max_pixels)
-        return decode_parts(Stream.of(source, max_pixels), views, parts)
+        return decode_parts(Stream.of(source, max_pixels, loop_filter), views, parts)
 
-    results = decode_kept(cache, origin_of(source, max_pixels), views, source["parts"], decode)
+    results = decode_kept(cache, origin_of(source, max_pixels, loop_filter), views, source["parts"], decode)
     if len(source["parts"]) > 1:
         return spool(punctual(results, timeout_s), views, source["spool"])
     ((_, result),) = results

@@ -46,12 +46,13 @@ def probe_kept(
     return facts
 
 
-def origin_of(source: Mapping[str, Any], max_pixels: int) -> dict[str, Any]:
+def origin_of(source: Mapping[str, Any], max_pixels: int, loop_filter: bool = True) -> dict[str, Any]:
     """Return all on which the decoding of a probed source depends, as JSON values.
 
     Args:
         source: `digest`, `container`, `time_base`, `pts` and `keyframes`, as probed.
         max_pixels: most pixels of a frame.
+        loop_filter: whether the edges of blocks are smoothed.
     """
     packets = f"{source['time_base']} {source['pts']} {source['keyframes']}"
     return {
@@ -59,6 +60,7 @@ def origin_of(source: Mapping[str, Any], max_pixels: int) -> dict[str, Any]:
         "container": source["container"],
         "packets": stable_hash(packets, 16),
         "max_pixels": max_pixels,
+        **({} if loop_filter else {"loop_filter": False}),
     }
 
 

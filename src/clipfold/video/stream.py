@@ -63,6 +63,9 @@ class Stream:
         rate: frames per second, used if the timestamps are unusable.
         aspect: width of one pixel over its height; None if unknown, which means square.
         max_pixels: most pixels of a frame; larger frames are refused.
+        loop_filter: smooth the edges of blocks, as H.264 and HEVC prescribe. Without, decoding takes less time, and
+            errors add up until the next keyframe.
+        threads: threads of the decoder, which decode successive frames at once; the frames are the same.
     """
 
     id: str
@@ -73,10 +76,14 @@ class Stream:
     rate: float
     aspect: Fraction | None = None
     max_pixels: int = MAX_PIXELS
+    loop_filter: bool = True
+    threads: int = 1
 
     @classmethod
-    def of(cls, probed: Mapping[str, Any], max_pixels: int = MAX_PIXELS) -> Stream:
-        """Build the stream from a row of the table that probing writes, with a limit on each frame."""
+    def of(
+        cls, probed: Mapping[str, Any], max_pixels: int = MAX_PIXELS, loop_filter: bool = True, threads: int = 1
+    ) -> Stream:
+        """Build the stream from a row of the table that probing writes; the other arguments are those of the class."""
         aspect = probed["sample_aspect"]
         pts = probed["pts"]
         return cls(
@@ -88,6 +95,8 @@ class Stream:
             rate=probed["fps"],
             aspect=Fraction(aspect) if aspect else None,
             max_pixels=max_pixels,
+            loop_filter=loop_filter,
+            threads=threads,
         )
 
     def order(self) -> Order | None:
@@ -173,7 +182,10 @@ def decoded_frames(
     """
     with open_video(stream.path, stream.max_pixels, analyse=analyse) as (container, video):
         context = video.codec_context
-        context.options = {"max_pixels": str(stream.max_pixels)}  # a stream may grow on the way
+        smoothed = {} if stream.loop_filter else {"skip_loop_filter": "all"}
+        context.options = {"max_pixels": str(stream.max_pixels)} | smoothed  # a stream may grow on the way
+        if stream.threads > 1:
+            context.thread_count, context.thread_type = stream.threads, "FRAME"
         try:
             context.open()  # some decoders read `skip_frame` only when they are opened
         except av.error.FFmpegError as error:

@@ -20,10 +20,10 @@ from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_model import embed
 from clipfold.models.embed import embed_shards
 from clipfold.models.encoders import encoder
-from clipfold.models.load import load
+from clipfold.models.load import FeatureModel, load
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
-from clipfold.storage.files import read_json, read_table, write_table
+from clipfold.storage.files import read_json, read_table, write_json, write_table
 from clipfold.training import on_clips, on_features, on_predictions
 from clipfold.training.task import Task
 
@@ -211,6 +211,31 @@ def test_a_select_needs_only_the_member_that_it_chose(run, tmp_path):
     np.testing.assert_array_equal(run.tested("chosen").p_c1, run.tested(chosen).p_c1)
     folder.rename(tmp_path / "elsewhere")
     load(tmp_path / "elsewhere", {chosen: run.folder / chosen / "fold-0"})
+
+
+def test_a_cascade_asks_its_second_member_where_the_first_is_unsure(run, tmp_path, monkeypatch):
+    members = ["plain", "svm"]
+    paths = [str(run.folder / name / "fold-0" / "p.parquet") for name in members]
+    folder = run.fit("cascade", "ensemble", {"predictions": paths}, members=members, mix="cascade", loss=0.2)
+    assert run.check("cascade").reads == {"clips", "features"}
+    folder.rename(tmp_path / "elsewhere")
+    inputs, asked = run.inputs(list(run.clips)), []
+    places = {name: run.folder / name / "fold-0" for name in members}
+    cheap, careful = (load(place).predict_proba(**inputs) for place in places.values())
+    sure = np.sort(cheap.max(axis=1))
+    write_json(tmp_path / "elsewhere/model.json", {"enough": float(sure[len(sure) // 2])})
+    model, answer = load(tmp_path / "elsewhere", places), FeatureModel.predict_proba
+
+    def count(self, **given):
+        asked.append(len(given["features"]))
+        return answer(self, **given)
+
+    monkeypatch.setattr(FeatureModel, "predict_proba", count)
+    exits = cheap.max(axis=1) >= sure[len(sure) // 2]
+    np.testing.assert_array_equal(model.predict_proba(**inputs), np.where(exits[:, None], cheap, careful))
+    assert asked == [(~exits).sum()]
+    with pytest.raises(ValueError, match="members has no svm: pass the folder"):
+        load(tmp_path / "elsewhere", {"plain": places["plain"]})
 
 
 def test_memory_that_runs_out_halves_the_batch(run, monkeypatch):

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipfold.models.entries import plan_models
+from clipfold.models.mixing import combine
 from clipfold.storage.files import read_json, read_table, write_table
+from clipfold.training.cascade import NEVER, sure_enough
 from clipfold.training.final import best_member
 from clipfold.training.on_predictions import fit
 from clipfold.training.task import Task
@@ -45,6 +47,41 @@ def test_one_video_does_not_decide_alone():
     assert 0.5 < weights[0] < 0.7
 
 
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 4), st.sampled_from([0.0, 0.05, 0.3]))
+def test_a_cascade_loses_no_more_than_stated_and_stops_no_sooner(seed, videos, classes, loss):
+    (cheap, careful), targets = draw(np.random.default_rng(seed), 2, videos, classes)
+    cheap = cheap.round(1)  # several are equally sure
+    enough = sure_enough(cheap, careful, targets, loss)
+
+    def lost(bound):
+        combined = combine({"enough": bound}, np.stack([cheap, careful]))
+        right = [(each.argmax(axis=1) == targets).sum() for each in (careful, combined)]
+        return right[0] - right[1]
+
+    assert lost(enough) <= loss * videos
+    lower = [bound for bound in np.unique(cheap.max(axis=1)) if bound < enough]
+    if lower and enough != NEVER:  # the next video, at least one of those that are equally sure, loses too much
+        order = np.argsort(-cheap.max(axis=1), kind="stable")
+        better = (careful.argmax(axis=1) == targets)[order].astype(int) - (cheap.argmax(axis=1) == targets)[order]
+        answered = int((cheap.max(axis=1) >= lower[-1]).sum())
+        assert np.cumsum(better)[:answered].max() > loss * videos
+
+
+def test_a_cascade_asks_the_second_member_only_where_the_first_is_unsure(tmp_path):
+    record, predictions = write_fold(tmp_path, 0.2, mix="cascade", trainings=2)
+    assert record["chosen"] == {"enough": record["enough"]}
+    members = [read_table(tmp_path / f"{name}.parquet").to_pandas().set_index("id") for name in "xy"]
+    found = predictions.set_index("id")
+    cheap, careful = (member.loc[found.index] for member in members)
+    for p in ("p", "p0", "p1"):
+        own = cheap[[f"{p}_a", f"{p}_b"]].to_numpy()
+        exits = own.max(axis=1) >= record["enough"]
+        expected = np.where(exits[:, None], own, careful[["p_a", "p_b"]].to_numpy())
+        np.testing.assert_array_equal(found[[f"{p}_a", f"{p}_b"]].to_numpy(), expected)
+    assert record["exits"] == (cheap[found.split == "val"][["p_a", "p_b"]].max(axis=1) >= record["enough"]).mean()
+
+
 def write_fold(folder, test_values, mix="mean", trainings=0):
     ids = [f"v{i:02}" for i in range(30)]
     splits = ["train"] * 10 + ["val"] * 10 + ["test"] * 10
@@ -64,7 +101,7 @@ def write_fold(folder, test_values, mix="mean", trainings=0):
     outputs = {name: folder / name for name in ("model", "history", "predictions", "record")}
     task = Task(
         module="",
-        settings={"members": ["x", "y"], "mix": mix},
+        settings={"members": ["x", "y"], "mix": mix, "loss": 0.1},
         data={"predictions": paths},
         splits=folder / "splits.parquet",
         fold=0,
@@ -123,6 +160,7 @@ def test_members_are_all_others_by_default():
         ),
         (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "ensemble"]}], "members is 'ensemble'"),
         (["svm", "ensemble"], "name two or more"),
+        (["svm", "naive_cnn", {"architecture": "ensemble", "mix": "cascade"}], "name two, the cheap one first"),
         (["svm", "naive_cnn", {"architecture": "ensemble", "members": ["svm", "svm"]}], "name two or more"),
         (
             [{"architecture": "naive_cnn", "seeds": 2}, {"architecture": "x3d", "seeds": 3}, "svm", "ensemble"],

@@ -173,7 +173,7 @@ def test_a_model_on_features_is_fitted_on_all_rows(data, tmp_path):
     assert (record["fold"], record["train_videos"], record["features"]) == (None, 17, ["motion.a", "noise.b"])
 
 
-def test_an_ensemble_mixes_final_members_with_the_mean_of_the_folds_weights(data, tmp_path):
+def test_an_ensemble_mixes_final_members_as_its_folds_found(data, tmp_path):
     path, x, _ = write_features(tmp_path, data)
     for member, strength in (("weak", 0.01), ("strong", 10.0)):
         folder = tmp_path / member / "final"
@@ -197,3 +197,11 @@ def test_an_ensemble_mixes_final_members_with_the_mean_of_the_folds_weights(data
     weak, strong = (load(tmp_path / member / "final").predict_proba(features=x) for member in ("weak", "strong"))
     found = load(folder).predict_proba(features=x)
     np.testing.assert_allclose(found, 0.25 * weak + 0.75 * strong, rtol=0, atol=1e-12)
+    sure = np.sort(weak.max(axis=1))
+    arguments["settings"] = {"members": ["weak", "strong"], "mix": "cascade", "loss": 0.01}
+    for record, enough in zip(arguments["records"], (sure[5], sure[2]), strict=True):
+        write_json(record, {"enough": enough})
+    final_on_predictions.fit(FinalTask(**arguments))  # the highest of the bounds
+    found, exits = load(folder).predict_proba(features=x), weak.max(axis=1) >= sure[5]
+    assert 0 < exits.sum() < len(exits)
+    np.testing.assert_array_equal(found, np.where(exits[:, None], weak, strong))

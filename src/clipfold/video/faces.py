@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,8 @@ class Detector:
         loud = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self._detector = cv2.FaceDetectorYN.create("onnx", network, nothing, (64, 64), _SCORE)
+            self._network = cv2.dnn.readNetFromONNX(network)
+            self._check_outputs(64, 64)
             self._detector.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             first = error.err.strip().partition("\n")[0]
@@ -52,12 +55,27 @@ class Detector:
         finally:
             cv2.utils.logging.setLogLevel(loud)
         self._lock = Lock()  # several threads may use one bundle
+        self._checked: set[tuple[int, int]] = set()
 
     @staticmethod
     @lru_cache(maxsize=4)
     def of(model: str, digest: str) -> Detector:
         """Return the detector of a file, loaded once by a process."""
         return Detector(model, digest)
+
+    def _check_outputs(self, width: int, height: int) -> None:
+        """Check that the network has as many numbers for a picture of this size as OpenCV reads without looking.
+
+        Raises:
+            ValueError: It has fewer: OpenCV would read other memory.
+            cv2.error: An output is missing.
+        """
+        needed = _numbers(height, width)
+        padded = np.zeros((32 * math.ceil(height / 32), 32 * math.ceil(width / 32), 3), np.uint8)
+        self._network.setInput(cv2.dnn.blobFromImage(padded))
+        found = dict(zip(needed, self._network.forward([*needed]), strict=True))
+        short = [name for name, number in needed.items() if found[name].size < number]
+        require(not short, "decode.face_model", short, "it is not the network of YuNet: use another file")
 
     def faces(self, picture: Array) -> Array:
         """Find the faces of a picture, `uint8` RGB (height, width, 3); returns rectangles.
@@ -67,11 +85,21 @@ class Detector:
         """
         height, width = picture.shape[:2]
         with self._lock:
+            if (width, height) not in self._checked:
+                self._check_outputs(width, height)
+                self._checked.add((width, height))
             self._detector.setInputSize((width, height))
             found = self._detector.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         left, top, across, down = np.reshape([] if found is None else found, (-1, 15))[:, :4].astype(np.float64).T
         corners = top / height, left / width, (top + down) / height, (left + across) / width
         return np.stack(corners, axis=1).clip(0, 1)
+
+
+def _numbers(height: int, width: int) -> dict[str, int]:
+    """Name the outputs of YuNet, and how many numbers OpenCV reads of each for a picture that it pads to 32 pixels."""
+    height, width = 32 * math.ceil(height / 32), 32 * math.ceil(width / 32)
+    of_each = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+    return {f"{name}_{s}": (height // s) * (width // s) * many for name, many in of_each.items() for s in (8, 16, 32)}
 
 
 def face_region(frames: Sequence[Array], shape: Sequence[int], least: float) -> Region | None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from helpers.disc_detector import DIAMETER, write_detector
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from clipfold.config import read_config
 from clipfold.demo.encode import Take, encode, encode_image
@@ -214,6 +215,25 @@ def test_another_network_fails_the_job_and_no_video_is_to_blame(tmp_path, stream
     settings = DecodeSettings(size=48, views=FACES, face_model=str(tmp_path / "other.onnx"))
     with pytest.raises(ValueError, match=r"decode\.face_model is .*other\.onnx': it is not the network of OpenCV's"):
         decoded(tmp_path, {"a": stream.path}, settings)
+
+
+@pytest.mark.parametrize("largest", [1, 128])
+def test_a_network_with_fewer_numbers_than_opencv_reads_is_refused_before_it_reads_them(largest, tmp_path, model):
+    """128 boxes are enough for the first picture of 64 pixels; a larger one needs more."""
+    forged = onnx.load(model)
+    (last,) = (node for node in forged.graph.node if node.output[0] == "bbox_8")
+    last.output[0] = "all_boxes"
+    bounds = {"first": [0], "end": [largest], "axis": [1]}
+    forged.graph.initializer.extend(numpy_helper.from_array(np.int64(value), name) for name, value in bounds.items())
+    forged.graph.node.append(helper.make_node("Slice", ["all_boxes", *bounds], ["bbox_8"]))
+    onnx.save(forged, tmp_path / "forged.onnx")
+
+    def look():
+        detector = Detector(str(tmp_path / "forged.onnx"), file_digest(tmp_path / "forged.onnx"))
+        detector.faces(np.zeros((180, 320, 3), np.uint8))
+
+    with pytest.raises(ValueError, match=r"decode.face_model is \['bbox_8'\]: it is not the network of YuNet"):
+        look()
 
 
 def test_a_file_that_changes_while_a_job_runs_is_noticed(tmp_path, model):

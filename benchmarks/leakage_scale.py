@@ -15,7 +15,8 @@ import numpy as np
 
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.hash_shard import hash_shard
-from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.matches import match
+from clipfold.leakage.videos import Stored
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.views import Uniform

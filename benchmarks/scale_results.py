@@ -5,6 +5,7 @@ own. `scale.py --results` runs it.
 """
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -18,7 +19,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from clipfold.storage.files import Array, ArrayWriter, write_json, write_table
+from clipfold.storage.files import Array, write_json, write_table
+from clipfold.storage.replace import replacing
 
 SHARD = 1024
 CLASSES = ("fake", "real")
@@ -88,10 +90,10 @@ def make(folder: Path, count: int) -> None:
                 {"id": part["id"], "brightness.mean": rng.uniform(0, 255, size), "motion.speed_mean": rng.random(size)}
             ),
         )
-        # Holes: the clips of a million videos would take 600 GB.
-        with ArrayWriter(shard / "clips", (16, 112, 112, 3), np.uint8) as array:
-            for _ in range(int((~broken[start : start + SHARD]).sum())):
-                array.append(np.zeros((16, 112, 112, 3), np.uint8))
+        with replacing(shard / "clips") as file:
+            shape = (int((~broken[start : start + SHARD]).sum()), 16, 112, 112, 3)
+            np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+            file.truncate(file.tell() + math.prod(shape))  # a hole: the clips of a million videos take 600 GB
     one = np.flatnonzero(rng.random(count - 1) < 0.02)
     pairs = {
         "first": ids[one],

@@ -24,7 +24,7 @@ from clipfold.leakage.candidates import (
     common_frames,
 )
 from clipfold.leakage.hashes import WINDOWS
-from clipfold.leakage.pairs import FOUND, Pair, Pairs
+from clipfold.leakage.pairs import Pair, Pairs
 from clipfold.leakage.parts import Parts
 from clipfold.storage.files import Array
 
@@ -87,12 +87,7 @@ class Search:
     def parts(self, block: range) -> pa.Table:
         """Find the videos that show parts of those of a block; return a table of `FOUND`."""
         look = self._parts.pairs if self._parts else lambda video: []
-        rows = (
-            {"bits": 0, "mirrored": False, "window": 0} | pair
-            for some in self._spread("parts", block, look)
-            for pair in some
-        )
-        return pa.Table.from_pylist(list(rows), FOUND)
+        return pairs.table_of(pair for some in self._spread("parts", block, look) for pair in some)
 
     def frames(self, block: range, common: Array, known: Pairs) -> pa.Table:
         """Compare the frames of a block with those of later videos; return a table of `FOUND`.

@@ -39,8 +39,8 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
         classes: Sorted class names.
 
     Returns:
-        `models`, `classes`, `groups`; `all`, the number of videos; per video, sorted by id, `ids`, `label`, `group`, `fold`; and per model and video
-        the class `predicted` and the probability of the label (`own`).
+        `models`, `classes`, `groups`; `all`, the number of videos; per video, sorted by id, `ids`, `label`, `group`,
+        `fold`; and per model and video the class `predicted` and the probability of the label (`own`).
     """
     wide = predictions.pivot_table(index="id", columns="model", values=["own"], sort=True)["own"][list(models)]
     number = len(wide)

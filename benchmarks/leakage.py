@@ -28,7 +28,8 @@ from clipfold.demo.disguises import DISGUISES, with_logo, with_title
 from clipfold.demo.encode import Take, encode
 from clipfold.demo.near_duplicates import CHANGES, Recording
 from clipfold.leakage.hash_shard import hash_shard
-from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.matches import match
+from clipfold.leakage.videos import Stored
 from clipfold.manifest.read import Video, read_manifest
 from clipfold.settings import DecodeSettings, ProbeSettings, SplitSettings
 from clipfold.splits.assign import assign

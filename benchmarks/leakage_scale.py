@@ -1,27 +1,34 @@
-"""Measure the time and memory of the search for near duplicates among many videos.
+"""Measure the time of the search for near duplicates among many videos, by stage.
 
-Films are drawn, hashed and matched, by the workflow's own functions; from two numbers of videos, time is
-extrapolated to 100,000 as a sum of a linear and a quadratic part.
+Films are drawn, hashed and searched, by the workflow's own functions; from two numbers of videos, the time of each
+stage is extrapolated to 100,000 and to 1,000,000 as a sum of a linear and a quadratic part.
 """
 
 import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import nnls
+from threadpoolctl import threadpool_limits
 
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.hash_shard import hash_shard
-from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.pairs import Pairs
+from clipfold.leakage.parts import Parts
+from clipfold.leakage.search import Search
+from clipfold.leakage.videos import Stored, Videos
+from clipfold.leakage.votes import Index
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.views import Uniform
 
 SHAPE = (16, 112, 112, 3)
-TARGET = 100_000
+TARGETS = 100_000, 1_000_000
 
 
 def main() -> None:
@@ -33,7 +40,8 @@ def main() -> None:
         folder = Path(name)
         drawn = draw(folder, max(arguments.videos))
         rows = [measured(folder, count) for count in arguments.videos]
-    figures = {"seconds_to_hash_a_video": drawn, "runs": rows, "hours_of_cpu_for_100000": extrapolated(rows) / 3600}
+    hours = {f"{videos:,}": extrapolated(rows, videos) for videos in TARGETS}
+    figures = {"seconds_to_hash_a_video": drawn, "runs": rows, "core_hours": hours}
     print(json.dumps(figures, indent=2))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
@@ -61,19 +69,40 @@ def draw(folder: Path, count: int) -> float:
 
 
 def measured(folder: Path, count: int) -> dict[str, Any]:
-    """Match the first `count` films."""
+    """Search the first `count` films, in one block; return the CPU seconds of each stage."""
     shards = sorted(path for path in folder.iterdir() if path.is_dir())[: -(-count // 500)]
     files = {name: [shard / name for shard in shards] for name in ("hashes", "pictures", "keypoints", "clips")}
-    began = time.process_time()
-    match(Stored(**files, indices=[shard / "index" for shard in shards]), folder / "matches", threads=1)
-    return {"videos": count, "cpu_seconds": time.process_time() - began}
+    videos = Videos(Stored(**files, indices=[shard / "index" for shard in shards]))
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, call: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        found = call()
+        seconds[stage] = time.process_time() - began
+        return found
+
+    keypoints = videos.keypoints()
+    index = timed("index of keypoints", lambda: Index.build(keypoints, videos.counts))
+    parts = Parts(keypoints, videos.counts, index, videos.grey)
+    search = Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
+    known, every = Pairs(len(videos)), range(len(videos))
+    with threadpool_limits(1):
+        search.decide([timed("backgrounds", lambda: search.backgrounds(every))], known)
+        search.decide([timed("parts", lambda: search.parts(every))], known)
+        common = timed("common frames", lambda: search.common(known))
+        search.decide([timed("frames", lambda: search.frames(every, common, known))], known)
+    return {"videos": len(videos), "cpu_seconds": seconds, "pairs": len(known)}
 
 
-def extrapolated(rows: list[dict[str, Any]]) -> float:
-    """Fit a linear and a quadratic part to two times; return the time for `TARGET` videos in seconds."""
+def extrapolated(rows: list[dict[str, Any]], videos: int) -> dict[str, float]:
+    """Fit a linear and a quadratic part, neither negative, to two times of each stage; return hours for `videos`."""
     counts = np.array([row["videos"] for row in rows], float)
-    parts = np.linalg.solve(np.stack([counts, counts**2], axis=1), [row["cpu_seconds"] for row in rows])
-    return float(parts @ [TARGET, TARGET**2])
+    hours = {}
+    for stage in rows[0]["cpu_seconds"]:
+        spent = np.array([row["cpu_seconds"][stage] for row in rows])
+        parts, _ = nnls(np.stack([counts, counts**2], axis=1) / spent[:, None], np.ones(2))
+        hours[stage] = round(float(parts @ [videos, videos**2]) / 3600, 3)
+    return hours | {"all": round(sum(hours.values()), 2)}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 The videos are rows of a manifest and empty files; 12 models are planned on 5 folds. A first dry run with cold caches is
 not counted. `parse_s` is the overhead of each job before it begins: a start as that of a job, which reads the workflow
 and lists its rules, minus the start of Snakemake itself. `first_parse_s` is the same of the run, which reads all rows
-of the manifest; `index_s` is what it takes to write the index for its jobs.
+of the manifest; `index_s` is what it takes to write the index for its jobs. With `--results`, the stages that read all
+rows are measured instead, for 6 models (see `scale_results.py`).
 """
 
 import argparse
@@ -17,7 +18,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import scale_results
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -82,9 +85,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=1000, help="rows of the manifest (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="the best counts (default: %(default)s)")
+    parser.add_argument("--results", action="store_true", help="measure splits, audit, evaluation and report instead")
     parser.add_argument("--json", type=Path, help="where to write the result")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
+        if args.results:
+            write(args, {"videos": args.videos} | scale_results.measure(Path(root), args.videos))
+            return
         folder = Path(root)
         make_videos(folder, args.videos)
         configured = ("--configfile", str(folder / "config.yaml"))
@@ -110,6 +117,10 @@ def main() -> None:
         "jobs": jobs["total"],
         "data_jobs_per_1000_videos": round(1000 * sum(jobs.get(rule, 0) for rule in DATA) / args.videos, 1),
     }
+    write(args, result)
+
+
+def write(args: argparse.Namespace, result: dict[str, Any]) -> None:
     print(json.dumps(result, indent=2))
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n")

@@ -72,6 +72,7 @@ DATA_THREADS = max(1, min(4, LOCAL_CORES // max(1, len(SHARDS)))) if LOCAL_CORES
 wildcard_constraints:
     shard=r"\d+-of-\d+",
     group=r"\d+-of-\d+",
+    block=r"\d+",
     size=r"\d+",
     fold=r"\d+",
     bundle=r"\w+",

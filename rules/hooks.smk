@@ -43,6 +43,7 @@ FOLDER = Path.cwd()  # Snakemake leaves --directory before the last hooks
 WILDCARDS = {
     "shard": SHARDS,
     "group": GROUPS,
+    "block": range(BLOCKS),
     "fold": FOLDS,
     "size": {s["size"] for s in [*(m.settings for m in PLAN.models if m.input == "clips"), *PLAN.encoders.values()]},
     "stored": ["frames", "augmented"],

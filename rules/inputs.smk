@@ -19,6 +19,10 @@ IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
 # What a job of an encoder embeds. In storage, a job sees and leaves only what it names: one shard.
 GROUPS = group_shards(SHARDS, 1 if IN_STORAGE else PLAN.config.embed.shards)
 
+# Blocks of videos whose near duplicates are searched by jobs of their own; a few thousand videos are one block, and the
+# search one job. In storage, a job sees only what it names.
+BLOCKS = 1 if IN_STORAGE else -(-len(PLAN.videos) // 4096)
+
 # File name of a fitted model, by what it learns from.
 MODEL_FILE = {"features": "model.skops", "clips": "model.safetensors", "predictions": "model.json"}
 

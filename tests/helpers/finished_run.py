@@ -18,7 +18,8 @@ from clipfold.evaluation.task import EvaluationTask
 from clipfold.features.extract import extract_shard
 from clipfold.leakage.check import check_leakage
 from clipfold.leakage.hash_shard import hash_shard
-from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.matches import match
+from clipfold.leakage.videos import Stored
 from clipfold.models.embed import embed_shards
 from clipfold.models.record import MODEL_FILES
 from clipfold.plan import Plan

@@ -227,3 +227,15 @@ def test_rule_and_api_predict_the_same(workflow):
     columns = [f"p_{name}" for name in bundle.classes]
     np.testing.assert_allclose(rows[columns].to_numpy(), table[columns].to_numpy(), rtol=0, atol=1e-6)
     assert workflow.planned() == {}
+
+
+def test_near_duplicates_searched_in_jobs_are_those_found_in_one(workflow):
+    found = workflow.directory / "results/splits/matches.parquet"
+    before = found.read_bytes()
+    rules = workflow.project / "rules/inputs.smk"
+    rules.write_text(rules.read_text().replace("// 4096", "// 4"))
+    found.unlink()
+    workflow.run("--until", "matches")
+    assert len(list(workflow.directory.glob("results/hashes/found/*/frames.parquet"))) > 1
+    assert found.read_bytes() == before
+    assert read_table(found).num_rows

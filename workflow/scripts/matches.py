@@ -1,6 +1,7 @@
 """Rule matches."""
 
-from clipfold.leakage.matches import Stored, match
+from clipfold.leakage.matches import match
+from clipfold.leakage.videos import Stored
 from clipfold.storage import job
 
 if __name__ == "__main__":

@@ -42,10 +42,12 @@ def evaluate(task: EvaluationTask) -> None:
     )
     if both:
         raise ValueError(f"{len(both)} videos are both used and quarantined, such as {both[0]!r}: rerun the splits")
-    given = {model: read_predictions(paths) for model, paths in task.predictions.items()}
-    gathered = {model: pool(model, tables, videos, classes) for model, tables in given.items()}
+    gathered, vary = {}, {}
+    for model, paths in task.predictions.items():  # one after the other: all predictions may be more than memory holds
+        given = read_predictions(paths)
+        gathered[model], vary[model] = pool(model, given, videos, classes), _chance(model, given, videos, classes)
+    del given
     counts = intervals.draw(int(next(iter(gathered.values())).groups.max()) + 1, task.seed)
-    vary = {model: _chance(model, tables, videos, classes) for model, tables in given.items()}
     measured = {model: measure.measure(own, classes, counts, vary[model]) for model, own in gathered.items()}
     tested, trained = ((videos.split == split).sum() for split in ("test", "train"))
     ratio = float(tested / max(1, trained))

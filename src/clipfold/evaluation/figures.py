@@ -37,6 +37,9 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # keeps text selectable and editable
 }
 
+_MOST_POINTS = 5000
+"""Points of a curve: more would show nothing, and make pages that no browser opens."""
+
 Curve: TypeAlias = tuple[Array, Array]
 """Horizontal and vertical positions, float of (points,)."""
 
@@ -137,7 +140,11 @@ def _curves_of_class(hits: Array, alarms: Array) -> tuple[Curve, Curve]:
 
 def _mean_curve(curves: Sequence[Curve]) -> Curve:
     if len(curves) == 1:
-        return curves[0]
+        x, y = curves[0]
+        if len(x) > _MOST_POINTS:
+            shown = np.linspace(0, len(x) - 1, _MOST_POINTS).astype(int)
+            return x[shown], y[shown]
+        return x, y
     grid = np.linspace(0, 1, 201)
     y = np.mean([np.interp(grid, *each) for each in curves], axis=0)
     # Interpolation would start a curve with a vertical rise at its top.

@@ -21,25 +21,37 @@ from clipfold.evaluation import metrics
 from clipfold.evaluation.resampled_ranking import ranking
 from clipfold.storage.files import Array
 
-RESAMPLES = 1000
+RESAMPLES, _LEAST = 1000, 100
+_COUNTS = 50_000_000  # of all groups on all draws: 400 MB
 LEVEL = 0.95
 TRAINING = 0.4
 """Variance from training, as a share of that from testing, with as many videos of each."""
 _NO_SPREAD = 1e-12  # anything below is rounding
 
 
-def draw(groups: int, seed: int, resamples: int = RESAMPLES) -> Array:
+def resamples_of(groups: int) -> int:
+    """Return the number of draws: 1,000, fewer where they would not fit into memory, which takes 50,000 groups.
+
+    >>> resamples_of(23), resamples_of(250_000), resamples_of(1_000_000)
+    (1000, 200, 100)
+    """
+    return max(_LEAST, min(RESAMPLES, _COUNTS // groups))
+
+
+def draw(groups: int, seed: int, resamples: int | None = None) -> Array:
     """Draw bootstrap resamples of the groups.
 
     Args:
         groups: Number of groups; each resample has as many.
         seed: Seed for the random draws.
-        resamples: Number of resamples.
+        resamples: Number of resamples; None: `resamples_of`.
 
     Returns:
         Number of times each group was drawn, int64 of (resamples, groups); rows sum to `groups`.
     """
-    return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
+    return np.random.default_rng(seed).multinomial(
+        groups, np.full(groups, 1 / groups), size=resamples or resamples_of(groups)
+    )
 
 
 def degrees_of_freedom(targets: Array, groups: Array) -> float:

@@ -14,6 +14,7 @@ from clipfold.storage.files import Array
 LEVEL = 0.05
 FLIPS = 9999
 _AT_ONCE = 1000
+_SIGNS, _SIGNS_AT_ONCE = 500_000_000, 20_000_000  # of all groups, in all sets and in those drawn at once
 
 
 def holm(p: Array) -> Array:
@@ -119,7 +120,7 @@ def corrected_resampled_t(differences: Array, ratio: float) -> float:
     return float(2 * student.sf(mean / error, len(defined) - 1)) if error > 1e-12 else float(mean < 1e-12)
 
 
-def sign_flip(contributions: Array, seed: int, flips: int = FLIPS) -> tuple[Array, Array]:
+def sign_flip(contributions: Array, seed: int, flips: int | None = None) -> tuple[Array, Array]:
     """Test whether sums over groups are 0 by giving each group's contribution a random sign (Fisher 1935).
 
     Valid for groups of any size and any dependence within groups; for scores with unequal variances see Hemerik, Goeman
@@ -128,7 +129,7 @@ def sign_flip(contributions: Array, seed: int, flips: int = FLIPS) -> tuple[Arra
     Args:
         contributions: Float of (groups, tests).
         seed: Seed for the random signs, which all tests share.
-        flips: Number of random sets of signs.
+        flips: Number of random sets of signs; None: 9,999, fewer for more than 50,000 groups, for time.
 
     Returns:
         Two-sided p, and one-sided p for a positive sum; both float of (tests,).
@@ -136,8 +137,11 @@ def sign_flip(contributions: Array, seed: int, flips: int = FLIPS) -> tuple[Arra
     random = np.random.default_rng(seed)
     sums, slack = contributions.sum(axis=0), 1e-9 * np.abs(contributions).sum(axis=0)
     apart, above = np.ones(len(sums)), np.ones(len(sums))  # the observed signs count as one set
-    for first in range(0, flips, _AT_ONCE):
-        signs = random.integers(0, 2, (min(_AT_ONCE, flips - first), len(contributions))) * 2.0 - 1
+    groups = max(1, len(contributions))
+    flips = flips or min(FLIPS, max(_AT_ONCE, _SIGNS // groups))
+    step = min(_AT_ONCE, max(1, _SIGNS_AT_ONCE // groups))
+    for first in range(0, flips, step):
+        signs = random.integers(0, 2, (min(step, flips - first), len(contributions))) * 2.0 - 1
         flipped = signs @ contributions
         apart += (np.abs(flipped) >= np.abs(sums) - slack).sum(axis=0)
         above += (flipped >= sums - slack).sum(axis=0)

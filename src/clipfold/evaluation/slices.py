@@ -30,6 +30,8 @@ SCHEMA = pa.schema(
 LEAST_VIDEOS = 10
 LEAST_GROUPS = 3
 LEAST_OF_GROUP = 3  # videos of a group whose error rate says something of how groups vary
+MOST_GROUPS = 1000
+"""Groups that are tested, the largest: a correction for more leaves nothing to find."""
 FEW_VALUES = 8  # numeric facts with more distinct values are cut into quarters
 MOST_COLUMNS = 100
 """Columns of a table to slice by: a correction for more leaves nothing to find."""
@@ -140,8 +142,8 @@ def compare(
     """Compare a model's errors in each slice, and in each group, with those in all other videos.
 
     Slices are tested for a higher error rate than the rest: each group's contribution to the difference gets a random
-    sign (`sign_flip`). A group of at least `LEAST_VIDEOS` videos is tested against how much the other groups vary, see
-    `_outlying`.
+    sign (`sign_flip`). Of the `MOST_GROUPS` largest groups, one of at least `LEAST_VIDEOS` videos is tested against how
+    much the other groups vary, see `_outlying`.
 
     Args:
         wrong: Share of the repeats in which each video is wrong, float of (videos,).
@@ -160,24 +162,32 @@ def compare(
         scores = np.column_stack([np.bincount(groups, weights * excess, len(names)) for weights in shares])
         flipped = sign_flip(scores, seed)[1]
         rows += [_row(*each, wrong, groups, p) for each, p in zip(slices, flipped, strict=True)]
-    for group in np.flatnonzero(np.bincount(groups) >= LEAST_VIDEOS) if len(names) > 1 else ():
+    sizes, errors = np.bincount(groups), np.bincount(groups, wrong)
+    largest = np.sort(np.argsort(-sizes, kind="stable")[:MOST_GROUPS])
+    for group in largest[sizes[largest] >= LEAST_VIDEOS].tolist() if len(names) > 1 else ():
         inside = groups == group
-        rows.append(_row("group", names[int(group)], inside, wrong, groups, _outlying(wrong, groups, inside)))
+        rates = float(wrong[inside].mean()), float(wrong[~inside].mean())
+        p = _outlying(rates, int(sizes[group]), np.delete(sizes, group), np.delete(errors, group))
+        rows.append(_row("group", names[group], inside, wrong, groups, p))
     for row, corrected in zip(rows, holm(np.array([row["p"] for row in rows])), strict=True):
         row |= {"p_holm": float(corrected), "worse": bool(corrected < LEVEL)}
     return rows
 
 
-def _outlying(wrong: Array, groups: Array, inside: Array) -> float:
+def _outlying(rates: tuple[float, float], own: int, sizes: Array, errors: Array) -> float:
     """Test whether a group has more errors than groups vary in any case: one-sided p.
 
     Videos of a group err together, so a test that takes them for independent calls far too many groups weak. Error
     rates are compared as arcsines of their roots, whose variance does not depend on the rate; the variance between
     groups is that of the other groups of `LEAST_OF_GROUP` videos or more (DerSimonian & Laird 1986).
+
+    Args:
+        rates: Error rate of the group, and of all other videos.
+        own: Videos of the group.
+        sizes: Videos of each other group, int of (groups,).
+        errors: Sum of the errors of each other group, float of (groups,).
     """
-    _, codes = np.unique(groups[~inside], return_inverse=True)
-    sizes, own = np.bincount(codes), inside.sum()
-    angles = np.arcsin(np.sqrt(np.bincount(codes, wrong[~inside]) / np.maximum(sizes, 1)))
+    angles = np.arcsin(np.sqrt(errors / np.maximum(sizes, 1)))
     shown = sizes >= LEAST_OF_GROUP
     between, degrees = 0.0, max(1, len(sizes) - 1)
     if shown.sum() > 1:
@@ -186,7 +196,6 @@ def _outlying(wrong: Array, groups: Array, inside: Array) -> float:
         between = max(0.0, excess / (weights.sum() - (weights**2).sum() / weights.sum()))
     shares = sizes / sizes.sum()
     variance = between * (1 + (shares**2).sum()) + 1 / (4 * own) + 1 / (4 * sizes.sum())
-    rates = wrong[inside].mean(), wrong[~inside].mean()
     return float(student.sf((np.arcsin(np.sqrt(rates)) @ [1, -1]) / np.sqrt(variance), degrees))
 
 

@@ -14,6 +14,8 @@ from clipfold.evaluation.metrics import ranking
 from clipfold.evaluation.resampled_ranking import ranking as resampled_ranking
 from clipfold.storage.files import Array
 
+_AT_ONCE = 10_000  # groups
+
 
 def headline(targets: Array, groups: Array, folds: Array, classes: int) -> str:
     """Name the metric that ranks models: `roc_auc_within` for two classes, balanced accuracy for more.
@@ -30,9 +32,9 @@ def headline(targets: Array, groups: Array, folds: Array, classes: int) -> str:
     if classes != 2:
         return "balanced_accuracy"
     ranked = np.zeros(len(targets), bool)
-    for fold, left_out in _folds(targets == 1, groups, folds):
-        pairs = [np.prod(np.bincount(targets[rows], minlength=2)) for rows in (fold, *left_out)]
-        ranked[fold] = pairs[0] > sum(pairs[1:])
+    for fold, mixed in _folds(targets == 1, groups, folds):
+        within = np.prod(_of_groups(targets[fold] == 1, groups[fold], mixed), axis=0).sum()
+        ranked[fold] = np.prod(np.bincount(targets[fold], minlength=2)) > within
     return "roc_auc_within" if min(ranked[targets == c].mean() for c in range(2)) >= 0.5 else "balanced_accuracy"
 
 
@@ -49,16 +51,11 @@ def auc(positive: Array, scores: Array, groups: Array, folds: Array) -> float:
         In [0, 1]; NaN if there is no such pair.
     """
     right, pairs = 0.0, 0
-
-    def add(rows: Array, sign: int) -> None:
-        nonlocal right, pairs
-        number = sign * int(positive[rows].sum() * (~positive[rows]).sum())
-        right, pairs = right + number * np.nan_to_num(ranking(positive[rows], scores[rows])[0]), pairs + number
-
-    for fold, left_out in _folds(positive, groups, folds):
-        add(fold, 1)
-        for rows in left_out:
-            add(rows, -1)
+    for fold, mixed in _folds(positive, groups, folds):
+        number = int(positive[fold].sum() * (~positive[fold]).sum())
+        within, numbers = _within_groups(positive[fold], scores[fold], groups[fold], mixed)
+        right += number * float(np.nan_to_num(ranking(positive[fold], scores[fold])[0])) - float(within.sum())
+        pairs += number - int(numbers.sum())
     return right / pairs if pairs else np.nan
 
 
@@ -76,16 +73,18 @@ def resampled(positive: Array, scores: Array, groups: Array, folds: Array, count
         Float of (resamples,); NaN where no such pair was drawn.
     """
     right, pairs = np.zeros(len(counts)), np.zeros(len(counts))
-    for fold, left_out in _folds(positive, groups, folds):
+    for fold, mixed in _folds(positive, groups, folds):
         names, own = np.unique(groups[fold], return_inverse=True)
         drawn, side = counts[:, names].astype(float), positive[fold]
         number = np.prod([drawn @ np.bincount(own[part], minlength=len(names)) for part in (side, ~side)], axis=0)
         right += np.nan_to_num(resampled_ranking(side, scores[fold], own, drawn)[0]) * number
         pairs += number
-        for rows in left_out:
-            weight = counts[:, groups[rows[0]]] ** 2 * (positive[rows].sum() * (~positive[rows]).sum())
-            right -= ranking(positive[rows], scores[rows])[0] * weight
-            pairs -= weight
+        within, numbers = _within_groups(side, scores[fold], groups[fold], mixed)
+        for some in range(0, len(mixed), _AT_ONCE):
+            part = slice(some, some + _AT_ONCE)
+            weight = counts[:, mixed[part]].astype(float) ** 2
+            right -= weight @ within[part]
+            pairs -= weight @ numbers[part]
     return np.asarray(np.divide(right, pairs, out=np.full(len(counts), np.nan), where=pairs > 0.1))
 
 
@@ -102,11 +101,33 @@ def smoothed(positive: Array, scores: Array, groups: Array, folds: Array, counts
     return value + 2 * (resampled(positive, scores, groups, folds, (1 + counts) / 2) - value)
 
 
-def _folds(positive: Array, groups: Array, folds: Array) -> Iterator[tuple[Array, list[Array]]]:
-    """Yield the rows of each fold of both classes, and of each of its groups whose own pairs are left out."""
+def _folds(positive: Array, groups: Array, folds: Array) -> Iterator[tuple[Array, Array]]:
+    """Yield the rows of each fold of both classes, and those of its groups whose own pairs are left out, ascending."""
     alone = len(np.unique(folds)) == len(np.unique(groups))
     for fold in np.unique(folds):
         rows = np.flatnonzero(folds == fold)
         if len(np.unique(positive[rows])) == 2:
             mixed = np.intersect1d(groups[rows[positive[rows]]], groups[rows[~positive[rows]]])
-            yield rows, [] if alone else [rows[groups[rows] == group] for group in mixed]
+            yield rows, mixed[:0] if alone else mixed
+
+
+def _of_groups(positive: Array, groups: Array, mixed: Array) -> tuple[Array, Array]:
+    """Count the positive and the negative videos of some groups, each int of (groups,)."""
+    inside = np.isin(groups, mixed)
+    ours, theirs = (np.searchsorted(mixed, groups[inside & side]) for side in (positive, ~positive))
+    return np.bincount(ours, minlength=len(mixed)), np.bincount(theirs, minlength=len(mixed))
+
+
+def _within_groups(positive: Array, scores: Array, groups: Array, mixed: Array) -> tuple[Array, Array]:
+    """Count the pairs of each of some groups that are ranked right, ties as half, and all; each of (groups,)."""
+    inside = np.flatnonzero(np.isin(groups, mixed))
+    order = inside[np.lexsort((scores[inside], groups[inside]))]
+    place, score, side = np.searchsorted(mixed, groups[order]), scores[order], positive[order]
+    below = np.cumsum(np.append(0, ~side))  # negatives before each video
+    first = np.searchsorted(place, np.arange(len(mixed)))
+    level = np.append(True, (np.diff(place) != 0) | (np.diff(score) != 0))[: len(order)]
+    start, number = np.flatnonzero(level), np.cumsum(level) - 1  # of the videos of a group with one score
+    lower, upper = below[start], below[np.append(start[1:], len(order))]
+    wins = (lower + upper)[number] / 2 - below[first][place]
+    right = np.bincount(place[side], wins[side], len(mixed))
+    return right, np.prod(_of_groups(positive, groups, mixed), axis=0)

@@ -1,6 +1,8 @@
 """Align two pictures and decide whether they show the same content."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -104,6 +106,36 @@ def _same_tiles(x: Array, y: Array) -> tuple[int, int]:
     (ours, our_detail), (theirs, their_detail) = _tiles(x), _tiles(y)
     telling = np.maximum(our_detail, their_detail) > 2 * _LEAST_DETAIL
     return int(((ours * theirs).mean(axis=1)[telling] > _SAME_TILE).sum()), int(telling.sum())
+
+
+class Tiles:
+    """The tiles of some pictures, by which those that cannot pass `same_share` are told from the others, many at once.
+
+    Args:
+        pictures: grey pictures, each `uint8` (`SIZE`, `SIZE`).
+    """
+
+    def __init__(self, pictures: Sequence[Array]) -> None:
+        self._parts = np.zeros((len(pictures), _TILES**2, (SIZE // _TILES) ** 2), np.float32)
+        self._detail = np.zeros((len(pictures), _TILES**2), np.float32)
+        for number, picture in enumerate(pictures):
+            self._parts[number], self._detail[number] = _tiles(picture)
+
+    def may_pass(self, picture: int, others: Self, among: Array, least: float) -> Array:
+        """Return False where `same_share` of a picture and some of the others is below `least`.
+
+        Args:
+            picture: number of the picture.
+            others: tiles of other pictures.
+            among: numbers of those to compare with, int (pictures,).
+            least: share.
+        """
+        alike = np.einsum("tp,otp->ot", self._parts[picture], others._parts[among])
+        telling = np.maximum(self._detail[picture], others._detail[among]) > 2 * _LEAST_DETAIL
+        # Sums in another order differ in their last bits.
+        same = ((alike > (_SAME_TILE - 1e-3) * self._parts.shape[2]) & telling).sum(axis=1)
+        number = telling.sum(axis=1)
+        return np.asarray((number >= _LEAST_TILES) & (same >= least * number - 1e-9))
 
 
 def is_still(pictures: Array) -> bool:

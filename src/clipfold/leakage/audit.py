@@ -24,12 +24,15 @@
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from clipfold.leakage.duplicates import identical
 from clipfold.leakage.overlaps import overlapping
+from clipfold.storage.files import Array
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +41,43 @@ KINDS = ("groups", "duplicates", "overlaps", "near_duplicates")
 Row = Mapping[str, Any]
 
 
+class _Assigned:
+    """The table of the folds by video: millions of rows as arrays.
+
+    Args:
+        folds: see `splits.split.SCHEMA`.
+
+    Attributes:
+        ids: the videos, each once.
+        number: id -> place in `ids`.
+        group: group of each video; `label`, likewise.
+        folds: the folds, ascending.
+        splits: names of the splits, in alphabetical order.
+        split: index into `splits`, int8 (folds, videos); -1 for a video that a fold does not have.
+    """
+
+    def __init__(self, folds: pa.Table) -> None:
+        coded = {name: folds[name].combine_chunks().dictionary_encode() for name in ("id", "fold", "split")}
+        places = {name: column.indices.to_numpy() for name, column in coded.items()}
+        self.ids = coded["id"].dictionary.to_pylist()
+        self.number = {name: place for place, name in enumerate(self.ids)}
+        _, first = np.unique(places["id"], return_index=True)
+        self.group, self.label = (folds[name].take(first).to_pylist() for name in ("group", "label"))
+        (self.folds, fold), (self.splits, split) = (
+            np.unique(coded[name].dictionary.to_numpy(zero_copy_only=False), return_inverse=True)
+            for name in ("fold", "split")
+        )
+        self.split = np.full((len(self.folds), len(self.ids)), -1, np.int8)
+        self.split[fold[places["fold"]], places["id"]] = split[places["split"]]
+
+    def of(self, split: str) -> Array:
+        """Return True for the videos of a split, bool (folds, videos)."""
+        return np.asarray(self.split == list(self.splits).index(split) if split in self.splits else self.split < -1)
+
+
 def audit_folds(
     candidates: Sequence[Row],
-    rows: Sequence[Row],
+    folds: pa.Table,
     pairs: Sequence[Row],
     groups: Mapping[str, Any],
     scheme: str,
@@ -51,7 +88,7 @@ def audit_folds(
     Args:
         candidates: all videos of the manifest, used or not, with `id`, `label`, `digest` (of the content) and
             `size_bytes`; also what `overlapping` reads, if there are segments.
-        rows: the table of folds, see `splits.split.SCHEMA`.
+        folds: the table of folds, see `splits.split.SCHEMA`.
         pairs: near-duplicate pairs, rows of `matches.SCHEMA`.
         groups: evidence returned by `splits.groups.resolve_groups`.
         scheme: the split scheme.
@@ -60,6 +97,7 @@ def audit_folds(
     Returns:
         The content of `audit.json`.
     """
+    used = _Assigned(folds)
     digest = {video["id"]: video["digest"] for video in candidates}
     duplicates = identical(video for video in candidates if video["digest"] and video["size_bytes"])
     conflicting = [same for same in duplicates if len({video["label"] for video in same}) > 1]
@@ -68,29 +106,28 @@ def audit_folds(
             "identical files have different labels, so at least one is wrong: %s",
             ", ".join(f"{video['id']!r} is {video['label']!r}" for video in same),
         )
-    torn = _across_splits(rows, lambda row: row["group"])
-    copied = _across_splits(rows, lambda row: digest[row["id"]])
-    near = _near_duplicates(rows, pairs)
-    shared = list(overlapping(candidates, {row["id"]: row["group"] for row in rows}))
-    overlaps = _torn(rows, sorted(shared, key=lambda pair: (-pair["frames"], pair["first"], pair["second"])))
+    kept = [_coded(used.group), _coded([digest[name] for name in used.ids])]
+    torn, copied = (_across_splits(used, *each) for each in kept)
+    near = _near_duplicates(used, pairs)
+    shared = list(overlapping(candidates, dict(zip(used.ids, used.group, strict=True))))
+    overlaps = _torn(used, sorted(shared, key=lambda pair: (-pair["frames"], pair["first"], pair["second"])))
     found = dict(zip(KINDS, map(len, (torn, copied, overlaps, near["across_splits"])), strict=True))
     kinds = {kind: {"found": n, "allowed": kind in allowed or scheme == "random"} for kind, n in found.items()}
-    tested = {row["id"] for row in rows if row["split"] == "test"}
-    leaking = set(_leaking(rows, [*pairs, *shared], digest))
-    usable = len({row["id"] for row in rows})
+    tested, leaking = int(used.of("test").any(axis=0).sum()), _leaking(used, [*pairs, *shared], kept)
+    usable = len(used.ids)
     return {
         "scheme": scheme,
-        "repeats": len({row["repeat"] for row in rows}),
-        "folds": len({row["fold"] for row in rows}),
+        "repeats": len(folds["repeat"].unique()),
+        "folds": len(used.folds),
         "manifest": len(candidates),
         "usable": usable,
         "quarantined": len(candidates) - usable,
         "kinds": kinds,
         "leaks": sum(found.values()),
         "stops": [kind for kind, own in kinds.items() if own["found"] and not own["allowed"]],
-        "mark": _mark(scheme, found, len(leaking), len(tested)),
-        "tested": len(tested),
-        "leaking": len(leaking),
+        "mark": _mark(scheme, found, leaking, tested),
+        "tested": tested,
+        "leaking": leaking,
         "groups_across_splits": torn,
         "duplicates_across_splits": copied,
         "overlaps_across_splits": overlaps,
@@ -108,50 +145,56 @@ def _mark(scheme: str, found: Mapping[str, int], leaking: int, tested: int) -> s
     return f"{what}: {leaking} of {tested} test videos leak"
 
 
-def _across_splits(rows: Sequence[Row], key: Callable[[Row], str]) -> list[dict[str, Any]]:
-    splits: dict[tuple[int, str], set[str]] = defaultdict(set)
-    for row in rows:
-        splits[row["fold"], key(row)].add(row["split"])
-    return [{"fold": f, "value": v, "splits": sorted(r)} for (f, v), r in sorted(splits.items()) if len(r) > 1]
+def _coded(values: Sequence[str | None]) -> tuple[Array, Array]:
+    """Return the distinct values, in order, and the place of each among them, int (videos,)."""
+    names, places = np.unique(np.array([value or "" for value in values], object), return_inverse=True)
+    return names, places
 
 
-def _near_duplicates(rows: Sequence[Row], pairs: Sequence[Row]) -> dict[str, Any]:
-    video = {row["id"]: row for row in rows}
-    used = [pair for pair in pairs if pair["first"] in video and pair["second"] in video]
-    apart = [pair for pair in used if video[pair["first"]]["group"] != video[pair["second"]]["group"]]
-    leaks = _torn(rows, sorted(apart, key=lambda pair: (-pair["score"], pair["first"], pair["second"])))
-    other_labels = sum(video[pair["first"]]["label"] != video[pair["second"]]["label"] for pair in used)
-    return {"pairs": len(used), "across_groups": len(apart), "other_labels": other_labels, "across_splits": leaks}
+def _across_splits(used: _Assigned, names: Array, places: Array) -> list[dict[str, Any]]:
+    """Return the values that videos in several splits of a fold share."""
+    found = []
+    for fold, split in zip(used.folds.tolist(), used.split, strict=True):
+        held = np.zeros((len(names), len(used.splits)), bool)
+        held[places[split >= 0], split[split >= 0]] = True
+        for value in np.flatnonzero((held.sum(axis=1) > 1) & (names != "")):
+            found.append({"fold": fold, "value": names[value], "splits": used.splits[held[value]].tolist()})
+    return found
 
 
-def _torn(rows: Sequence[Row], pairs: Iterable[Row]) -> list[dict[str, Any]]:
+def _near_duplicates(used: _Assigned, pairs: Sequence[Row]) -> dict[str, Any]:
+    ends = [(used.number.get(pair["first"]), used.number.get(pair["second"]), pair) for pair in pairs]
+    known = [(a, b, pair) for a, b, pair in ends if a is not None and b is not None]
+    apart = [pair for a, b, pair in known if used.group[a] != used.group[b]]
+    leaks = _torn(used, sorted(apart, key=lambda pair: (-pair["score"], pair["first"], pair["second"])))
+    other_labels = sum(used.label[a] != used.label[b] for a, b, _ in known)
+    return {"pairs": len(known), "across_groups": len(apart), "other_labels": other_labels, "across_splits": leaks}
+
+
+def _torn(used: _Assigned, pairs: Iterable[Row]) -> list[dict[str, Any]]:
     """Return the pairs that are in different splits of a fold, with these folds, and the groups and labels of each."""
-    split = {(row["fold"], row["id"]): row["split"] for row in rows}
-    video = {row["id"]: row for row in rows}
-    folds = sorted({row["fold"] for row in rows})
     leaks = []
     for pair in pairs:
-        torn = [fold for fold in folds if split[fold, pair["first"]] != split[fold, pair["second"]]]
+        ends = [used.number[pair[end]] for end in ("first", "second")]
+        torn = used.folds[used.split[:, ends[0]] != used.split[:, ends[1]]].tolist()
         if torn:
-            ends = [video[pair[end]] for end in ("first", "second")]
-            facts = {"folds": torn, "groups": [end["group"] for end in ends], "labels": [end["label"] for end in ends]}
-            leaks.append({**pair, **facts})
+            facts = {"groups": [used.group[end] for end in ends], "labels": [used.label[end] for end in ends]}
+            leaks.append({**pair, "folds": torn, **facts})
     return leaks
 
 
-def _leaking(rows: Sequence[Row], pairs: Sequence[Row], digest: Mapping[str, str]) -> Iterator[str]:
-    """Yield the ids of test videos that share group, content or recording with a train or val video of their fold."""
-    seen: dict[int, set[tuple[str, str]]] = defaultdict(set)
-    for row in rows:
-        if row["split"] != "test":
-            seen[row["fold"]] |= {("group", row["group"]), ("content", digest[row["id"]]), ("video", row["id"])}
-    partners: dict[str, list[str]] = defaultdict(list)
-    for pair in pairs:
-        partners[pair["first"]].append(pair["second"])
-        partners[pair["second"]].append(pair["first"])
-    for row in rows:
-        if row["split"] == "test":
-            own = {("group", row["group"]), ("content", digest[row["id"]])}
-            own |= {("video", partner) for partner in partners[row["id"]]}
-            if not own.isdisjoint(seen[row["fold"]]):
-                yield row["id"]
+def _leaking(used: _Assigned, pairs: Sequence[Row], kept: Iterable[tuple[Array, Array]]) -> int:
+    """Count the test videos that share group, content or recording with a train or val video of their fold."""
+    known = [pair for pair in pairs if pair["first"] in used.number and pair["second"] in used.number]
+    ends = [np.array([used.number[pair[end]] for pair in known], np.int64) for end in ("first", "second")]
+    leaking = np.zeros(len(used.ids), bool)
+    for tested, present in zip(used.of("test"), used.split >= 0, strict=True):
+        others = present & ~tested
+        seen = np.zeros(len(used.ids), bool)
+        for names, places in kept:
+            held = np.bincount(places[others], minlength=len(names)) > 0
+            seen |= (held & (names != ""))[places]
+        for one, other in (ends, ends[::-1]):
+            seen[one[others[other]]] = True
+        leaking |= seen & tested
+    return int(leaking.sum())

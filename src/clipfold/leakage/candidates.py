@@ -1,7 +1,6 @@
 """Find the pairs of videos with near hashes, of backgrounds or of frames: the candidates to verify on pictures."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,53 +26,51 @@ MOST_SHARING = 4
 VIDEOS = 64
 """Videos to ask about at once."""
 
+BACKGROUNDS_AT_ONCE, FRAMES_AT_ONCE = 512, 128
+"""Videos to compare with at once: if all are near, their pairs take 400 MB."""
+
 _SAMPLE = 1000  # recordings
-_BACKGROUNDS, _FRAMES = 512, 128  # videos to compare with at once: if all are near, their pairs take 400 MB
 _TOLD = 32  # videos whose pairs are told together: the order decides which pairs of a large cluster are verified
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A pair of videos with near hashes.
-
-    Args:
-        x: row of the first video, one window of which is near to the second.
-        y: row of the second video.
-        bits: number of bits in which the hashes differ.
-        mirrored: True if the second video is near when mirrored.
-        window: index into `WINDOWS`; 0, the whole picture, if frames are compared.
-        frames: the two frames, of `x` and `y`, that are near each other; None if backgrounds are compared.
-    """
-
-    x: int
-    y: int
-    bits: int
-    mirrored: bool = False
-    window: int = 0
-    frames: tuple[int, int] | None = None
+CANDIDATE = np.dtype(
+    [
+        ("x", np.uint32),  # number of the first video, one window of which is near to the second
+        ("y", np.uint32),
+        ("bits", np.uint8),  # in which the hashes differ
+        ("mirrored", bool),  # the second video is near when mirrored
+        ("window", np.uint8),  # index into `WINDOWS`; 0, the whole picture, if frames are compared
+        ("x_frame", np.int16),  # the frames that are near each other; -1 if backgrounds are compared
+        ("y_frame", np.int16),
+    ]
+)
+"""A pair of videos with near hashes."""
 
 
 class Backgrounds:
-    """The backgrounds of all videos.
+    """The backgrounds of all videos, and their parts in a block of these.
 
     Args:
-        hashes: uint64 (videos, windows), the whole background first.
+        whole: hashes of the whole backgrounds of all videos, uint64 (videos,).
+        windows: hashes of all windows of the videos of the block, uint64 (videos, windows), the whole background first.
+        first: number of the first of these, a multiple of `VIDEOS`.
     """
 
-    def __init__(self, hashes: Array) -> None:
-        self._hashes = hashes
-        self._blocks = [
-            (start, Near(hashes[start : start + _BACKGROUNDS, 0])) for start in range(0, len(hashes), _BACKGROUNDS)
-        ]
+    def __init__(self, whole: Array, windows: Array, first: int = 0) -> None:
+        self._whole, self._windows, self._first = whole, windows, first
 
-    def near(self, first: int) -> Iterator[Candidate]:
-        """Compare `VIDEOS` videos from `first` on with all videos; yield the nearest window of each candidate pair."""
-        windows = self._hashes[first : first + VIDEOS]
-        count = windows.shape[1]
-        for start, block in self._blocks:
-            whole = block.find(windows[:, 0], NEAR_WHOLE)
+    def near(self, start: int) -> Iterator[Array]:
+        """Compare a block with the `BACKGROUNDS_AT_ONCE` videos from `start` on; find the nearest window of each pair.
+
+        Yields:
+            `CANDIDATE` (candidates,), for each `VIDEOS` videos of the block.
+        """
+        others, count = Near(self._whole[start : start + BACKGROUNDS_AT_ONCE]), self._windows.shape[1]
+        for at in range(0, len(self._windows), VIDEOS):
+            first, windows = self._first + at, self._windows[at : at + VIDEOS]
+            whole = others.find(windows[:, 0], NEAR_WHOLE)
             later = first + whole.asked < start + whole.row
-            as_is, mirrored = block.find(windows.ravel(), NEAR), block.find(windows.ravel() ^ MIRROR, NEAR)
+            as_is, mirrored = others.find(windows.ravel(), NEAR), others.find(windows.ravel() ^ MIRROR, NEAR)
             part = as_is.asked % count > 0  # the whole backgrounds are found above
             x, window = np.divmod(
                 np.concatenate([whole.asked[later] * count, as_is.asked[part], mirrored.asked]), count
@@ -84,11 +81,11 @@ class Backgrounds:
             x, y = first + x, start + y
             seen = 2 * window + flipped  # of equally near windows the first counts
             by_bits, by_window = np.lexsort((seen, bits, y, x)), np.lexsort((seen, y, x))
-            new = np.flatnonzero(np.diff(x[by_bits] * len(self._hashes) + y[by_bits], prepend=-1))
+            new = np.flatnonzero(np.diff(x[by_bits] * len(self._whole) + y[by_bits], prepend=-1))
             best, foremost = by_bits[new], seen[by_window[new]]
             told = best[np.lexsort((y[best], foremost, x[best], y[best] // _TOLD))]
-            for i in told[x[told] != y[told]].tolist():
-                yield Candidate(int(x[i]), int(y[i]), int(bits[i]), bool(flipped[i]), int(window[i]))
+            told = told[x[told] != y[told]]
+            yield _candidates(x=x[told], y=y[told], bits=bits[told], mirrored=flipped[told], window=window[told])
 
 
 def common_frames(frames: Array, recording: Sequence[int]) -> Array:
@@ -118,39 +115,43 @@ def common_frames(frames: Array, recording: Sequence[int]) -> Array:
 
 
 class Frames:
-    """The frames of all videos.
+    """The frames of all videos, and those of a block of these.
 
     Args:
         frames: hashes, uint64 (videos, frames).
         common: frames that tell nothing, see `common_frames`.
+        first: number of the first video of the block, a multiple of `VIDEOS`.
+        last: number after that of the last one.
     """
 
-    def __init__(self, frames: Array, common: Array) -> None:
+    def __init__(self, frames: Array, common: Array, first: int, last: int) -> None:
         self._frames, self._common, self._new = frames, common, _differs(frames)
-        self._blocks = []
-        for start in range(0, len(frames), _FRAMES):
-            places = np.flatnonzero(~common[start : start + _FRAMES])
-            self._blocks.append((start, places, Near(frames[start : start + _FRAMES].ravel()[places])))
+        self._first, self._last = first, last
 
-    def near(self, first: int) -> Iterator[Candidate]:
-        """Compare the frames of `VIDEOS` videos from `first` on with those of all later videos; yield the candidates.
+    def near(self, start: int) -> Iterator[Array]:
+        """Compare the frames of a block with those of the `FRAMES_AT_ONCE` videos from `start` on, if these are later.
 
         Frames in common must be at least `LEAST_FRAMES`, and either different from each other, or half of a video's: a
         picture that stands still for a while may be a title.
+
+        Yields:
+            `CANDIDATE` (candidates,), for each `VIDEOS` videos of the block.
         """
         count = self._frames.shape[1]
-        asked = np.flatnonzero(~self._common[first : first + VIDEOS])
-        hashes = self._frames[first : first + VIDEOS].ravel()[asked]
-        for start, places, block in self._blocks[first // _FRAMES :]:
-            found = block.find(hashes, NEAR_FRAME)
+        places = np.flatnonzero(~self._common[start : start + FRAMES_AT_ONCE])
+        others = Near(self._frames[start : start + FRAMES_AT_ONCE].ravel()[places])
+        for first in range(self._first, self._last, VIDEOS):
+            mine = slice(first, min(first + VIDEOS, self._last) if first < start + FRAMES_AT_ONCE else first)
+            asked = np.flatnonzero(~self._common[mine])
+            found = others.find(self._frames[mine].ravel()[asked], NEAR_FRAME)
             x, a = np.divmod(first * count + asked[found.asked], count)
             y, b = np.divmod(start * count + places[found.row], count)
             later = np.flatnonzero(x < y)
             order = later[np.lexsort((b[later], a[later], found.bits[later], y[later], x[later]))]
-            yield from self._enough(x[order], y[order], a[order], b[order], found.bits[order])
+            yield self._enough(x[order], y[order], a[order], b[order], found.bits[order])
 
-    def _enough(self, x: Array, y: Array, a: Array, b: Array, bits: Array) -> Iterator[Candidate]:
-        """Yield the pairs of videos that have enough near frames, from pairs of frames, sorted by x, y and bits."""
+    def _enough(self, x: Array, y: Array, a: Array, b: Array, bits: Array) -> Array:
+        """Return the pairs of videos that have enough near frames, from pairs of frames, sorted by x, y and bits."""
         count = self._frames.shape[1]
         least = min(LEAST_FRAMES, count)
         best = np.flatnonzero(np.diff(x * len(self._frames) + y, prepend=-1))
@@ -163,8 +164,16 @@ class Frames:
             (np.minimum(*distinct) >= least) | (2 * np.maximum(*number) >= count)
         )
         told = best[enough]
-        for i in told[np.lexsort((y[told], x[told], y[told] // _TOLD))].tolist():
-            yield Candidate(int(x[i]), int(y[i]), int(bits[i]), frames=(int(a[i]), int(b[i])))
+        told = told[np.lexsort((y[told], x[told], y[told] // _TOLD))]
+        return _candidates(x=x[told], y=y[told], bits=bits[told], x_frame=a[told], y_frame=b[told])
+
+
+def _candidates(**columns: Array) -> Array:
+    made = np.zeros(len(columns["x"]), CANDIDATE)
+    made["x_frame"] = made["y_frame"] = -1
+    for name, values in columns.items():
+        made[name] = values
+    return made
 
 
 def _differs(frames: Array) -> Array:

@@ -32,7 +32,10 @@ class Shard:
         self.count = min(FRAMES, stored)
         self._taken = [i * stored // self.count for i in range(self.count)]
         box = box_column(clips)
-        self._boxes = {row["row"]: row[box] for row in read_table(index, ["row", box]).to_pylist()}
+        rows = read_table(index, ["row", box])
+        stored_rows = rows.filter(rows["row"].is_valid())
+        self._boxes = np.zeros((len(self._stored), 4), np.int16)
+        self._boxes[stored_rows["row"].to_numpy()] = stored_rows[box].to_pylist()
 
     def __len__(self) -> int:
         return len(self._stored)

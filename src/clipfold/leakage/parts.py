@@ -24,22 +24,25 @@ class Parts:
     Args:
         shards: arrays of `keypoints.KEYPOINT`, sorted by row.
         videos: number of videos of each shard.
+        index: index of these keypoints.
         frames_of: function from the number of a video to its grey frames, `uint8` (frames, height, width).
     """
 
-    def __init__(self, shards: Sequence[Array], videos: Sequence[int], frames_of: Callable[[int], Array]) -> None:
+    def __init__(
+        self, shards: Sequence[Array], videos: Sequence[int], index: Index, frames_of: Callable[[int], Array]
+    ) -> None:
         self._first = np.cumsum([0, *videos])
         self._shards = shards
-        self._starts = [
-            np.searchsorted(shard["video"], np.arange(count + 1)) for shard, count in zip(shards, videos, strict=True)
-        ]
+        self._starts = lru_cache(None)(
+            lambda shard: np.searchsorted(shards[shard]["video"], np.arange(videos[shard] + 1))
+        )
         self._frames_of = lru_cache(256)(frames_of)
-        self._index = Index(shards, self._first[:-1].tolist()) if sum(map(len, shards)) else None
+        self._index = index
 
     def pairs(self, video: int) -> list[dict[str, Any]]:
         """Return the verified pairs of a video with later ones, as in `matches.find_pairs`."""
         own = self._keypoints(video)
-        if self._index is None or not len(own):
+        if not len(own):
             return []
         frames = self._frames_of(video)
         height, width = frames.shape[1:]
@@ -61,7 +64,7 @@ class Parts:
 
     def _keypoints(self, video: int) -> Array:
         shard = int(np.searchsorted(self._first, video, side="right")) - 1
-        start, end = self._starts[shard][video - self._first[shard] :][:2]
+        start, end = self._starts(shard)[video - self._first[shard] :][:2]
         return np.asarray(self._shards[shard][start:end])
 
     def _verified(self, video: int, keypoints: int, ballot: Ballot, matrix: Array) -> dict[str, Any] | None:

@@ -5,14 +5,17 @@ the two (Lowe 2004; Jégou, Douze & Schmid 2008).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from clipfold.leakage.words import SAMPLE, Vocabulary
-from clipfold.storage.files import Array
+from clipfold.storage.files import Array, PathLike, open_array
+from clipfold.storage.replace import replacing
 
 PARTNERS = 60
 """Most videos to verify for each, those with most votes."""
@@ -26,9 +29,12 @@ _MOST_NEAR = 100  # keypoints that may vote for each
 _ANGLE, _OCTAVES, _SHIFT = 22.5, 0.5, 16.0  # half the size of a bin: degrees, octaves, pixels
 _ANGLES = round(360 / _ANGLE)
 _NEIGHBOURS = list(product((0, 1), repeat=2))  # each bin overlaps its neighbours by half
+_RUN = 100  # parts of keypoints that are sorted at once: 2 million, 300 MB
 _PLACE = np.dtype(
     [("video", np.uint32), ("picture", np.int8), *((name, np.float16) for name in ("x", "y", "octave", "angle"))]
 )
+
+_EMPTY = np.zeros(0, np.int32), np.zeros((0, 2), np.uint64), np.zeros(0, _PLACE)
 
 
 class Ballot(NamedTuple):
@@ -45,25 +51,67 @@ class Ballot(NamedTuple):
 
 
 class Index:
-    """The keypoints of all videos, by word: 29 bytes for each.
+    """The keypoints of all videos, by word: 29 bytes for each, possibly in mapped files.
 
     Args:
-        shards: arrays of `keypoints.KEYPOINT`, sorted by row.
-        first: number of the video in row 0 of each shard; numbers ascend.
+        vocabulary: the words.
+        start: where the keypoints of each word start, and the last ones end, int64 (words + 1,).
+        signature: signatures of the keypoints, uint64 (keypoints, 2).
+        place: places of the keypoints, `_PLACE` (keypoints,); those of a word are sorted by video.
     """
 
-    def __init__(self, shards: Sequence[Array], first: Sequence[int]) -> None:
-        total = sum(map(len, shards))
-        step = max(1, -(-total // SAMPLE))
-        self._vocabulary = Vocabulary.learn(
-            np.concatenate([each["descriptor"][::step] for each in shards])[:SAMPLE], total
-        )
-        read = [(start, part, *self._vocabulary.read(part["descriptor"], 1)) for start, part in _parts(shards, first)]
-        words = np.concatenate([word[:, 0].astype(np.int32) for _, _, word, _ in read])
-        order = np.argsort(words, kind="stable")
-        self._start = np.concatenate([[0], np.cumsum(np.bincount(words, minlength=self._vocabulary.size))])
-        self._signature = np.concatenate([signature for *_, signature in read])[order]
-        self._place = np.concatenate([_places(part, start) for start, part, *_ in read])[order]
+    def __init__(self, vocabulary: Vocabulary, start: Array, signature: Array, place: Array) -> None:
+        self._vocabulary, self._start, self._signature, self._place = vocabulary, start, signature, place
+
+    @classmethod
+    def build(cls, shards: Sequence[Array], videos: Sequence[int]) -> Self:
+        """Index the keypoints of all shards in memory.
+
+        Args:
+            shards: arrays of `keypoints.KEYPOINT`, sorted by row.
+            videos: number of videos of each shard.
+        """
+        vocabulary = _vocabulary(shards)
+        word, signature, place = _read(vocabulary, _parts(shards, videos))
+        return cls(vocabulary, _starts(np.bincount(word, minlength=vocabulary.size)), signature, place)
+
+    @classmethod
+    def write(cls, shards: Sequence[Array], videos: Sequence[int], files: Mapping[str, PathLike]) -> None:
+        """Write what `build` makes into `files`, in memory that does not depend on the number of keypoints.
+
+        Runs of keypoints are sorted by word, one at a time, and merged.
+        """
+        vocabulary, folder = _vocabulary(shards), Path(files["place"]).parent
+        with TemporaryDirectory(dir=folder) as name:
+            runs: list[list[Path]] = []
+            counts = np.zeros(vocabulary.size, np.int64)
+            parts = _parts(shards, videos)
+            while part := list(islice(parts, _RUN)):
+                columns = _read(vocabulary, part)
+                counts += np.bincount(columns[0], minlength=vocabulary.size)
+                runs.append([Path(name, f"{len(runs)}-{number}.npy") for number in range(len(columns))])
+                for path, column in zip(runs[-1], columns, strict=True):
+                    with replacing(path) as file:
+                        np.save(file, column, allow_pickle=False)
+            sorted_runs = [[open_array(path) for path in run] for run in runs]
+            start = _starts(counts)
+            for number, kind in ((1, "signature"), (2, "place")):
+                like = _EMPTY[number]
+                with replacing(files[kind]) as file:
+                    header = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False}
+                    np.lib.format.write_array_header_1_0(file, header | {"shape": (int(start[-1]), *like.shape[1:])})
+                    for first, last in _ranges(start):
+                        file.write(_merged(sorted_runs, first, last, number).tobytes())
+        for kind, array in (("start", start), ("vocabulary", vocabulary.numbers)):
+            with replacing(files[kind]) as file:
+                np.save(file, array, allow_pickle=False)
+
+    @classmethod
+    def open(cls, files: Mapping[str, PathLike]) -> Self:
+        """Map what `write` wrote."""
+        arrays = {kind: open_array(path) for kind, path in files.items()}
+        vocabulary = Vocabulary.from_numbers(np.array(arrays.pop("vocabulary")))
+        return cls(vocabulary, **arrays)
 
     def search(self, keypoints: Array, video: int, middle: tuple[float, float]) -> list[Ballot]:
         """Find the pictures of later videos that share keypoints with those of a video.
@@ -140,10 +188,47 @@ def strongest(ballots: Iterable[Ballot]) -> list[Ballot]:
     return kept
 
 
-def _parts(shards: Sequence[Array], first: Sequence[int]) -> Iterator[tuple[int, Array]]:
-    for shard, start in zip(shards, first, strict=True):
+def _vocabulary(shards: Sequence[Array]) -> Vocabulary:
+    total = sum(map(len, shards))
+    step = max(1, -(-total // SAMPLE))
+    sample = [each["descriptor"][::step] for each in shards] if total else [np.zeros((1, 128), np.uint8)]
+    return Vocabulary.learn(np.concatenate(sample)[:SAMPLE], total)
+
+
+def _parts(shards: Sequence[Array], videos: Sequence[int]) -> Iterator[tuple[int, Array]]:
+    """Yield the keypoints in parts, each with the number of the video in row 0 of its shard."""
+    for shard, start in zip(shards, np.cumsum([0, *videos]).tolist(), strict=False):
         for at in range(0, len(shard), SAMPLE):
             yield start, shard[at : at + SAMPLE]
+
+
+def _read(vocabulary: Vocabulary, parts: Iterable[tuple[int, Array]]) -> list[Array]:
+    """Return word, signature and place of keypoints, sorted by word."""
+    read = [_EMPTY]
+    for start, part in parts:
+        words, signature = vocabulary.read(part["descriptor"], 1)
+        read.append((words[:, 0].astype(np.int32), signature, _places(part, start)))
+    columns = [np.concatenate(column) for column in zip(*read, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] for column in columns]
+
+
+def _starts(counts: Array) -> Array:
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _ranges(start: Array) -> Iterator[tuple[int, int]]:
+    """Divide the words into ranges with about as many keypoints as a run has."""
+    at = np.unique(np.searchsorted(start, np.arange(0, start[-1], _RUN * SAMPLE)))
+    yield from pairwise([*at.tolist(), len(start) - 1])
+
+
+def _merged(runs: Sequence[Sequence[Array]], first: int, last: int, number: int) -> Array:
+    """Merge one column of the words from `first` on up to but without `last`, from runs sorted by word."""
+    ends = [slice(*np.searchsorted(run[0], [first, last]).tolist()) for run in runs]
+    words = np.concatenate([run[0][part] for run, part in zip(runs, ends, strict=True)])
+    column = np.concatenate([run[number][part] for run, part in zip(runs, ends, strict=True)])
+    return np.asarray(column[np.argsort(words, kind="stable")])
 
 
 def _places(keypoints: Array, first: int) -> Array:

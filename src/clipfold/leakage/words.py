@@ -43,6 +43,17 @@ class Vocabulary:
         planes = np.linalg.qr(np.random.default_rng(0).normal(size=(128, 128)))[0].astype(np.float32)
         return cls(books, planes, np.median(points @ planes, axis=0))
 
+    @classmethod
+    def from_numbers(cls, numbers: Array) -> Self:
+        """Return the vocabulary whose `numbers` these are."""
+        books, planes, middle = np.split(numbers, [-128 * 129, -128])
+        return cls(books.reshape(2, -1, 64), planes.reshape(128, 128), middle)
+
+    @property
+    def numbers(self) -> Array:
+        """All numbers, to be stored, float32 (numbers,)."""
+        return np.concatenate([self.books.ravel(), self.planes.ravel(), self.middle])
+
     @property
     def size(self) -> int:
         """Number of words."""
@@ -65,12 +76,12 @@ class Vocabulary:
         apart, names = np.zeros((len(points), 1), np.float32), np.zeros((len(points), 1), np.int64)
         for half, book in zip((points[:, :64], points[:, 64:]), self.books, strict=True):
             distances = _distances(half, book)
-            nearest = np.argpartition(distances, few - 1, axis=1)[:, :few]
+            nearest = _least(distances, few)
             own = np.take_along_axis(distances, nearest, axis=1)
             apart = (apart[:, :, None] + own[:, None, :]).reshape(len(points), -1)
             names = (names[:, :, None] * entries + nearest[:, None, :]).reshape(len(points), -1)
         few = min(count, names.shape[1])
-        return np.take_along_axis(names, np.argpartition(apart, few - 1, axis=1)[:, :few], axis=1), signatures
+        return np.take_along_axis(names, _least(apart, few), axis=1), signatures
 
 
 def rooted(descriptors: Array) -> Array:
@@ -82,6 +93,13 @@ def rooted(descriptors: Array) -> Array:
 def _distances(points: Array, centres: Array) -> Array:
     """Return squared distances, up to a term that all centres share, float32 (points, centres)."""
     return np.asarray((centres**2).sum(axis=1) - 2 * points @ centres.T)
+
+
+def _least(values: Array, count: int) -> Array:
+    """Return the columns of the `count` least values of each row, int64 (rows, count)."""
+    if count == 1:
+        return np.asarray(values.argmin(axis=1, keepdims=True))  # several times as fast
+    return np.argpartition(values, count - 1, axis=1)[:, :count]
 
 
 def _centres(points: Array, count: int) -> Array:

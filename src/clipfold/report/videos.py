@@ -14,11 +14,15 @@ from clipfold.storage.files import Array, PathLike, open_array
 
 PER_MODEL = 6
 MOST = 60
+MOST_LISTED = 20_000
+"""Videos in the table of all: more would make a page that no browser opens."""
 
 
 def mean_over_repeats(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Average predictions over repeats; returns one row per model and video, with `errors.add_outcome`."""
     columns = [f"p_{name}" for name in classes]
+    if predictions["repeat"].min() == predictions["repeat"].max():  # nothing to average among millions of rows
+        return add_outcome(predictions[["model", "id", "label", "group", "fold", *columns]], classes)
     means = predictions.groupby(["model", "id"], sort=False)[columns].mean()
     facts = predictions.drop_duplicates(["model", "id"]).set_index(["model", "id"])[["label", "group", "fold"]]
     return add_outcome(facts.join(means).reset_index(), classes)
@@ -27,16 +31,22 @@ def mean_over_repeats(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.D
 def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
     """Encode all videos compactly, for thousands of them: names as indices, probabilities in thousandths.
 
+    Of more than `MOST_LISTED`, those are kept of whose class the models say the least.
+
     Args:
         predictions: Result of `mean_over_repeats`.
         models: Names of the models in display order.
         classes: Sorted class names.
 
     Returns:
-        `models`, `classes`, `groups`; per video, sorted by id, `ids`, `label`, `group`, `fold`; and per model and video
-        the class `predicted` and the probability of the label (`own`).
+        `models`, `classes`, `groups`; `all`, the number of videos; per video, sorted by id, `ids`, `label`, `group`,
+        `fold`; and per model and video the class `predicted` and the probability of the label (`own`).
     """
     wide = predictions.pivot_table(index="id", columns="model", values=["own"], sort=True)["own"][list(models)]
+    number = len(wide)
+    if number > MOST_LISTED:
+        wide = wide.loc[wide.mean(axis=1).sort_values(kind="stable").index[:MOST_LISTED]].sort_index()
+        predictions = predictions[predictions.id.isin(wide.index)]
     first = predictions.drop_duplicates("id").set_index("id").loc[wide.index]
     index = {name: i for i, name in enumerate(classes)}
     called = predictions.assign(called=predictions.predicted.map(index)).set_index(["model", "id"])["called"]
@@ -44,6 +54,7 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
     return {
         "models": list(models),
         "classes": list(classes),
+        "all": number,
         "groups": names.tolist(),
         "ids": wide.index.tolist(),
         "label": first.label.map(index).tolist(),

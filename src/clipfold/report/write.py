@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from clipfold.evaluation import figures
-from clipfold.evaluation.intervals import RESAMPLES
+from clipfold.evaluation.intervals import resamples_of
 from clipfold.evaluation.tables import NAMES
 from clipfold.leakage.recall import measured_recall
 from clipfold.report import coarser, dataset, evidence, scores, tabular, usage, videos
@@ -69,7 +69,7 @@ def write_report(task: ReportTask) -> None:
         "chance": chance(comparison[0]["metric"], len(classes)),
         "claims": claims(comparison, audit, *_groups_and_shares(assigned), _networks(fits, rivals), coarse),
         "coarser": coarser.described(coarse),
-        "resamples": RESAMPLES,
+        "resamples": resamples_of(assigned.group[assigned["split"] == "test"].nunique()),
         "names": NAMES,
         "metrics": scores.metrics(metrics, order, "argmax"),
         "metrics_at_threshold": scores.metrics(metrics, order, "val"),

@@ -129,6 +129,23 @@ def _validation(y: Array, g: Array, share: float, scheme: str, seed: int) -> Any
     return min((part for _, part in _parts(y, g, scheme, parts, seed)), key=distance)
 
 
+class _StratifiedGroupKFold(StratifiedGroupKFold):  # type: ignore[misc] # scikit-learn has no types
+    """Scikit-learn's folds to the last video, with the folds compared at once: a million videos take minutes less."""
+
+    def _find_best_fold(self, y_counts_per_fold: Array, y_cnt: Array, group_y_counts: Array) -> int:
+        own = np.arange(len(y_counts_per_fold))
+        proposed = np.repeat(y_counts_per_fold[None], len(own), axis=0)
+        proposed[own, own] += group_y_counts
+        uneven = np.std(proposed / y_cnt, axis=1).mean(axis=1).tolist()
+        held = y_counts_per_fold.sum(axis=1).tolist()
+        best = 0
+        for fold in range(1, len(own)):
+            close = abs(uneven[fold] - uneven[best]) <= 1e-8 + 1e-5 * uneven[best]  # as `np.isclose`
+            if uneven[fold] < uneven[best] or (close and held[fold] < held[best]):
+                best = fold
+        return best
+
+
 def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
     """Divide the videos into parts, stratified by class as far as whole groups allow."""
     if scheme == "stable":
@@ -145,7 +162,7 @@ def _parts(y: Array, g: Array, scheme: str, parts: int, seed: int) -> Parts:
         )
         splitter = (KFold if random else GroupKFold)(n_splits=parts, shuffle=True, random_state=seed)
     else:
-        splitter = (StratifiedKFold if random else StratifiedGroupKFold)(
+        splitter = (StratifiedKFold if random else _StratifiedGroupKFold)(
             n_splits=parts, shuffle=True, random_state=seed
         )
     with warnings.catch_warnings():  # it warns of classes smaller than the number of parts; `assign` logs the outcome

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from clipfold.leakage.audit import audit_folds
@@ -99,6 +100,7 @@ def split(task: SplitTask) -> None:
         | decoded[row["id"]]
         for row in read_table(task.metadata, _PROBED).to_pylist()
     ]
+    del decoded, named
     videos, rejected = apply_policy(candidates, task.policy)
     for row in rejected:
         logger.info("not used: %s: %s (%s)", row["id"], row["status"], row["reason"])
@@ -128,34 +130,16 @@ def split(task: SplitTask) -> None:
             "reasons), or use the scheme grouped"
         )
     each = task.folds // settings.repeats
-    rows = [
-        {
-            "id": video["id"],
-            "label": video["label"],
-            "group": group,
-            "repeat": fold // each,
-            "fold": fold,
-            "split": split,
-        }
-        for fold, fold_splits in enumerate(splits)
-        for video, group, split in zip(videos, groups, fold_splits, strict=True)
-    ]
-    unlabelled = [
-        {
-            "id": video["id"],
-            "label": "",
-            "group": video["group"] or video["source"],
-            "repeat": fold // each,
-            "fold": fold,
-            "split": UNLABELLED,
-        }
-        for fold in range(task.folds)
-        for video in others
-    ]
-    write_table(task.output, sorted(rows + unlabelled, key=lambda row: (row["fold"], row["id"])), SCHEMA)
+    columns = {"id": [v["id"] for v in videos], "label": [v["label"] for v in videos], "group": groups}
+    folds = _table(columns, splits, each)
+    columns = {"id": [v["id"] for v in others], "label": [""] * len(others)}
+    columns["group"] = [video["group"] or video["source"] for video in others]
+    asked = _table(columns, [[UNLABELLED] * len(others)] * task.folds, each)
+    every = pa.concat_tables([folds, asked]).sort_by([("fold", "ascending"), ("id", "ascending")]) if others else folds
+    write_table(task.output, every)
     write_table(task.quarantine, [{name: row[name] for name in QUARANTINE.names} for row in rejected], QUARANTINE)
     report = audit_folds(
-        [row for row in candidates if row["label"]], rows, pairs, evidence, settings.scheme, task.allowed
+        [row for row in candidates if row["label"]], folds, pairs, evidence, settings.scheme, task.allowed
     )
     write_json(task.audit, report)
     logger.info(
@@ -165,6 +149,16 @@ def split(task: SplitTask) -> None:
         len(rejected),
         report["leaks"],
     )
+
+
+def _table(columns: Mapping[str, Sequence[str]], splits: Sequence[Sequence[str]], each: int) -> pa.Table:
+    """Make a table of `SCHEMA` of videos, sorted by id, and their splits in each fold; `each` repeat has as many."""
+    shared = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    parts = []
+    for fold, split in enumerate(splits):
+        numbers = {"repeat": np.full(len(split), fold // each), "fold": np.full(len(split), fold)}
+        parts.append(pa.table(shared | numbers | {"split": pa.array(split, pa.string())}, SCHEMA))
+    return pa.concat_tables(parts)
 
 
 def _check_classes(used: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, Any]], what: str = "") -> None:

@@ -94,3 +94,16 @@ def test_few_groups_per_fold_do_not_raise_it():
         errors = np.sqrt(0.4) * random.normal(size=15)[group] + np.sqrt(0.6) * random.normal(size=len(group))
         found.append(within_folds.auc(positive, 1.6 * positive + errors, group, group % 5))
     assert np.mean(found) == pytest.approx(norm.cdf(1.6 / np.sqrt(2)), abs=0.01)
+
+
+def test_the_pairs_of_many_groups_are_those_of_each_alone():
+    random = np.random.default_rng(3)
+    groups = random.integers(0, 40, 300)
+    positive, scores = random.random(300) < 0.5, np.round(random.random(300), 1)
+    mixed = np.intersect1d(groups[positive], groups[~positive])[::2]
+    right, pairs = within_folds._within_groups(positive, scores, groups, mixed)
+    for group, ranked, number in zip(mixed, right, pairs, strict=True):
+        own = groups == group
+        assert number == positive[own].sum() * (~positive[own]).sum()
+        assert ranked == pytest.approx(number * metrics.ranking(positive[own], scores[own])[0], rel=1e-12)
+    assert within_folds._within_groups(positive, scores, groups, mixed[:0])[0].tolist() == []

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 
 from clipfold.leakage import candidates
-from clipfold.leakage.candidates import NEAR, NEAR_FRAME, NEAR_WHOLE, Backgrounds, Candidate, Frames, common_frames
+from clipfold.leakage.candidates import NEAR, NEAR_FRAME, NEAR_WHOLE, Backgrounds, Frames, common_frames
 from clipfold.leakage.hashes import MIRROR
 from clipfold.leakage.near import Near
 
 COUNT = 100
 STARTS = range(0, COUNT, candidates.VIDEOS)
+
+
+def found_by(near, step):
+    """The candidates for each of `STARTS`, which `near` yields for each part of the other videos."""
+    told = [list(near(start)) for start in range(0, COUNT, step)]
+    return [[tuple(each) for part in ours for each in part.tolist()] for ours in zip(*told, strict=True)]
 
 
 def alike(rng, shape, bases, most):
@@ -40,8 +46,8 @@ def plain_backgrounds(hashes, first):
                         bits = apart(asked, hashes[y][0] ^ (mask if mirrored else 0))
                         whole = not window and not mirrored
                         near = x < y and bits <= NEAR_WHOLE if whole else x != y and bits <= NEAR
-                        if near and ((x, y) not in best or bits < best[x, y].bits):
-                            best[x, y] = Candidate(x, y, bits, mirrored, window)
+                        if near and ((x, y) not in best or bits < best[x, y][2]):
+                            best[x, y] = (x, y, bits, mirrored, window, -1, -1)
         yield from best.values()
 
 
@@ -62,23 +68,24 @@ def plain_frames(frames, first, common):
                 distinct = min(sum(new[x][a] for a in ours), sum(new[y][b] for b in theirs))
                 if min(len(ours), len(theirs)) >= 3 and (distinct >= 3 or 2 * max(len(ours), len(theirs)) >= count):
                     a, b = min(near, key=lambda pair: (bits[pair], pair))
-                    yield Candidate(x, y, bits[a, b], frames=(a, b))
+                    yield x, y, bits[a, b], False, 0, a, b
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(candidates, "_BACKGROUNDS", 64)
-    monkeypatch.setattr(candidates, "_FRAMES", 64)
+    monkeypatch.setattr(candidates, "BACKGROUNDS_AT_ONCE", 64)
+    monkeypatch.setattr(candidates, "FRAMES_AT_ONCE", 64)
 
 
 def test_backgrounds_are_those_that_a_plain_search_finds():
     hashes = alike(np.random.default_rng(0), (COUNT, 3), bases=30, most=18)
-    index = Backgrounds(hashes)
-    found = [list(index.near(first)) for first in STARTS]
+    found = found_by(Backgrounds(hashes[:, 0], hashes).near, 64)
     assert found == [list(plain_backgrounds(hashes, first)) for first in STARTS]
     every = [each for block in found for each in block]
-    assert {(each.mirrored, each.window) for each in every} == {(m, w) for m in (False, True) for w in range(3)}
-    assert max(each.bits for each in every) == NEAR_WHOLE
+    assert {(mirrored, window) for _, _, _, mirrored, window, *_ in every} == {
+        (m, w) for m in (False, True) for w in range(3)
+    }
+    assert max(bits for _, _, bits, *_ in every) == NEAR_WHOLE
 
 
 @pytest.mark.parametrize("known", [1, 4])
@@ -92,8 +99,7 @@ def test_frames_are_those_that_a_plain_search_finds(known):
     frames[::5, 4:] = frames[::5, 4:5]
     frames[:, 0] = shown[0, 0]
     common = common_frames(frames, np.arange(COUNT) // known * known)
-    index = Frames(frames, common)
-    found = [list(index.near(first)) for first in STARTS]
+    found = found_by(Frames(frames, common, 0, COUNT).near, 64)
     assert found == [list(plain_frames(frames, first, common)) for first in STARTS]
     assert 10 < sum(map(len, found)) < COUNT
     assert common[:, 0].all()

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -159,7 +160,8 @@ FOLDS = [
 
 def audited(pairs=(), scheme="grouped", allowed=(), rows=FOLDS, digest=None):
     videos = probed("v1", "v2", "v3", "v4", "broken", digest=digest)
-    return audit_folds(videos, rows, pairs, {"source": "manifest", "count": 3}, scheme, allowed)
+    folds = pa.Table.from_pylist(rows, ASSIGNED)
+    return audit_folds(videos, folds, pairs, {"source": "manifest", "count": 3}, scheme, allowed)
 
 
 def test_nothing_leaks_where_pairs_stay_in_one_group():
@@ -203,7 +205,8 @@ def written(tmp_path):
     write_table(tmp_path / "matches.parquet", found, SCHEMA)
     groups = {"source": "proposed", "count": 3, "joined": 0, "by_name": 0, "by_picture": 0}
     groups |= {"pattern": "folder", "pairs_within": 0.5, "by_chance": 0.1}
-    write_json(tmp_path / "audit.json", audit_folds(probed(*names), rows, found, groups, "grouped", []))
+    folds = pa.Table.from_pylist(rows, ASSIGNED)
+    write_json(tmp_path / "audit.json", audit_folds(probed(*names), folds, found, groups, "grouped", []))
     frames = np.random.default_rng(0).integers(0, 256, (3, 4, 24, 24, 3), dtype=np.uint8)
     with ArrayWriter(tmp_path / "clips.npy", frames.shape[1:], np.uint8) as array:
         for each in frames:

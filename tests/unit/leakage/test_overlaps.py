@@ -1,10 +1,12 @@
 """Segments that share frames, in different splits, are a leak of a kind of their own."""
 
+import pyarrow as pa
 import pytest
 
 from clipfold.leakage.audit import audit_folds
 from clipfold.leakage.check import check_leakage
 from clipfold.leakage.overlaps import overlapping
+from clipfold.splits.split import SCHEMA
 from clipfold.storage.files import write_json
 
 
@@ -22,7 +24,8 @@ def assigned(**splits):
 
 
 def audited(videos, rows, allowed=()):
-    return audit_folds(videos, rows, [], {"source": "manifest", "count": 3}, "grouped", allowed)
+    folds = pa.Table.from_pylist(rows, SCHEMA)
+    return audit_folds(videos, folds, [], {"source": "manifest", "count": 3}, "grouped", allowed)
 
 
 def test_overlapping_segments_in_different_splits_stop_the_run_unless_allowed(tmp_path):

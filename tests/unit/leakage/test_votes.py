@@ -30,7 +30,7 @@ def test_a_keypoint_that_many_videos_have_finds_the_nearest_of_them():
     alike = np.tile(common, (400, 1)).astype(int) + noise
     videos["descriptor"] = np.clip(alike, 0, 255)
     own["descriptor"] = videos["descriptor"][videos["video"] == 250]
-    index = votes.Index([videos], [0])
+    index = votes.Index.build([videos], [400])
     asked, _ = index._similar(own, -1)
     assert np.bincount(asked).max() <= 100
     assert 250 in [ballot.video for ballot in index.search(own, -1, (55.5, 55.5))]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from clipfold.settings import SplitSettings
-from clipfold.splits.assign import assign, assign_stably
+from clipfold.splits.assign import _StratifiedGroupKFold, assign, assign_stably
 
 GROUPED = ("grouped", "stable", "leave_one_group_out")
 VIDEOS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=12, max_size=60)
@@ -154,3 +154,16 @@ def test_a_class_in_one_group_cannot_be_assigned():
     labels, groups = ["a"] * 12 + ["b"] * 4, [f"g{i}" for i in range(12)] + ["one"] * 4
     with pytest.raises(ValueError, match=r"fold \d has no 'b' in train: the class has too few groups"):
         assign(labels, groups, SplitSettings(folds=3), 0)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+def test_folds_are_those_of_scikit_learn(classes):
+    random = np.random.default_rng(classes)
+    for seed, parts in enumerate((2, 5, 7, 10)):
+        groups = random.zipf(1.5, 400).clip(max=60)
+        y = (groups + random.integers(0, classes, 400) // 2) % classes
+        ours, theirs = (
+            [test.tolist() for _, test in kind(n_splits=parts, shuffle=True, random_state=seed).split(y, y, groups)]
+            for kind in (_StratifiedGroupKFold, StratifiedGroupKFold)
+        )
+        assert ours == theirs

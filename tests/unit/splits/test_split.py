@@ -12,7 +12,7 @@ from clipfold.leakage.audit import audit_folds
 from clipfold.manifest.read import Video
 from clipfold.settings import PolicySettings, SplitSettings
 from clipfold.splits.quarantine import apply_policy
-from clipfold.splits.split import SplitTask, split
+from clipfold.splits.split import SCHEMA, SplitTask, split
 
 
 def video(id, *, status="ok", row=0, digest=None, label="a"):
@@ -59,7 +59,7 @@ def test_identical_files_with_different_labels_are_all_rejected_and_logged_as_er
     used, rejected = apply_policy(videos, PolicySettings())
     assert (ids(used), ids(rejected)) == (["c"], ["a", "b"])
     assert {v["reason"] for v in rejected} == {"the same content under different labels: 'a' is 'a', 'b' is 'b'"}
-    assert audit_folds(videos, [], [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
+    assert audit_folds(videos, SCHEMA.empty_table(), [], {}, "grouped", [])["conflicting_labels"] == [["a", "b"]]
     assert "ERROR" in caplog.text
     assert "'a' is 'a', 'b' is 'b'" in caplog.text
 

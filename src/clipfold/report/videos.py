@@ -42,7 +42,7 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
         `models`, `classes`, `groups`; `all`, the number of videos; per video, sorted by id, `ids`, `label`, `group`,
         `fold`; and per model and video the class `predicted` and the probability of the label (`own`).
     """
-    wide = predictions.pivot_table(index="id", columns="model", values=["own"], sort=True)["own"][list(models)]
+    wide = predictions.pivot_table(index="id", columns="model", values="own", sort=True)[list(models)]
     number = len(wide)
     if number > MOST_LISTED:
         wide = wide.loc[wide.mean(axis=1).sort_values(kind="stable").index[:MOST_LISTED]].sort_index()

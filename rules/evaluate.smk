@@ -63,7 +63,7 @@ rule evaluate:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=by_attempt(2000),
+        mem_mb=by_attempt(2000 + len(PLAN.videos) // 500),
         runtime=by_attempt(60),
     params:
         models=[model.name for model in PLAN.scored],

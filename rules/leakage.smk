@@ -20,7 +20,7 @@ rule audit:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=by_attempt(2000),
+        mem_mb=by_attempt(2000 + len(PLAN.videos) // 500),
         runtime=by_attempt(30),
     params:
         noun="row" if PLAN.table else PLAN.config.modality,

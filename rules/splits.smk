@@ -15,7 +15,7 @@ rule splits:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=by_attempt(2000),
+        mem_mb=by_attempt(2000 + len(PLAN.videos) // 500),
         runtime=by_attempt(30),
     params:
         manifest=current_manifest,

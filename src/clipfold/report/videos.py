@@ -45,7 +45,8 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
     wide = predictions.pivot_table(index="id", columns="model", values="own", sort=True)[list(models)]
     number = len(wide)
     if number > MOST_LISTED:
-        wide = wide.loc[wide.mean(axis=1).sort_values(kind="stable").index[:MOST_LISTED]].sort_index()
+        worst = np.argsort(wide.to_numpy(float).mean(axis=1), kind="stable")[:MOST_LISTED]
+        wide = wide.iloc[np.sort(worst)]
         predictions = predictions[predictions.id.isin(wide.index)]
     first = predictions.drop_duplicates("id").set_index("id").loc[wide.index]
     index = {name: i for i, name in enumerate(classes)}

@@ -123,7 +123,9 @@ def seconds_of(rule: str, work: Work, threads: int, gpus: int) -> float:
         "resize": 0.5 + 0.02 * clip_megapixels * per_job,
         "features": 0.5 + 0.06 * per_job,
         "hashes": 0.3 + 0.015 * per_job,
-        "matches": 0.5 + 0.02 * work.videos,
+        "index": 5 + 0.003 * work.videos,
+        "search": 600 + 0.023 * work.videos if model == "pictures" else 5 + 0.0006 * work.videos,  # a block of 4,096
+        "matches": 0.5 + 0.02 * min(work.videos, 4096),
         "splits": 3 + 0.003 * work.videos,
         "audit": 0.6 + 0.001 * work.videos,
         "coarser": 1 + 0.006 * min(work.videos, 1000),

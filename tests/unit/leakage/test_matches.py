@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from clipfold.demo.encode import Take, decode, encode
 from clipfold.demo.near_duplicates import CHANGES, Recording
 from clipfold.demo.scenes import draw_scene, film
+from clipfold.leakage.alignment import LEAST_SHARE, Tiles, same_share
 from clipfold.leakage.audit import audit_folds
 from clipfold.leakage.check import check_leakage
 from clipfold.leakage.hashes import FRAMES, MIRROR, hash_pictures, hash_video
@@ -104,6 +105,24 @@ def test_empty_pictures_are_like_nothing():
     black, grey = (np.full((FRAMES, 40, 60, 3), level, np.uint8) for level in (0, 128))
     hashed = [hash_video(frames) for frames in (black, black, grey, grey)]
     assert find_pairs(np.stack([hashes for hashes, _ in hashed]), lambda row: hashed[row][1]) == []
+
+
+def test_tiles_drop_no_picture_that_would_pass():
+    """Many at once, as `same_share` says of each pair: of pictures that are alike in part, and of unlike ones."""
+    random = np.random.default_rng(0)
+    base = cv2.GaussianBlur(random.integers(0, 256, (64, 64)).astype(np.uint8), (0, 0), 1.5)
+    others = []
+    for hidden in range(0, 65, 4):
+        other = cv2.GaussianBlur(random.integers(0, 256, (64, 64)).astype(np.uint8), (0, 0), 1.5)
+        other[:, hidden:] = base[:, hidden:]
+        others.append(other)
+    shares = np.array([same_share(base, other) for other in others])
+    one, many = Tiles([base]), Tiles(others)
+    for least in np.unique(shares):
+        assert one.may_pass(0, many, np.arange(len(others)), least)[shares >= least].all()
+    passed = one.may_pass(0, many, np.arange(len(others)), LEAST_SHARE)
+    assert (passed == (shares >= LEAST_SHARE)).all()
+    assert 0 < passed.sum() < len(others)
 
 
 def test_the_hash_of_a_mirrored_picture_is_known_from_its_own():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from helpers.made_up_run import NASTY, write_run
 
-from clipfold.report import dataset, scores
+from clipfold.report import dataset, scores, videos
 from clipfold.report.task import ReportTask
 from clipfold.report.usage import stages
 from clipfold.report.write import write_report
@@ -332,3 +332,20 @@ def test_the_effect_of_several_views_of_test_videos_is_shown(page, run):
     folds = len(next(iter(run.records.values())))
     mean = 0.72 + (folds - 1) / 200
     assert f"accuracy 0.700 to {mean:.3f}, log-loss 0.600 to 0.580" in text_of(page)
+
+
+def test_a_long_table_lists_the_videos_that_models_get_most_wrong(monkeypatch):
+    own = np.round(np.random.default_rng(0).random(30), 3)
+    rows = [
+        {"model": model, "id": f"{i:02}", "label": "a", "group": "g", "fold": 0, "repeat": 0, "p_a": p, "p_b": 1 - p}
+        for model, shift in (("one", 0), ("two", 1))
+        for i, p in enumerate(np.roll(own, shift))
+    ]
+    predictions = videos.mean_over_repeats(pd.DataFrame(rows), ["a", "b"])
+    whole = videos.table(predictions, ["one", "two"], ["a", "b"])
+    monkeypatch.setattr(videos, "MOST_LISTED", 10)
+    listed = videos.table(predictions, ["one", "two"], ["a", "b"])
+    sums = np.sum(whole["own"], axis=0)
+    assert (listed["all"], len(listed["ids"])) == (30, 10)
+    assert listed["ids"] == sorted(np.array(whole["ids"])[np.argsort(sums, kind="stable")[:10]].tolist())
+    assert listed["own"] == [[values[whole["ids"].index(i)] for i in listed["ids"]] for values in whole["own"]]

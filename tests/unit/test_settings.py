@@ -38,7 +38,10 @@ from clipfold.video.views import build_views
             lambda: build_views({"clips": {"kind": "luma", "frames": 4, "size": 112, "rate": 5}}, 112),
             "use one of uniform",
         ),
-        (lambda: build_views({"a": {"kind": "uniform", "frame": 4}}, 112), "a uniform view takes frames, region, size"),
+        (
+            lambda: build_views({"a": {"kind": "uniform", "frame": 4}}, 112),
+            "view takes clips, frames, region, size",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(make, message):

@@ -276,6 +276,8 @@ class OpenBundle:
                 unsure = self._unsure(found[: number + 1, asked])
                 if not unsure.any() or number + 1 == self.profile.fits:
                     break
+                if unsure.all():  # the same arrays: copies of another layout are multiplied in another order
+                    continue
                 asked, boxes = asked[unsure], None if boxes is None else boxes[unsure]
                 features = None if features is None else features[unsure]
                 shared = None if shared is None else shared.only(unsure)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from helpers.made_up_timeline import timeline
 
 from clipfold.delivery import timelines
+from clipfold.delivery.profiles import BALANCED
 from clipfold.delivery.timelines import Cut, timelines_to
 from clipfold.delivery.windows import Watched
 from clipfold.status import Status
@@ -18,7 +19,9 @@ class Bar:
 
 
 def run(output, paths, cut, page=True):
-    bundle = SimpleNamespace(id="1", modality="video", threshold_of=lambda label: 0.5, classes=["calm", "fight"])
+    bundle = SimpleNamespace(
+        id="1", modality="video", threshold_of=lambda label: 0.5, classes=["calm", "fight"], profile=BALANCED
+    )
     return timelines_to(bundle, paths, output, cut, page, lambda total: nullcontext(Bar()))
 
 

@@ -41,7 +41,7 @@ def test_a_network_computes_in_the_precision_of_its_encoder_unless_told_otherwis
     assert same.settings["precision"] == same.encoders[0]["precision"] == "bf16"
     assert other.encoders[0]["precision"] == "fp32"
     assert encoder_key(same.encoders[0]) != encoder_key(other.encoders[0])
-    with pytest.raises(ValueError, match="encoders: own: precision is 'int8': use one of fp32, bf16, fp16"):
+    with pytest.raises(ValueError, match="encoders: own: precision is 'int8': use one of auto, fp32, bf16, fp16"):
         planned(encoders={"own": {"source": "resnet18", "precision": "int8"}})
 
 

@@ -15,7 +15,7 @@ def test_a_select_chooses_between_entries_and_candidates_of_its_own():
     svm, own, select = planned("svm", {"name": "any", "select": ["svm", {"architecture": "svm", "kernel": "linear"}]})
     assert (own.name, own.candidate_of, own.settings["kernel"]) == ("any__2", "any", "linear")
     assert (svm.candidate_of, select.candidate_of) == ("", "")
-    assert select.settings == {"members": ["svm", "any__2"], "mix": "best"}
+    assert select.settings == {"members": ["svm", "any__2"], "mix": "best", "loss": 0.01}
 
 
 def test_a_grid_of_a_network_is_a_select_of_all_combinations():

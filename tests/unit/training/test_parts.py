@@ -140,7 +140,7 @@ def test_what_is_drawn_ahead_is_what_each_step_draws(ahead, monkeypatch):
     steps = transforms.draw_ahead(settings, sizes, range(5), CPU)
     for step, clips, seed in zip(steps, sizes, range(5), strict=True):
         alone = transforms.draw(settings, clips, seed)
-        assert all(map(torch.equal, step._tensors(), alone._tensors()))
+        assert all(map(torch.equal, step.tensors(), alone.tensors()))
         assert step.crops
         assert alone.crops
 

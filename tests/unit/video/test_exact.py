@@ -33,7 +33,7 @@ class Chosen:
     """A view of the given frames at their own size."""
 
     indices: tuple[int, ...]
-    region = "none"
+    region = None
 
     @property
     def shape(self):

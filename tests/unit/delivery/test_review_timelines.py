@@ -19,9 +19,8 @@ class Bar:
 
 
 def run(output, paths, cut, page=True):
-    bundle = SimpleNamespace(
-        id="1", modality="video", threshold_of=lambda label: 0.5, classes=["calm", "fight"], profile=BALANCED
-    )
+    facts = {"id": "1", "modality": "video", "classes": ["calm", "fight"], "profile": BALANCED}
+    bundle = SimpleNamespace(**facts, threshold_of=lambda label: 0.5)
     return timelines_to(bundle, paths, output, cut, page, lambda total: nullcontext(Bar()))
 
 

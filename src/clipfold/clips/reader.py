@@ -15,7 +15,7 @@ KEPT_BYTES = 128 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """Where a version of a video is stored; or the clip that it is made from, its box, and as JSON what to change."""
+    """The place of a stored version of a video; or the clip it is made from, its box, and as JSON what to change."""
 
     reader: ArrayReader
     row: int

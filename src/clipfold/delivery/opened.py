@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,12 +27,13 @@ from clipfold.evaluation.temperature import scale
 from clipfold.features.embedding import columns_of
 from clipfold.features.registry import VIEWS
 from clipfold.models.load import FittedModel, load
-from clipfold.models.onnx_graph import check_detector
+from clipfold.models.onnx_graph import read_detector
 from clipfold.models.record import read_record
 from clipfold.models.shared_clips import SharedClips
 from clipfold.settings import DecodeSettings, PolicySettings, ProbeSettings
 from clipfold.storage.assigned import in_order
 from clipfold.storage.files import Array, PathLike
+from clipfold.storage.replace import replacing
 from clipfold.table.inputs import inputs_of
 from clipfold.video.views import View, build_views
 
@@ -44,7 +46,7 @@ VIEW_BYTES = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a bundle says of several videos.
+    """The answers of a bundle for several videos.
 
     Args:
         probabilities: Calibrated class probabilities, mean over the fits that were asked, float64 (videos, classes);
@@ -65,6 +67,7 @@ class OpenBundle:
         folder: The bundle's folder, checked by `open_bundle`.
         description: Its `bundle.json`.
         profile: How to predict.
+        face_model: The detector of faces, if it is not that in the folder.
 
     Attributes:
         description: All facts about the bundle.
@@ -80,7 +83,9 @@ class OpenBundle:
         ValueError: Settings in the description are wrong, or the detector of faces is missing.
     """
 
-    def __init__(self, folder: Path, description: Mapping[str, Any], profile: Profile = BALANCED) -> None:
+    def __init__(
+        self, folder: Path, description: Mapping[str, Any], profile: Profile = BALANCED, face_model: PathLike = ""
+    ) -> None:
         self.folder = folder
         self.profile = profile
         self.description = description
@@ -92,7 +97,7 @@ class OpenBundle:
         self.decode = replace(trained, loop_filter=trained.loop_filter and profile.loop_filter)
         self.policy = build(PolicySettings, "policy", description["policy"])
         if self.decode.face_model:
-            self.decode = replace(self.decode, face_model=str(folder / FACE_MODEL))
+            self.decode = replace(self.decode, face_model=str(face_model or folder / FACE_MODEL))
         self.views: dict[str, View] = build_views(self.decode.views, self.decode.size, self.decode.face_model)
         kept = sum(math.prod(v.shape) * (v.region.zoom**2 if v.region else 1) for v in self.views.values())
         require(kept <= VIEW_BYTES, "decode.views", f"{kept} bytes a video", f"use views of {VIEW_BYTES} or less")
@@ -114,9 +119,12 @@ class OpenBundle:
         kept = ExitStack()
         folder = kept.enter_context(open_bundle(find_bundle(path)))
         with kept:
+            face_model: PathLike = ""
             if (folder / FACE_MODEL).is_file():
-                check_detector(folder / FACE_MODEL)
-            bundle = cls(folder, read_description(folder), profile)
+                face_model = Path(kept.enter_context(TemporaryDirectory(prefix="clipfold-")), FACE_MODEL)
+                with replacing(face_model) as file:  # OpenCV gets what was checked, and nothing else
+                    file.write(read_detector(folder / FACE_MODEL))
+            bundle = cls(folder, read_description(folder), profile, face_model)
             bundle._kept = kept.pop_all()  # a file is unpacked into a folder that lasts as long as the bundle
         return bundle
 
@@ -163,12 +171,12 @@ class OpenBundle:
 
     @cached_property
     def inputs(self) -> Mapping[str, str]:
-        """What is said of each video or row, to compare it with the training data: name -> unit."""
+        """Describe each video or row, to compare it with the training data: name -> unit."""
         return inputs_of(self.table["columns"], self.table["categories"]) if self.table else INPUTS
 
     @property
     def noun(self) -> str:
-        """What it predicts."""
+        """Name the kind of rows that it predicts."""
         return "row" if self.table else self.modality
 
     @property
@@ -243,7 +251,7 @@ class OpenBundle:
 
     @property
     def reads(self) -> frozenset[str]:
-        """What the fits predict from: `features`, `clips` or both."""
+        """Name the input of the fits: `features`, `clips` or both."""
         return frozenset().union(*(fit.reads for fit in self.fits))
 
     @cached_property
@@ -287,7 +295,9 @@ class OpenBundle:
         """Return which videos need a further fit, bool (videos,); `found` is float64 (fits so far, videos, classes)."""
         if self.profile.enough == 1 or self._shares_encoders:
             return np.ones(found.shape[1], bool)
-        return np.asarray(self.answers(found).probabilities.max(axis=1) < self.profile.enough)
+        probabilities = self.answers(found).probabilities
+        named = self.decide(probabilities)  # by the threshold, which may name the less probable class
+        return np.asarray(probabilities[np.arange(len(named)), named] < self.profile.enough)
 
     def answers(self, probabilities: Array) -> Answers:
         """Calibrate the probabilities of all fits, average them and name the classes.

@@ -12,7 +12,7 @@ TRAINED = "trained"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """What prediction may save, each setting by itself; `benchmarks/profiles.py` measures what it gains and costs.
+    """The settings by which prediction may save time; `benchmarks/profiles.py` measures what each gains and costs.
 
     Args:
         name: `quality`, `balanced`, `fast`, or one of them with what was changed.

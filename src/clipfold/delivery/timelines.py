@@ -35,7 +35,7 @@ SEGMENTS = "segments.csv"
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How videos are cut into windows and segments, in seconds; see `clipfold.delivery.timeline.segments`.
+    """The cutting of videos into windows and segments, in seconds; see `clipfold.delivery.timeline.segments`.
 
     Args:
         window: Length of a window.

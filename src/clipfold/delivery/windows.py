@@ -42,7 +42,7 @@ _STILL = Uniform(frames=1, size=256)
 
 @dataclass(slots=True)
 class Seen:
-    """What is kept of a window on its way from the decoder to the models.
+    """A window on its way from the decoder to the models.
 
     Args:
         start: Its begin in seconds from the first frame.

@@ -113,6 +113,8 @@ def _describe(model: str, task: BundleTask, fits: Sequence[str], folder: Path, c
         decode["face_model"] = FACE_MODEL
     else:
         del decode["face_model"]  # nothing that older versions do not know, unless it is needed
+    if decode["loop_filter"]:
+        del decode["loop_filter"]
     return {
         "format": FORMAT,
         "modality": task.settings.get("modality", "video"),

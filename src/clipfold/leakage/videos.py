@@ -1,4 +1,4 @@
-"""What is stored of all videos for the search of near duplicates, read as it is needed."""
+"""Read what is stored of all videos for the search of near duplicates, as it is needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -61,7 +61,8 @@ class ClipModel:
             require(good, f"fit.json: {name}", value, "use a whole number, 1 or more")
         self._device = usable_device()
         self._precision = Precision(record["precision"], self._device)
-        self._views = int(self._settings.get("views_at_test", 1))  # records of earlier versions have none
+        # Records of earlier versions have none; embeddings are those of one view.
+        self._views = 1 if record["embedded"] else int(self._settings.get("views_at_test", 1))
         self._network, self._encoder = rebuild(record, path, encoders, training), None
         if record["embedded"]:
             from clipfold.models.frame_network import FrameNetwork

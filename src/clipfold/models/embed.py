@@ -168,8 +168,12 @@ _AS_IN_TRAINING = {
 
 
 def precision_of(settings: Mapping[str, Any]) -> str:
-    """Return the precision of an encoder; descriptions by earlier versions have none."""
-    return str(settings.get("precision", "fp32"))
+    """Return the precision of an encoder; descriptions by earlier versions have none.
+
+    Of a network with `precision: auto`, whose shards may be embedded on different devices, it is that of all of them.
+    """
+    found = str(settings.get("precision", "fp32"))
+    return "fp32" if found == "auto" else found
 
 
 def describe_encoder(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is read of a video model's folder as the Hugging Face hub keeps it. Standard library only.
+"""Read a video model's folder as the Hugging Face hub keeps it. Standard library only.
 
 Nothing of a folder is run. Its config is reduced to values that are known here: others could lead the library to code
 elsewhere.
@@ -32,6 +32,7 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
 """Network -> what its embeddings depend on, and the library's defaults."""
 
 _MOST, _LAYERS, _STATES = 16384, 128, 1 << 25  # the last: numbers for the patches of a clip, as VideoMAE tabulates them
+_FACTOR = 16  # largest number that is not whole: epsilons, ranges and ratios of widths, of which MLPs have 4
 _ANOTHER = "use the folder of a model as its makers publish it"
 
 
@@ -122,6 +123,8 @@ def check_model(settings: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         if type(value) is int:
             most = _LAYERS if name == "num_hidden_layers" else _MOST
             require(1 <= value <= most, where, value, f"use 1 to {most}")
+        if type(value) is float:
+            require(0 <= value <= _FACTOR, where, value, f"use 0 to {_FACTOR}")
     for name in ("num_channels", "in_chans"):
         require(config.get(name, 3) == 3, f"encoder: config: {name}", config.get(name), "use a model of colours")
     side = own_size(config) // config["patch_size"]

@@ -72,7 +72,8 @@ class Model:
         if "encoder" not in self.settings or not fixed or changed or self.settings["views_at_test"] > 1:
             return None
         needed = ("encoder", "size", "weights", "download", "precision", "clips")
-        return {name: self.settings[name] for name in needed if name in self.settings}
+        found = {name: self.settings[name] for name in needed if name in self.settings}
+        return found | ({"precision": "fp32"} if found.get("precision") == "auto" else {})  # see `embed.precision_of`
 
     @property
     def encoders(self) -> list[Settings]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ ENTRY: Mapping[str, Setting] = {
         values="pretrained, the path of a file, or nothing",
     ),
     "download": PRETRAINED["download"],
-    "precision": ON_CLIPS["precision"],
+    "precision": replace(ON_CLIPS["precision"], choices=("fp32", "bf16", "fp16")),
 }
 """The settings of an entry."""
 

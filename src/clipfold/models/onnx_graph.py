@@ -82,15 +82,15 @@ def read_graph(path: Path) -> bytes:
     return _read(path, OPERATORS, 1)
 
 
-def check_detector(path: Path) -> None:
-    """Check the graph of a detector of faces as `read_graph` does; it has more outputs, and enlarges within.
+def read_detector(path: Path) -> bytes:
+    """Read the graph of a detector of faces as `read_graph` does; it has more outputs, and enlarges within.
 
     Raises:
         ValueError: It is no graph, or does more than YuNet.
         MissingLibrary: The extra `export` is not installed.
     """
     require(path.stat().st_size <= MODEL_BYTES, path.name, f"over {MODEL_BYTES} bytes", _AGAIN)
-    _read(path, OPERATORS | {"Resize", "Upsample"}, 12)
+    return _read(path, OPERATORS | {"Resize", "Upsample"}, 12)
 
 
 def _read(path: Path, operators: Container[str], outputs: int) -> bytes:

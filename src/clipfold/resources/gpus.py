@@ -72,7 +72,7 @@ def reserve_gpus(
         locks: Folder of the lock files, shared by all jobs; by default one of this user in the system's temporary
             folder.
         patience: Seconds to wait at most.
-        fits_per_gpu: Jobs that may use a GPU at the same time, if all of them allow it.
+        fits_per_gpu: Jobs that may use a GPU at the same time, all with the same number.
 
     Yields:
         Names of the reserved GPUs, also in `CUDA_VISIBLE_DEVICES` within the block.
@@ -158,6 +158,8 @@ def _take(
         name = f"gpu-{re.sub(r'[^A-Za-z0-9-]', '_', within + gpu.lock)}"
         with ExitStack() as own:
             holder = _lock(folder / f"{name}.lock", job, own, alone=fits == 1)
+            if fits > 1 and not holder:
+                holder = _lock_limit(folder, name, fits, job, own)
             for place in range(fits if fits > 1 and not holder else 0):
                 holder = _lock(folder / f"{name}-place-{place}.lock", job, own)
                 if not holder:
@@ -168,6 +170,17 @@ def _take(
                 held.push(own.pop_all())
                 mine.append(gpu.name)
     return mine, holders
+
+
+def _lock_limit(folder: Path, name: str, fits: int, job: str, held: ExitStack) -> str:
+    """Join the jobs that share a GPU by the same number; returns who shares it by another, if anyone does."""
+    mine = folder / f"{name}-by-{fits}.lock"
+    holder = _lock(mine, job, held, alone=False)
+    with ExitStack() as looked:  # two jobs that look at the same time both see the other, and try again
+        for other in folder.glob(f"{name}-by-*.lock"):
+            if other != mine and not holder:
+                holder = _lock(other, job, looked)
+    return holder
 
 
 def _lock(path: Path, job: str, held: ExitStack, alone: bool = True) -> str:

@@ -18,7 +18,7 @@ from clipfold.training import transforms
 from clipfold.training.batches import Batch
 from clipfold.training.distributed import Processes
 from clipfold.training.losses import Loss
-from clipfold.training.optimisation import make_optimizer, set_rate
+from clipfold.training.optimisation import freeze, make_optimizer, set_rate
 from clipfold.training.train_step import TrainStep
 from clipfold.training.trainer import effective_batch
 
@@ -47,6 +47,7 @@ class TrialSteps:
         place(network, settings, device)
         forbid_randomness(device)
         network.train()
+        freeze(network, settings, 0)
         self._optimizer = make_optimizer(network, settings, device)
         micro = self.clips if settings["batch_size"] == "auto" else settings["batch_size"]
         targets = np.arange(self.clips) % 2

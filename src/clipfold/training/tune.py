@@ -114,8 +114,8 @@ def tune(model: Model, cores: int, minutes: float, tell: Callable[[str], None]) 
         RuntimeError: A single clip does not fit into memory.
     """
     require(model.input == "clips", "model", model.name, "name an architecture on clips: others train in seconds")
-    frozen = model.settings.get("freeze") and not model.settings.get("unfreeze_at")
-    require(not frozen, f"{model.name}: freeze", True, "such a network trains in seconds: there is nothing to tune")
+    embedded = model.encoder is not None
+    require(not embedded, f"{model.name}: freeze", True, "such a network trains in seconds: there is nothing to tune")
     end = time.monotonic() + 60 * minutes
     best, best_model = TrialSteps(model, model.needs.threads), model
     gpu = torch.cuda.is_available() and model.settings["device"] != "cpu"
@@ -126,6 +126,9 @@ def tune(model: Model, cores: int, minutes: float, tell: Callable[[str], None]) 
         left = end - time.monotonic()
         if left < (_COMPILE_S if "compile" in each.settings else 0):
             found.append(Tried(change=each, speed=0, ratio=0, kept=False, why="no time left: use --minutes"))
+            continue
+        if "compile" in each.settings and best_model.settings["graph"]:
+            found.append(Tried(change=each, speed=0, ratio=0, kept=False, why="a graph is kept"))
             continue
         other_model = changed(best_model, each.settings)
         try:

@@ -118,6 +118,7 @@ def test_a_bundle_of_a_stranger_builds_no_other_model(tmp_path, monkeypatch):
     for name, value in (
         ("num_hidden_layers", 10**9),
         ("hidden_size", "36"),
+        ("layer_norm_eps", -5.0),
         ("num_attention_heads", 5),
         ("image_size", 16000),
         ("patch_size", 64),

@@ -156,6 +156,8 @@ def _share_embeddings(run, folder, name, monkeypatch):
     np.testing.assert_array_equal(first, models[0].predict_proba(**given))
     np.testing.assert_array_equal(first, second)
     assert len(embedded) == 2 * once
+    two_views = load(folder, otherwise={"views_at_test": 2})  # which embeddings do not have
+    np.testing.assert_array_equal(first, two_views.predict_proba(**given))
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from clipfold.models.embed import precision_of
 from clipfold.models.entries import plan_models
 from clipfold.models.named_encoders import check_weights, encoder_key, plan_encoders
 
@@ -34,6 +35,12 @@ def test_features_and_a_frozen_network_share_the_embeddings_of_a_named_encoder()
     assert network.gmac > 0
 
 
+def test_a_frozen_encoder_embeds_alike_on_every_device_where_the_networks_precision_is_automatic():
+    entry = {"architecture": "vit_gru", "freeze": True, "precision": "auto"}
+    (network,) = planned(entry)
+    assert network.encoder["precision"] == precision_of(network.settings) == "fp32"
+
+
 def test_a_network_computes_in_the_precision_of_its_encoder_unless_told_otherwise():
     half = {"own": {"source": "resnet18", "weights": "", "precision": "bf16"}}
     entry = {"architecture": "cnn_lstm", "encoder": "own", "freeze": True}
@@ -41,7 +48,7 @@ def test_a_network_computes_in_the_precision_of_its_encoder_unless_told_otherwis
     assert same.settings["precision"] == same.encoders[0]["precision"] == "bf16"
     assert other.encoders[0]["precision"] == "fp32"
     assert encoder_key(same.encoders[0]) != encoder_key(other.encoders[0])
-    with pytest.raises(ValueError, match="encoders: own: precision is 'int8': use one of auto, fp32, bf16, fp16"):
+    with pytest.raises(ValueError, match="encoders: own: precision is 'int8': use one of fp32, bf16, fp16"):
         planned(encoders={"own": {"source": "resnet18", "precision": "int8"}})
 
 

@@ -61,6 +61,17 @@ def test_fits_that_allow_it_share_a_device_and_others_wait(tmp_path):
         each.wait()
 
 
+def test_fits_that_allow_another_number_do_not_share(tmp_path):
+    two = job(1, tmp_path, 600, fits=2, CUDA_VISIBLE_DEVICES="0")
+    assert two.stdout.readline() == "0\n"
+    three = job(1, tmp_path, 0, fits=3, CUDA_VISIBLE_DEVICES="0")
+    time.sleep(1)
+    assert three.poll() is None
+    two.kill()
+    assert three.communicate(timeout=30)[0].startswith("0\n")
+    two.wait()
+
+
 def test_a_fit_that_shares_leaves_devices_without_a_place_alone(tmp_path):
     """It tries each in turn, and must not keep others from what it could not have."""
     full = [job(1, tmp_path, 600, fits=2, CUDA_VISIBLE_DEVICES="0") for _ in range(2)]

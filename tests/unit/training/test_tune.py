@@ -67,6 +67,28 @@ def test_what_gains_is_kept_for_the_next_and_written_as_an_entry(monkeypatch):
     assert as_config({"architecture": "x"}, tried) == f"models:\n  - {json.dumps(expected)}\n"
 
 
+def test_a_graph_that_is_kept_is_not_compiled(monkeypatch):
+    class Steps:
+        def __init__(self, model, threads):
+            self.threads = threads
+
+    monkeypatch.setattr(tuning, "TrialSteps", Steps)
+    monkeypatch.setattr(tuning, "compare", lambda best, trial: (10.0, 1.2))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    tried = {each.change.name: each for each in tune(model(), 2, 60, lambda line: None)}
+    assert tried["graph: true"].kept
+    assert tried["compile: default"].why == "a graph is kept"
+
+
+def test_a_frozen_encoder_of_which_a_part_learns_is_tuned_as_it_trains():
+    entry = {"architecture": "vit_gru", "encoder": "vit_micro", "freeze": True, "lora_rank": 2, "size": 32, "frames": 2}
+    (network,) = plan_models([entry], largest_size=10**4, most_frames=10**4)
+    trial = TrialSteps(network, threads=1)
+    frozen = [name for name, p in trial._step._network.named_parameters() if not p.requires_grad]
+    assert frozen
+    assert network.encoder is None
+
+
 def test_what_does_not_fit_or_has_no_time_is_listed_and_not_kept(monkeypatch):
     def lacking(model, threads):
         if not model.settings["channels_last"]:

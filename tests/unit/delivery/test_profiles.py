@@ -74,12 +74,19 @@ def ask(bundle, prepared):
 
 @slow
 @pytest.mark.parametrize("model", [FEATURES, CLIPS, ENSEMBLE])
-def test_a_sure_fit_ends_the_questions(bundles, opened, prepared, model):
+def test_a_sure_fit_ends_the_questions(bundles, opened, prepared, model, monkeypatch):
     every = ask(bundles[model], prepared[model])
     first = bundles[model].description["fits"][0]
     sure = scale(every[0], first["temperature"], np.array(first["bias"])).max(axis=1)
     enough = float(np.median(sure))
     some = opened(model, f"enough={enough!r}")
+    monkeypatch.setitem(some.description, "threshold", 0.0)  # names the positive class of all
+    asked_on = ask(some, prepared[model])
+    positive = scale(every[0], first["temperature"], np.array(first["bias"]))[
+        :, some.classes.index(some.description["positive"])
+    ]
+    np.testing.assert_array_equal(np.isnan(asked_on[1]).all(axis=1), positive >= enough)
+    monkeypatch.setitem(some.description, "threshold", 0.5)
     found = ask(some, prepared[model])
     exits = sure >= enough
     assert 0 < exits.sum() < len(exits)

@@ -71,7 +71,7 @@ PROFILES: Mapping[str, Profile] = {
     for profile in (
         Profile(name="quality", views_at_test=2, precision="fp32"),
         BALANCED,
-        Profile(name="fast", enough=0.9, loop_filter=False, threads=2, unchanged=3.0),
+        Profile(name="fast", loop_filter=False, threads=2, unchanged=3.0),
     )
 }
 """From careful to fast."""
@@ -88,7 +88,7 @@ def profile_of(name: str, changes: Iterable[str] = ()) -> Profile:
         ValueError: There is no such profile or setting, or a value is out of its range.
 
     >>> str(profile_of("fast", ["threads=1", "unchanged=0"]))
-    'fast, changed (enough=0.9, loop_filter=false)'
+    'fast, changed (loop_filter=false)'
     """
     if name not in PROFILES:
         raise ValueError(f"profile is {name!r}: {suggest(name, PROFILES)}")

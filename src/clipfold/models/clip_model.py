@@ -22,7 +22,7 @@ from clipfold.models.on_embeddings import OnEmbeddings
 from clipfold.models.record import Record, trainings
 from clipfold.models.shared_clips import SharedClips
 from clipfold.models.stored_clips import check_clips, resized, scaled_boxes
-from clipfold.models.weights import read_tensors, require_fit
+from clipfold.models.weights import read_tensors, require_fit, without_memory
 from clipfold.storage.files import Array, PathLike
 from clipfold.storage.replace import replacing
 
@@ -200,7 +200,7 @@ def rebuild(record: Record, path: PathLike, encoders: PathLike | None = None, tr
     if file is not None:
         state |= _of_encoder(read_tensors(file))
     if encoders is not None:  # a record from strangers may ask for more memory than there is: look before it is taken
-        with torch.device("meta"):
+        with without_memory():
             require_fit(importlib.import_module(module).build(settings, len(record["classes"])), state, Path(path))
     torch.manual_seed(record["seed"])
     network: ClipNetwork = importlib.import_module(module).build(settings, len(record["classes"]))

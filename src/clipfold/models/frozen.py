@@ -16,7 +16,7 @@ from clipfold.models.clip_encoder import embedding_network
 from clipfold.models.clip_model import embed, encoder_file, write_state
 from clipfold.models.device import Precision, halving
 from clipfold.models.embed import at_once, check_encoder, precision_of
-from clipfold.models.weights import read_tensors, require_fit
+from clipfold.models.weights import read_tensors, require_fit, without_memory
 from clipfold.storage.files import Array
 
 
@@ -61,7 +61,7 @@ class Frozen:
         path = encoder_file(facts, encoders)
         state = read_tensors(path)
         settings = {**facts, "weights": "", "download": False}
-        with torch.device("meta"):  # it may ask for more memory than there is: look before it is taken
+        with without_memory():  # it may ask for more memory than there is: look before it is taken
             require_fit(embedding_network(settings).encoder, state, path)
         self._network = embedding_network(settings)
         self._network.encoder.load_state_dict(state)

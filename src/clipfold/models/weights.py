@@ -2,13 +2,15 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from clipfold.checks import require
 from clipfold.models.archive import refuse_compressed
@@ -100,6 +102,22 @@ def require_fit(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> 
     for what, keys in wrong.items():
         few = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
         require(not keys, "weights", str(path), f"it {what} {few}: use a file of this architecture and variant")
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build networks that have names and shapes, but no memory and no values."""
+    with torch.device("meta"), _Unfilled():
+        yield
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leave out random values: to fill tensors without memory, PyTorch loads its compiler, which takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_) or getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _same_kind(one: Tensor, other: Tensor) -> bool:

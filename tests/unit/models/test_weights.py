@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import urllib.request
 import zipfile
 from hashlib import sha256
@@ -183,3 +185,25 @@ def test_a_damaged_file_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(100))
     with pytest.raises(ValueError, match="it is corrupt, or holds"):
         load_weights(network(), tmp_path / name)
+
+
+# Without memory
+
+BUILT = """
+import importlib, sys
+from clipfold.models.catalog import ARCHITECTURES
+from clipfold.models.weights import without_memory
+for name in ("naive_cnn", "slowfast", "x3d", "variable_ar_cnn"):
+    known = ARCHITECTURES[name]
+    with without_memory():
+        empty = importlib.import_module(known.module).build(dict(known.settings), 2).state_dict()
+    full = importlib.import_module(known.module).build(dict(known.settings), 2).state_dict()
+    assert all(value.is_meta for value in empty.values()), name
+    shapes = [{key: (value.shape, value.dtype) for key, value in state.items()} for state in (empty, full)]
+    assert shapes[0] == shapes[1], name
+sys.exit("torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_network_without_memory_has_the_shapes_of_one_with_and_needs_no_compiler():
+    subprocess.run([sys.executable, "-c", BUILT], check=True)

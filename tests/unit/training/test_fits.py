@@ -140,7 +140,8 @@ def test_records_are_written_and_can_be_read(data, tmp_path):
     assert list(activations.values()) == sorted(activations.values(), reverse=True)
     assert found.record["speed"]["clips_per_second"] > 0
     assert found.record["speed"]["verdict"].startswith("bound by")
-    assert found.record["speed"]["remedy"] == ""
+    reading = found.record["speed"]["verdict"].startswith("bound by reading")  # as on a busy machine
+    assert found.record["speed"]["remedy"] == ("a faster disk" if reading else "")
     assert found.record["speed"]["device_memory_share"] is None
     assert found.record["determinism"] == "full"
     assert found.record["train_videos"] == 9

@@ -199,7 +199,7 @@ def test_all_predicted_is_code_0(run, some):
 def test_a_profile_changes_what_it_says(run, some):
     done = run_command("predict", run.bundle(CLIPS), "new", "--profile", "quality", "--set", "enough=0.95", cwd=some)
     assert done.returncode == 0, done.stderr
-    said = "quality, changed (views_at_test=2, precision=fp32, enough=0.95)"
+    said = "quality, changed (views_at_test=4, precision=fp32, enough=0.95)"
     assert set(pd.read_csv(some / "predictions.csv").profile) == {said}
     assert said in (some / "predictions.html").read_text()
 

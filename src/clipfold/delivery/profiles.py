@@ -16,8 +16,8 @@ class Profile:
 
     Args:
         name: `quality`, `balanced`, `fast`, or one of them with what was changed.
-        views_at_test: Views of a clip whose probabilities a network averages: 1, 2 (with its mirror image), or 0: as
-            the model was trained.
+        views_at_test: Views of a clip whose probabilities a network averages: 1, 2 (with its mirror image), 4 (also the
+            middle of both, enlarged), or 0: as the model was trained.
         precision: Of networks: `fp32`, `bf16`, `fp16` or `trained`.
         fits: Most fits of the bundle to ask; 0: all. Metrics of the folds are those of one fit, not of their mean.
         enough: A class with this probability is taken, though not all fits of the bundle were asked yet; 1: all are
@@ -38,7 +38,8 @@ class Profile:
     unchanged: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.views_at_test in (0, 1, 2), "views_at_test", self.views_at_test, "use 1, 2, or 0 (as trained)")
+        views = self.views_at_test
+        require(views in (0, 1, 2, 4), "views_at_test", views, "use 1, 2, 4, or 0 (as trained)")
         known = ("fp32", "bf16", "fp16", TRAINED)
         require(self.precision in known, "precision", self.precision, f"use one of {', '.join(known)}")
         require(self.fits >= 0, "fits", self.fits, "use 1 or more, or 0 (all)")
@@ -69,7 +70,7 @@ BALANCED = Profile()
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
-        Profile(name="quality", views_at_test=2, precision="fp32"),
+        Profile(name="quality", views_at_test=4, precision="fp32"),
         BALANCED,
         Profile(name="fast", loop_filter=False, threads=2, unchanged=3.0),
     )

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from clipfold.models.device import Precision
 from clipfold.models.network import ClipNetwork, Colour, class_logits
@@ -68,17 +69,34 @@ def class_probabilities(
         clips: Clips as stored, `uint8` (batch, frames, size, size, 3), or embeddings (batch, frames, width).
         boxes: Content box of each clip, int64 (batch, 4).
         precision: Precision of the forward pass.
-        views: Views of each clip whose probabilities are averaged: 1, the clip, or 2, the clip and its mirror image.
+        views: Views of each clip whose probabilities are averaged: 1, the clip; 2, also its mirror image; 4, also the
+            middle of both, enlarged.
 
     Returns:
         float32 (batch, classes); rows sum to 1.
     """
     probabilities = _of_view(network, clips, boxes, precision)
-    if views == 1:
-        return probabilities
+    for change in (_mirrored, _enlarged, _mirrored)[: views - 1]:
+        clips, boxes = change(clips, boxes)
+        probabilities = probabilities + _of_view(network, clips, boxes, precision)
+    return probabilities / views if views > 1 else probabilities
+
+
+def _mirrored(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     top, left, height, width = boxes.T
-    mirrored = torch.stack([top, clips.shape[3] - left - width, height, width], dim=1)
-    return (probabilities + _of_view(network, clips.flip(3), mirrored, precision)) / 2
+    return clips.flip(3), torch.stack([top, clips.shape[3] - left - width, height, width], dim=1)
+
+
+def _enlarged(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Enlarge the middle, seven eighths of each edge, to the whole picture."""
+    size = clips.shape[3]
+    margin = size // 16
+    middle = clips[:, :, margin : size - margin, margin : size - margin].flatten(0, 1).permute(0, 3, 1, 2).float()
+    large = interpolate(middle, (size, size), mode="bilinear", antialias=False)
+    made = large.round().to(clips.dtype).permute(0, 2, 3, 1).view(clips.shape)
+    corners = torch.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) - margin
+    first, last = (corners * size).div(size - 2 * margin, rounding_mode="floor").clamp(0, size)
+    return made, torch.cat([first, (last - first).clamp(min=1)], dim=1)
 
 
 def _of_view(network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision) -> Tensor:

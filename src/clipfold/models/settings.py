@@ -140,11 +140,12 @@ ON_CLIPS: Settings = {
     ),
     "views_at_test": Setting(
         1,
-        "views of a clip whose probabilities are averaged in predictions; 2: itself and its mirror image. The epoch is "
-        "chosen by one view",
+        "views of a clip whose probabilities are averaged in predictions; 2: itself and its mirror image; 4: also the "
+        "middle of both, enlarged. The epoch is chosen by one view",
         low=1,
         high=2,
-        values="1 or 2",
+        also=(4,),
+        values="1, 2 or 4",
         memory=True,
     ),
     # The optimisation.

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import TimeoutError
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from functools import partial
 from multiprocessing.connection import Connection
 from threading import Lock
@@ -27,6 +27,7 @@ Row = TypeVar("Row", bound=Mapping[str, Any])
 logger = logging.getLogger(__name__)
 
 _RENEWED_AFTER = 200  # videos per worker process before it is replaced: its memory grows by some KB with each
+_AHEAD = 16  # results that a worker keeps while its caller is busy
 _BYTES_PER_S = 10_000_000  # slow storage: time to compute the digest of a file comes on top of the time to work on it
 
 
@@ -89,7 +90,7 @@ def iterate_video(
 ) -> Iterator[Result]:
     """Call `function` on one video in a worker process and yield its results as they come.
 
-    The worker waits while results are not taken, and is killed when the iteration ends early.
+    The worker waits while `_AHEAD` results are not taken, and is killed when the iteration ends early.
 
     Args:
         function: a function of the video; raises `Unusable` if the video cannot be used.
@@ -153,8 +154,14 @@ def _send_all(
     limit_address_space(memory_mb)
 
     def send(video: Video) -> None:
-        for result in function(video):
-            sender.send(result)
+        with ThreadPoolExecutor(1) as pool:  # a pipe holds less than one picture
+            waiting: deque[Future[None]] = deque()
+            for result in function(video):
+                waiting.append(pool.submit(sender.send, result))
+                if len(waiting) > _AHEAD:
+                    waiting.popleft().result()
+            for each in waiting:
+                each.result()
 
     try:
         _call(send, limit, video)

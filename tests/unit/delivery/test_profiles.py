@@ -33,7 +33,7 @@ slow = pytest.mark.slow
         (("fast", ["enough=nan"]), "enough is nan: use a probability"),
         (("fast", ["loop_filter=no"]), "loop_filter is 'no': use true or false"),
         (("quality", ["precision=int8"]), "precision is 'int8': use one of"),
-        (("quality", ["views_at_test=3"]), "views_at_test is 3: use 1, 2, or 0"),
+        (("quality", ["views_at_test=3"]), "views_at_test is 3: use 1, 2, 4, or 0"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, message):
@@ -130,13 +130,16 @@ def test_fits_that_share_embeddings_are_all_asked(bundles, opened, prepared):
 
 @slow
 @pytest.mark.parametrize("model", [CLIPS, ENSEMBLE])
-def test_quality_averages_the_mirror_image(bundles, opened, prepared, model):
-    given = prepared[model]
-    usual = bundles[model].probabilities(features=given.features, clips=given.clips)
-    mirrored = bundles[model].probabilities(features=given.features, clips=given.clips[:, :, :, ::-1])
-    found = opened(model, profile="quality").probabilities(features=given.features, clips=given.clips)
+def test_mirror_images_are_averaged_and_quality_takes_four_views(bundles, opened, prepared, model):
+    given = {"features": prepared[model].features, "clips": prepared[model].clips}
+    usual = bundles[model].probabilities(**given)
+    mirrored = bundles[model].probabilities(features=given["features"], clips=given["clips"][:, :, :, ::-1])
+    two = opened(model, "views_at_test=2").probabilities(**given)
     assert np.abs(usual - mirrored).max() > 1e-5
-    np.testing.assert_allclose(found, (usual + mirrored) / 2, atol=1e-6)
+    np.testing.assert_allclose(two, (usual + mirrored) / 2, atol=1e-6)
+    four = opened(model, "views_at_test=4").probabilities(**given)
+    assert np.abs(two - four).max() > 1e-5
+    np.testing.assert_array_equal(opened(model, profile="quality").probabilities(**given), four)
 
 
 @slow

@@ -1,5 +1,7 @@
 """Test what networks are shown."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -44,3 +46,20 @@ def test_two_views_are_the_clip_and_its_mirror_image_with_its_content_box():
         both = class_probabilities(network, clips, boxes, precision, views=2)
     assert not torch.allclose(one, other)
     torch.testing.assert_close(both, (one + other) / 2)
+
+
+def test_four_views_are_also_the_middle_of_both_enlarged():
+    torch.manual_seed(0)
+    settings = dict(ARCHITECTURES["variable_ar_cnn"].settings) | {"width": 4, "size": 32}
+    network = variable_ar_cnn.build(settings, 2).eval()
+    clips = torch.randint(0, 256, (2, 3, 32, 32, 3), dtype=torch.uint8)
+    middle = [[cv2.resize(frame[2:30, 2:30], (32, 32)) for frame in clip] for clip in clips.numpy()]
+    boxes = torch.tensor([[9, 2, 14, 21], [0, 0, 32, 32]])
+    large = torch.tensor([[8, 0, 16, 24], [0, 0, 32, 32]])  # what is cut off lies outside
+    precision = Precision("fp32", torch.device("cpu"))
+    with torch.inference_mode():
+        two = class_probabilities(network, clips, boxes, precision, views=2)
+        others = class_probabilities(network, torch.tensor(np.array(middle)), large, precision, views=2)
+        four = class_probabilities(network, clips, boxes, precision, views=4)
+    assert (two - others).abs().max() > 1e-3
+    torch.testing.assert_close(four, (two + others) / 2, rtol=0, atol=4e-4)  # OpenCV rounds in another way

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import av
 import pytest
@@ -14,7 +15,7 @@ from clipfold.video.container import Unusable
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe import probe_video
 from clipfold.video.probe_shard import probe_shard
-from clipfold.video.workers import map_videos, reported
+from clipfold.video.workers import iterate_video, map_videos, reported
 
 SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
 
@@ -142,3 +143,34 @@ def test_the_log_shows_the_first_failures_of_each_kind_and_counts_the_others(cap
     assert len([line for line in lines if "corrupt (why)" in line]) == 5
     assert {"15 more: corrupt", "15 more: usable, with a warning"} < {*lines}
     assert lines[-1] == "decoded 40 videos: 20 ok, 20 corrupt"
+
+
+def counting(path, end, video):
+    """Yield large results and say how many were asked for."""
+    for number in range(50):
+        path.write_text(str(number))
+        yield bytes([number]) * 1_000_000
+    if end:
+        yield lambda: None  # cannot be sent
+
+
+def test_a_worker_goes_ahead_of_its_caller_but_not_far(tmp_path):
+    path, video = tmp_path / "number", {"id": "a", "path": str(tmp_path / "a.mp4")}
+    found = iterate_video(partial(counting, path, False), video, timeout_s=60, stage="decode")
+    assert next(found)[0] == 0
+    deadline = time.monotonic() + 60
+    while int(path.read_text() or 0) < 10 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    assert 10 <= int(path.read_text()) < 25
+    assert [each[0] for each in found] == list(range(1, 50))
+
+
+def test_a_result_that_cannot_be_sent_is_an_error_after_those_before(tmp_path):
+    video, seen = {"id": "a", "path": str(tmp_path / "a.mp4")}, []
+    with pytest.raises(Unusable):
+        seen.extend(
+            each[0]
+            for each in iterate_video(partial(counting, tmp_path / "n", True), video, timeout_s=60, stage="decode")
+        )
+    assert seen == list(range(50))

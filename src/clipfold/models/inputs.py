@@ -91,12 +91,19 @@ def _enlarged(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """Enlarge the middle, seven eighths of each edge, to the whole picture."""
     size = clips.shape[3]
     margin = size // 16
-    middle = clips[:, :, margin : size - margin, margin : size - margin].flatten(0, 1).permute(0, 3, 1, 2).float()
-    large = interpolate(middle, (size, size), mode="bilinear", antialias=False)
-    made = large.round().to(clips.dtype).permute(0, 2, 3, 1).view(clips.shape)
+    middle = clips[:, :, margin : size - margin, margin : size - margin].permute(0, 1, 4, 2, 3).float()
+    weights = _weights(size - 2 * margin, size, clips.device)
+    made = (weights.T @ middle @ weights + 0.5).to(clips.dtype).permute(0, 1, 3, 4, 2)
     corners = torch.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) - margin
     first, last = (corners * size).div(size - 2 * margin, rounding_mode="floor").clamp(0, size)
     return made, torch.cat([first, (last - first).clamp(min=1)], dim=1)
+
+
+@lru_cache(maxsize=4)
+def _weights(short: int, long: int, device: torch.device) -> Tensor:
+    """Build the weights of bilinear interpolation, (short, long); exported networks multiply, and never resize."""
+    with torch.inference_mode(False):
+        return interpolate(torch.eye(short, device=device)[None], long, mode="linear")[0]
 
 
 def _of_view(network: ClipNetwork, clips: Tensor, boxes: Tensor, precision: Precision) -> Tensor:

@@ -26,9 +26,9 @@ SIZE, FRAMES = 16, 4
 
 @pytest.fixture(scope="module")
 def fit(tmp_path_factory):
-    """Record, weights and graph of a network that also predicts the mirror image of each clip."""
+    """Record, weights and graph of a network that also predicts other views of each clip."""
     folder, known = tmp_path_factory.mktemp("fit"), ARCHITECTURES["naive_cnn"]
-    settings = {**known.settings, "size": SIZE, "frames": FRAMES, "width": 2, "views_at_test": 2}
+    settings = {**known.settings, "size": SIZE, "frames": FRAMES, "width": 2, "views_at_test": 4}
     record = {
         "architecture": known.module,
         "classes": ["a", "b", "c"],

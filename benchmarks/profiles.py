@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ STILL_S = 10
 WINDOWS = ["--window", "4s", "--stride", "1s"]
 BOTH: dict[str, list[str]] = {
     "balanced": [],
-    "views_at_test=2": ["--set", "views_at_test=2"],
+    **{f"views_at_test={n}": ["--set", f"views_at_test={n}"] for n in (2, 4)},
     "precision=bf16": ["--set", "precision=bf16"],
     "loop_filter=false": ["--set", "loop_filter=false"],
     "fits=1": ["--set", "fits=1"],
@@ -116,15 +116,17 @@ def timed(bundle: Path, videos: Sequence[Path], options: Sequence[str], output: 
     return {"wall_s": round(time.monotonic() - started, 2), "cpu_s": round(used.ru_utime + used.ru_stime, 2)}
 
 
-def clips(folder: Path, name: str, copies: int, rounds: int) -> dict[str, dict[str, float]]:
+def clips(
+    folder: Path, name: str, copies: int, rounds: int, settings: Mapping[str, list[str]]
+) -> dict[str, dict[str, float]]:
     """Predict the clips that were left out, each under as many names as `copies`, by each setting."""
-    tables: dict[str, list[pd.DataFrame]] = {key: [] for key in BOTH}
-    times: dict[str, list[dict[str, float]]] = {key: [] for key in BOTH}
+    tables: dict[str, list[pd.DataFrame]] = {key: [] for key in settings}
+    times: dict[str, list[dict[str, float]]] = {key: [] for key in settings}
     for place in sorted(folder.iterdir()):
         bundle, several = place / f"results/bundles/{name}/bundle.clipfold", repeated(place / "held.csv", copies)
-        runs: dict[str, list[dict[str, float]]] = {key: [] for key in BOTH}
+        runs: dict[str, list[dict[str, float]]] = {key: [] for key in settings}
         for _ in range(rounds):
-            for key, options in BOTH.items():
+            for key, options in settings.items():
                 runs[key].append(timed(bundle, [several], options, place / "out.parquet"))
                 own = pd.read_parquet(place / "out.parquet")
                 if len(runs[key]) == 1:
@@ -184,12 +186,14 @@ def make_long(rows: list[dict[str, str]], seconds: int, output: Path) -> None:
         part.unlink()
 
 
-def long_video(bundle: Path, video: Path, rounds: int) -> dict[str, dict[str, float]]:
+def long_video(
+    bundle: Path, video: Path, rounds: int, settings: Mapping[str, list[str]]
+) -> dict[str, dict[str, float]]:
     """Predict the windows of the long video by each setting."""
     tables, times = {}, dict[str, list[dict[str, float]]]()
     output = video.with_name("windows.parquet")
     for _ in range(rounds):
-        for key, options in (BOTH | OF_WINDOWS).items():
+        for key, options in settings.items():
             times.setdefault(key, []).append(timed(bundle, [video], [*WINDOWS, *options], output))
             tables[key] = pd.read_parquet(output)
     return {
@@ -206,11 +210,23 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="table with path, label and group")
     parser.add_argument("--folder", type=Path, required=True, help="where to train; what is there is used again")
     parser.add_argument("--models", nargs="+", default=[*MODELS], choices=[*MODELS], help="(default: %(default)s)")
+    known = [*BOTH, *OF_WINDOWS]
+    parser.add_argument(
+        "--settings",
+        nargs="+",
+        default=known,
+        choices=known,
+        metavar="SETTING",
+        help="one or more of the settings, such as fast (default: all)",
+    )
     parser.add_argument("--copies", type=int, default=8, help="names of each clip (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=600, help="length of the long video (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=1, help="the least time of each counts (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
+    wanted = {"balanced", *args.settings}
+    of_clips = {key: options for key, options in BOTH.items() if key in wanted}
+    of_both = {key: options for key, options in (BOTH | OF_WINDOWS).items() if key in wanted}
     held = train(args.manifest, args.folder / "runs", args.models)
     video = args.folder / f"{args.seconds} s.mp4"
     make_long(held[0], args.seconds, video)
@@ -218,8 +234,8 @@ def main() -> None:
     for name in args.models:
         bundle = args.folder / f"runs/0/results/bundles/{name}/bundle.clipfold"
         start = timed(bundle, [args.folder / "gone.mp4"], [], args.folder / "start.parquet")
-        found[name] = {"start": start, "clips": clips(args.folder / "runs", name, args.copies, args.rounds)}
-        found[name]["long"] = long_video(bundle, video, args.rounds)
+        found[name] = {"start": start, "clips": clips(args.folder / "runs", name, args.copies, args.rounds, of_clips)}
+        found[name]["long"] = long_video(bundle, video, args.rounds, of_both)
         print(name, json.dumps(found[name], indent=1), flush=True)
         if args.json:
             write_json(args.json, found)

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -167,6 +168,8 @@ def _send_all(
         _call(send, limit, video)
     except (Unusable, NotTheVideo) as error:
         sender.send(error)
+    sys.stderr.flush()
+    os._exit(0)  # at a usual end, Python would join the threads of the caller's executors, of which this may be a copy
 
 
 def punctual(results: Iterable[Result], seconds: float) -> Iterator[Result]:

@@ -52,7 +52,7 @@ def write_preview(paths: Sequence[Path], operations: Operations, title: str, see
         file.write(page.encode())
 
 
-def _decoded(path: str) -> tuple[Array, Array]:
+def _decoded(path: str) -> tuple[Array, list[int]]:
     """Decode the clip of a file as a run with the defaults does; returns it with its content box."""
     modality = "image" if is_image(path) else "video"
     clip: dict[str, Any] = {"kind": "uniform", "frames": 1 if modality == "image" else 16}
@@ -65,12 +65,12 @@ def _decoded(path: str) -> tuple[Array, Array]:
         return np.load(array)[row["row"]], row["clips_box"]
 
 
-def _pictures(clip: Array, box: Array, name: str, operations: Operations, seed: int) -> list[dict[str, Any]]:
+def _pictures(clip: Array, box: list[int], name: str, operations: Operations, seed: int) -> list[dict[str, Any]]:
     """Draw the clip as it is, after each operation, and its augmented copies."""
     shown = spread_evenly(len(clip))
 
     def picture(title: str, drawn: Drawn) -> dict[str, Any]:
-        frames = content(apply(clip, box, drawn)[shown], box)
+        frames = content(apply(clip, box, drawn)[shown], np.array(box))
         return {"title": title, "drawn": [_said(*each) for each in drawn], "filmstrip": filmstrip(frames)}
 
     alone = [(each, draw({each: {**most, "probability": 1}}, seed, name, 0)) for each, most in operations.items()]

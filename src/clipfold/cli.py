@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from clipfold.checks import require
+from clipfold.cli_augment import EXAMPLES as AUGMENTATIONS
+from clipfold.cli_augment import augment_preview
 from clipfold.cli_benchmark import EXAMPLES as BENCHMARKS
 from clipfold.cli_benchmark import benchmark
 from clipfold.cli_export import EXAMPLE, export_bundle
@@ -31,6 +33,7 @@ app = typer.Typer(
 registry_app = typer.Typer(no_args_is_help=True, help="Keep bundles in a folder, by name and alias.")
 app.add_typer(registry_app, name="registry")
 app.command("make-manifest", epilog=EXAMPLES)(make_manifest)
+app.command("augment-preview", epilog=AUGMENTATIONS)(augment_preview)
 app.command("benchmark", epilog=BENCHMARKS)(benchmark)
 app.command("export", epilog=EXAMPLE)(export_bundle)
 app.command("tune", epilog=TUNING)(tune_model)

@@ -48,6 +48,7 @@ COMMANDS = [
     ["costs"],
     ["drift"],
     ["export"],
+    ["augment-preview"],
     ["benchmark"],
     ["make-manifest"],
     ["registry"],

@@ -9,12 +9,12 @@ import torchvision.models as images
 from torch import nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from clipfold.checks import require
+from clipfold.models.encoder_sizes import PATCH, check_size
 from clipfold.models.frame_encoder import FrameEncoder
 from clipfold.models.library_encoders import library_encoder, library_weights
 from clipfold.models.weights import find_weights, load_weights
 
-_PATCH, _PUBLISHED_SIZE = 16, 224
+_PUBLISHED_SIZE = 224
 _DEIT = "https://dl.fbaipublicfiles.com/deit/deit_{}.pth"
 
 # Names in DeiT's files, and in older files of torchvision -> names in torchvision's ViT.
@@ -47,6 +47,7 @@ def encoder(name: str, size: int, weights: str, download: bool) -> FrameEncoder:
     """
     if "/" in name:
         return library_encoder(name, weights, download)
+    check_size("size", name, size)
     return ENCODERS[name][1](size, weights_of(name, weights, download))
 
 
@@ -59,13 +60,12 @@ def weights_of(name: str, weights: str, download: bool) -> Path | None:
 
 def _vit(width: int, heads: int, depth: int, size: int, path: Path | None) -> FrameEncoder:
     """Build a ViT with patches of 16 pixels (Dosovitskiy et al. 2021); the embedding is the class token's."""
-    require(size % _PATCH == 0, "size", size, f"use a multiple of {_PATCH}, the size of a ViT's patches")
-    make = partial(images.VisionTransformer, patch_size=_PATCH, num_layers=depth, num_heads=heads, hidden_dim=width)
+    make = partial(images.VisionTransformer, patch_size=PATCH, num_layers=depth, num_heads=heads, hidden_dim=width)
     network = make(image_size=size, mlp_dim=4 * width)
     if path:
         published = make(image_size=_PUBLISHED_SIZE, mlp_dim=4 * width)
         load_weights(published, path, rename=_torchvision_name, skip="heads.")
-        network.load_state_dict(interpolate_embeddings(size, _PATCH, published.state_dict()))
+        network.load_state_dict(interpolate_embeddings(size, PATCH, published.state_dict()))
     network.heads = nn.Identity()
     return FrameEncoder(network, width, network.encoder.layers)
 
@@ -78,7 +78,6 @@ def _torchvision_name(key: str) -> str:
 
 def _vgg19(size: int, path: Path | None) -> FrameEncoder:
     """Build VGG-19 (Simonyan & Zisserman 2015), with a global mean instead of its three large linear layers."""
-    require(size >= 32, "size", size, "use 32 or more: vgg19 halves it five times")
     network = images.vgg19()
     if path:
         load_weights(network, path, skip="classifier.")

@@ -7,6 +7,7 @@ from typing import Any
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Resources
 from clipfold.models.catalog import ARCHITECTURES, STACK
+from clipfold.models.encoder_sizes import check_size
 from clipfold.models.images import for_images
 from clipfold.models.model import Model, Settings
 from clipfold.models.named_encoders import FEATURES, embedding_groups, several, unnamed, with_encoder
@@ -62,6 +63,7 @@ def plan_models(
             size, frames = model.settings["size"], model.settings["frames"]
             require(size <= largest_size, f"models: {model.name}: size", size, "use 16 up to decode.size, or raise it")
             most = "use 1 up to decode.views.clips.frames, or raise it"
+            check_size(f"models: {model.name}: size", model.settings.get("encoder", ""), size)
             require(frames <= most_frames, f"models: {model.name}: frames", frames, most)
             model.settings.update(several(clips))
     return models

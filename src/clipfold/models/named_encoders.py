@@ -11,6 +11,7 @@ from clipfold.checks import require, suggest
 from clipfold.manifest.paths import is_address
 from clipfold.models.clip_networks import CLIP_GMAC, CLIP_NETWORKS, HUB_NETWORKS, sees_clips
 from clipfold.models.declare import Setting
+from clipfold.models.encoder_sizes import check_size
 from clipfold.models.hub_folder import read_folder
 from clipfold.models.settings import ON_CLIPS, PRETRAINED
 
@@ -93,6 +94,7 @@ def plan_encoders(entries: Mapping[str, Any], largest_size: int, frames: int, cl
         settings["size"] = settings["size"] or largest_size
         fit = 16 <= settings["size"] <= largest_size
         require(fit, f"{where}: size", settings["size"], "use 16 up to decode.size, or raise it")
+        check_size(f"{where}: size", source, settings["size"])
         if source in HUB_NETWORKS:
             named = settings["weights"] not in ("", "pretrained")
             require(

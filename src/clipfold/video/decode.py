@@ -18,7 +18,7 @@ from clipfold.status import Status
 from clipfold.video.container import Unusable, describe
 from clipfold.video.geometry import WHOLE
 from clipfold.video.picture import Picture
-from clipfold.video.region import Finder, cut
+from clipfold.video.region import Finder, Found, cut
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
 
@@ -36,7 +36,7 @@ class Decoded:
     Args:
         arrays: view name -> `uint8` array of the view's shape.
         facts: columns of the index: status, reason, frames decoded and warning; per view the frames taken, their times,
-            the content box and, if it has one, the region.
+            the content box and, if it has one, the region and where in it a face is.
     """
 
     arrays: dict[str, Array]
@@ -211,19 +211,21 @@ class Keeper:
             if view.region is None:
                 arrays[name], box = self._whole[view], self._boxes[view]
             else:
-                region = regions[view.region]
-                arrays[name], box = self._cut(view, region or WHOLE)
-                found[f"{name}_region"] = region and [region.top, region.left, region.height, region.width]
-                if region is None:
+                seen = regions[view.region]
+                arrays[name], box = self._cut(view, seen.region if seen else WHOLE)
+                found[f"{name}_region"] = seen and seen.region.edges
+                if view.region.tracks:
+                    found[f"{name}_track"] = seen and [[index, *place.edges] for index, place in seen.track.items()]
+                if seen is None:
                     lacking[view.region.nothing].append(name)
             found[f"{name}_box"] = [box.top, box.left, box.height, box.width]
         notes = [f"{nothing}: {' and '.join(names)} show whole frames" for nothing, names in lacking.items()]
         found["warning"] = "; ".join(filter(None, [found.get("warning"), *notes]))
         return Decoded(arrays, found)
 
-    def _find(self, finder: Finder) -> Region | None:
+    def _find(self, finder: Finder) -> Found | None:
         noted = self._noted[finder]
-        return finder.find([noted[slot] for slot in range(len(noted))])
+        return finder.find([noted[slot] for slot in range(len(noted))], self._indices[finder])
 
     def _cut(self, view: View, region: Region) -> tuple[Array, Box]:
         """Return the array of a view with a region, and its content box."""

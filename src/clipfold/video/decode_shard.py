@@ -153,7 +153,8 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
     `decoded` counts the frames that went through the decoder. For each view V, `V_frames` holds the indices of the kept
     frames, `V_times` their presentation times in seconds, and `V_box` the content box (top, left, height, width). If it
     has a region, `V_region` holds that in shares of the picture (top, left, height, width); null is the whole picture,
-    where none was found.
+    where none was found. For a region of faces, `V_track` lists where the face is in the frames that were looked at,
+    from the first to the last that shows it: index of the frame, then top, left, height and width, as in `V_region`.
     """
     columns = {
         "id": pa.string(),
@@ -169,6 +170,8 @@ def index_schema(views: Mapping[str, View]) -> pa.Schema:
         columns[f"{name}_box"] = pa.list_(pa.int16(), 4)
         if view.region:
             columns[f"{name}_region"] = pa.list_(pa.float64(), 4)
+        if view.region and view.region.tracks:
+            columns[f"{name}_track"] = pa.list_(pa.list_(pa.float64(), 5))
     return pa.schema(columns)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -102,44 +102,76 @@ def _numbers(height: int, width: int) -> dict[str, int]:
     return {f"{name}_{s}": (height // s) * (width // s) * many for name, many in of_each.items() for s in (8, 16, 32)}
 
 
-def face_region(frames: Sequence[Array], shape: Sequence[int], least: float) -> Region | None:
-    """Find the smallest region that holds one face in all frames that show it, with a margin; square, if that fits.
+Track = Mapping[int, Array]
+"""Position in the frames that are looked at -> the rectangle of one face there, as `Detector.faces` returns it."""
 
-    Of several faces it is the one with the largest sum of areas over the frames. What only one of several frames shows
-    is taken for an error.
+
+def largest_face(frames: Sequence[Array]) -> Track:
+    """Follow the faces through some frames, and return the one with the largest sum of areas over them.
+
+    What only one of several frames shows is taken for an error.
 
     Args:
-        frames: the faces in each of some frames, in order: as `Detector.faces` returns them.
-        shape: height and width of the frames in pixels.
-        least: smallest height and width of the region, in shares of those of the picture.
+        frames: the faces in each of the frames, in order: as `Detector.faces` returns them.
 
     Returns:
-        The region; None if there is no such face.
+        The face, in the frames that show it; empty if there is none.
     """
     seen = [track for track in _tracks(frames) if len(track) >= min(2, len(frames))]
-    if not seen:
-        return None
-    largest = max(seen, key=lambda track: sum(map(_area, track)))
-    first, last = np.min(largest, axis=0)[:2], np.max(largest, axis=0)[2:]
+    return max(seen, key=lambda track: sum(map(_area, track.values())), default={})
+
+
+def face_region(face: Track, shape: Sequence[int], least: float) -> Region:
+    """Find the smallest region that holds a face in all frames that show it, with a margin; square, if that fits.
+
+    Args:
+        face: the face, in at least one frame.
+        shape: height and width of the frames in pixels.
+        least: smallest height and width of the region, in shares of those of the picture.
+    """
+    places = list(face.values())
+    first, last = np.min(places, axis=0)[:2], np.max(places, axis=0)[2:]
     margin = (_MARGIN - 1) / 2 * (last - first)
     edges = [(float(begin), float(end)) for begin, end in zip(first - margin, last + margin, strict=True)]
     return widened(edges, shape[0], shape[1], least)
 
 
-def _tracks(frames: Sequence[Array]) -> list[list[Array]]:
+def rectangles(face: Track, indices: Sequence[int]) -> dict[int, Region]:
+    """Return where a face is in each frame from the first to the last that shows it, on a straight line between these.
+
+    They are not smoothed: the frames are too far apart to tell shaking from motion, and no crop follows them.
+
+    Args:
+        face: the face, in at least one frame.
+        indices: indices in the video of the frames that were looked at, ascending.
+    """
+    known = [indices[place] for place in face]
+    between = list(indices[min(face) : max(face) + 1])
+    corners = [np.interp(between, known, edge).tolist() for edge in np.transpose(list(face.values()))]
+    return {
+        index: Region(top, left, bottom - top, right - left)
+        for index, top, left, bottom, right in zip(between, *corners, strict=True)
+    }
+
+
+def _tracks(frames: Sequence[Array]) -> list[dict[int, Array]]:
     """Follow faces through frames: each continues the nearest track that it can come from, or begins one."""
-    tracks: list[list[Array]] = []
-    for faces in frames:
+    tracks: list[dict[int, Array]] = []
+    for number, faces in enumerate(frames):
         free = list(tracks)
         for face in faces:
-            near = [track for track in free if _follows(track[-1], face)]
+            near = [track for track in free if _follows(_last(track), face)]
             if near:
-                track = min(near, key=lambda track: np.abs(track[-1] - face).sum())
+                track = min(near, key=lambda track: np.abs(_last(track) - face).sum())
                 free = [other for other in free if other is not track]
-                track.append(face)
+                track[number] = face
             else:
-                tracks.append([face])
+                tracks.append({number: face})
     return tracks
+
+
+def _last(track: dict[int, Array]) -> Array:
+    return track[next(reversed(track))]
 
 
 def _follows(before: Array, after: Array) -> bool:

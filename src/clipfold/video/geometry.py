@@ -41,6 +41,11 @@ class Region:
     height: float
     width: float
 
+    @property
+    def edges(self) -> list[float]:
+        """Top, left, height and width."""
+        return [self.top, self.left, self.height, self.width]
+
     def of(self, height: int, width: int) -> Box:
         """Return its pixels in a picture, at least one row and column.
 

@@ -5,10 +5,10 @@ A region is the same for all frames of a clip: one that follows would add its ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from clipfold.checks import require
 from clipfold.storage.hashing import file_digest
@@ -29,12 +29,29 @@ MODEL_BYTES = 1 << 24
 """Most bytes of a detector of faces: seventy times what YuNet has."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The region of a clip.
+
+    Args:
+        region: the region, the same for all frames.
+        track: index of a frame -> the rectangle of the face there, from the first to the last frame that shows it.
+    """
+
+    region: Region
+    track: Mapping[int, Region] = field(default_factory=dict)
+
+
 class Finder(Protocol):
     """A way to find the region of a clip. It looks at frames of its own choice, from the same decoding pass."""
 
     @property
     def nothing(self) -> str:
         """What to say where there is none."""
+
+    @property
+    def tracks(self) -> bool:
+        """Whether it follows one thing through the frames, see `Found.track`."""
 
     @property
     def zoom(self) -> int:
@@ -56,11 +73,12 @@ class Finder(Protocol):
     def content(self, picture: Picture) -> Box:
         """Return the box of what is noted that shows the picture."""
 
-    def find(self, noted: Sequence[Any]) -> Region | None:
+    def find(self, noted: Sequence[Any], indices: Sequence[int]) -> Found | None:
         """Find the region; None if there is none.
 
         Args:
             noted: what was noted of the frames that `select` chose, in that order.
+            indices: those frames.
         """
 
 
@@ -72,6 +90,7 @@ class Motion:
     pairs: int = 6
     size: int = 128
     zoom: int = 3
+    tracks: ClassVar[bool] = False
     nothing: str = "nothing moves"
 
     def check(self) -> None:
@@ -86,10 +105,11 @@ class Motion:
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
 
-    def find(self, noted: Sequence[Array]) -> Region | None:
+    def find(self, noted: Sequence[Array], indices: Sequence[int]) -> Found | None:
         from clipfold.video.moving_region import moving_region  # OpenCV: only for this
 
-        return moving_region(list(zip(noted[::2], noted[1::2], strict=True)), 1 / self.zoom)
+        region = moving_region(list(zip(noted[::2], noted[1::2], strict=True)), 1 / self.zoom)
+        return Found(region) if region else None
 
 
 @dataclass(frozen=True)
@@ -107,6 +127,7 @@ class Face:
     frames: int = 8
     size: int = 320  # a face of 10 pixels, the least that YuNet finds, is then hardly larger in a clip
     zoom: int = 6  # a talking head fills a fifth of a wide picture
+    tracks: ClassVar[bool] = True
     nothing: str = "no face is seen"
 
     def check(self) -> None:
@@ -123,11 +144,14 @@ class Face:
     def content(self, picture: Picture) -> Box:
         return picture.box(self.size)
 
-    def find(self, noted: Sequence[Array]) -> Region | None:
-        from clipfold.video.faces import Detector, face_region
+    def find(self, noted: Sequence[Array], indices: Sequence[int]) -> Found | None:
+        from clipfold.video.faces import Detector, face_region, largest_face, rectangles
 
         detector = Detector.of(self.model, self.digest)
-        return face_region([detector.faces(frame) for frame in noted], noted[0].shape, 1 / self.zoom)
+        face = largest_face([detector.faces(frame) for frame in noted])
+        if not face:
+            return None
+        return Found(face_region(face, noted[0].shape, 1 / self.zoom), rectangles(face, indices))
 
 
 def build_finder(where: str, name: str, face_model: str) -> Finder | None:

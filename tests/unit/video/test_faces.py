@@ -15,24 +15,28 @@ from onnx import TensorProto, helper, numpy_helper
 from clipfold.config import read_config
 from clipfold.demo.encode import Take, encode, encode_image
 from clipfold.settings import DecodeSettings, ProbeSettings
+from clipfold.storage.cache import Cache
 from clipfold.storage.files import read_table
 from clipfold.storage.hashing import file_digest
 from clipfold.video.decode import decode_video
 from clipfold.video.decode_parts import decode_parts
 from clipfold.video.decode_shard import decode_shard
-from clipfold.video.faces import Detector, face_region
+from clipfold.video.faces import Detector, face_region, largest_face, rectangles
 from clipfold.video.geometry import Region
+from clipfold.video.in_memory import take_views
 from clipfold.video.parts import Part
 from clipfold.video.probe import probe_video
 from clipfold.video.probe_shard import probe_shard
 from clipfold.video.stream import Stream
-from clipfold.video.views import build_views
+from clipfold.video.views import Timeline, build_views
+from clipfold.video.windows import decode_windows
 
 WIDTH, HEIGHT = 640, 360  # the detector sees half of it
 RADIUS = DIAMETER  # of a disc, in these pixels
 PLAIN = {"kind": "uniform", "frames": 6}
 FACES = {"clips": PLAIN | {"region": "face"}}
 SQUARE = (180, 320)
+TIMES = [frame / 10 for frame in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +104,53 @@ def test_a_part_without_a_face_is_whole_and_says_so(stream, model):
     assert none.facts["clips_box"] == whole[Part("none", 2.0, 4.0)].facts["clips_box"]
 
 
+def test_the_index_holds_where_the_face_is_in_each_frame_that_was_looked_at(stream, model):
+    facts = decode_video(stream, build_views(FACES, 48, model)).facts
+    indices = [int(place[0]) for place in facts["clips_track"]]
+    assert indices == [index for index in build_views(FACES, 48, model)["clips"].region.select(TIMES) if index < 20]
+    for index, *edges in facts["clips_track"]:
+        place = Region(*edges).of(HEIGHT, WIDTH)
+        assert place.left + place.width / 2 == pytest.approx(200 + 4 * index, abs=9)  # the detector's grid has 16
+        assert place.top + place.height / 2 == pytest.approx(150, abs=9)
+        assert place.width == pytest.approx(2 * RADIUS, abs=2)
+
+
+def test_parts_windows_folders_and_frames_in_memory_have_the_same_track(stream, tmp_path, model):
+    views, settings = build_views(FACES, 48, model), DecodeSettings(size=48, views=FACES, face_model=model)
+    seen, none = (found for _, found in decode_parts(stream, views, [Part("face", 0.0, 2.0), Part("none", 2.0, 4.0)]))
+    windows = [window.decoded.facts for window in decode_windows(stream, views, 2.0, 2.0)]
+    assert len(seen.facts["clips_track"]) == 8
+    assert [facts["clips_track"] for facts in windows] == [seen.facts["clips_track"], None]
+    assert none.facts["clips_track"] is None
+    frames = list(drawn([(200 + 4 * t, 150) for t in range(20)]))
+    (tmp_path / "frames").mkdir()
+    for number, frame in enumerate(frames):
+        (tmp_path / "frames" / f"{number}.png").write_bytes(encode_image(frame, ".png"))
+    folder = decoded(tmp_path, {"a": str(tmp_path / "frames")}, settings, rates={"a": 10.0})["a"]
+    timeline = Timeline("a", TIMES[:20], [])
+    memory = take_views(np.stack(frames), timeline, views, "rgb24").facts
+    assert folder["clips_track"] == memory["clips_track"]
+    assert folder["clips_region"] == memory["clips_region"]
+    assert [place[0] for place in memory["clips_track"]] == [place[0] for place in seen.facts["clips_track"]]
+    assert np.allclose(memory["clips_track"], seen.facts["clips_track"], atol=0.02)
+
+
+def test_a_cache_keeps_the_track(stream, tmp_path, model):
+    settings = DecodeSettings(size=48, views=FACES, face_model=model)
+    rows = []
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+        rows.append(decoded(tmp_path / name, {"a": stream.path}, settings, cache=Cache(tmp_path / "cache", "")))
+    assert rows[1]["a"]["decoded"] == 0
+    assert rows[0]["a"]["clips_track"] == rows[1]["a"]["clips_track"] != []
+
+
 def test_motion_and_faces_are_found_in_one_pass(stream, model):
     both = FACES | {"motion": {"kind": "luma", "rate": 10.0, "frames": 8, "size": 48, "region": "motion"}}
     facts = decode_video(stream, build_views(both, 48, model)).facts
     assert facts["clips_region"] == decode_video(stream, build_views(FACES, 48, model)).facts["clips_region"]
     assert facts["motion_region"] != facts["clips_region"]
+    assert "motion_track" not in facts
 
 
 def test_an_image_shows_its_face_and_near_duplicates_are_searched_in_all_of_it(tmp_path, model):
@@ -121,10 +167,10 @@ def test_an_image_shows_its_face_and_near_duplicates_are_searched_in_all_of_it(t
     assert rows["none"]["clips_region"] is None
 
 
-def decoded(folder, paths, settings, **probe):
+def decoded(folder, paths, settings, cache=None, **probe):
     arrays = {name: folder / f"{name}.npy" for name in settings.views}
     probe_shard(paths, folder / "metadata", ProbeSettings(), 1, **probe)
-    decode_shard(paths, folder / "metadata", arrays, folder / "index", settings, 1)
+    decode_shard(paths, folder / "metadata", arrays, folder / "index", settings, 1, cache=cache)
     return {row["id"]: row for row in read_table(folder / "index").to_pylist()}
 
 
@@ -139,7 +185,8 @@ def face(x, y=0.5, edge=0.1):
 
 def region_of(*frames):
     faces = [np.reshape(list(each), (-1, 4)) for each in frames]
-    return face_region(faces, SQUARE, 1 / 6)
+    found = largest_face(faces)
+    return face_region(found, SQUARE, 1 / 6) if found else None
 
 
 def test_of_several_faces_the_largest_is_shown_also_if_they_change_order():
@@ -158,6 +205,14 @@ def test_what_one_of_several_frames_shows_is_an_error_of_the_detector():
 
 def test_a_face_that_is_missed_for_a_while_goes_on():
     assert region_of([face(0.5)], [], [face(0.55)]) == region_of([face(0.5)], [face(0.55)])
+
+
+def test_a_gap_is_bridged_by_the_frames_and_not_beyond_those_that_show_the_face():
+    frames = [np.reshape(list(each), (-1, 4)) for each in ([], [face(0.5)], [], [face(0.6)], [])]
+    found = rectangles(largest_face(frames), [0, 10, 11, 20, 30])
+    assert list(found) == [10, 11, 20]
+    assert found[11].left == pytest.approx(0.5 - 0.05 + 0.01)
+    assert found[11].width == pytest.approx(0.1)
 
 
 def test_no_face_at_all():

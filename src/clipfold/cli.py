@@ -115,6 +115,7 @@ def predict(
         ("gap", gap != "0s"),
     ):
         require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
+    require(not window or workers is None, "workers", workers, "leave it out: windows are decoded by one process")
     lengths = {"window": window, "stride": stride, "least": least, "gap": gap} if window else {}
     durations = {name: seconds(name, text) for name, text in lengths.items()}
     from clipfold.delivery.format import find_bundle, read_description
@@ -138,7 +139,7 @@ def predict(
             from clipfold.delivery.timelines import Cut, timelines_to
 
             cut = Cut(label=label, threshold=threshold, low=low, **durations)
-            done = timelines_to(opened, found.paths, output, cut, page, _progress, workers)
+            done = timelines_to(opened, found.paths, output, cut, page, _progress)
         else:
             from clipfold.delivery.run import predict_sources
 

@@ -3,15 +3,11 @@
 import logging
 import re
 import shutil
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count, islice
+from itertools import chain, count
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,7 +16,7 @@ from clipfold.checks import require
 from clipfold.delivery.kept import KeptVideos
 from clipfold.delivery.outputs import check_output
 from clipfold.delivery.predict import write_predictions
-from clipfold.delivery.prepare import cores, require_some
+from clipfold.delivery.prepare import require_some
 from clipfold.delivery.run import Done
 from clipfold.delivery.segments import Segment, check_choices, segments, strongest, write_segments_csv, write_vtt
 from clipfold.delivery.timeline import Timeline
@@ -64,13 +60,7 @@ class Cut:
 
 
 def timelines_to(
-    bundle: "OpenBundle",
-    paths: Mapping[str, str],
-    output: Path,
-    cut: Cut,
-    page: bool,
-    progress: Callable[[int], Any],
-    workers: int | None = None,
+    bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
 ) -> Done:
     """Predict the windows of videos and write what was found.
 
@@ -84,7 +74,6 @@ def timelines_to(
         cut: Windows and segments.
         page: Whether to write the page, `output` with the suffix `.html`.
         progress: Makes a progress bar for a number of videos.
-        workers: Videos to decode at once, each in a process; all cores by default.
 
     Raises:
         ValueError: The suffix is none of `SUFFIXES`, there are no videos, or a number of the cut is out of range.
@@ -102,14 +91,10 @@ def timelines_to(
     found: dict[str, list[Segment]] = {}
     decided = bundle.id, bundle.profile.changes, cut.window, cut.stride, cut.label
     kept = KeptVideos(output.with_name(f".{output.name}.parts"), *decided)
-
-    def look(stopped: Event, name: str, path: str) -> Watched:
-        return kept.get(name, path, partial(watch, bundle, path, cut.window, cut.stride, name, cut.label, stopped))
-
-    with progress(len(paths)) as bar, closing(_at_once(look, paths, workers or cores())) as looked_at:
-        for name, future in looked_at:
+    with progress(len(paths)) as bar:
+        for name, path in paths.items():
             try:
-                own = future.result()
+                own = kept.get(name, path, partial(watch, bundle, path, cut.window, cut.stride, name, cut.label))
             except Unusable as unusable:
                 logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
                 unread[name] = f"{unusable.status} ({unusable.reason})"
@@ -139,22 +124,6 @@ def timelines_to(
         write_timeline_page(timelines, everything, written[-1], threshold, cut.low, stills, unread, how)
     shutil.rmtree(kept.folder, ignore_errors=True)
     return _summary(len(paths), timelines, everything, written)
-
-
-def _at_once(
-    look: Callable[[Event, str, str], Watched], paths: Mapping[str, str], workers: int
-) -> Generator[tuple[str, Future[Watched]]]:
-    """Look at several videos at once, and yield them in order; what is left when this ends early is stopped."""
-    stopped, upcoming, waiting = Event(), iter(paths.items()), deque[tuple[str, Future[Watched]]]()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for _ in paths:
-                some = islice(upcoming, 2 * workers - len(waiting))  # all others wait for a slow one
-                waiting.extend((name, pool.submit(look, stopped, name, path)) for name, path in some)
-                yield waiting.popleft()
-        finally:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _captions(output: Path, paths: Sequence[str]) -> list[Path]:

@@ -2,11 +2,9 @@
 
 from array import array
 from collections.abc import Iterator, Mapping
-from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -81,13 +79,7 @@ class Watched:
 
 
 def watch(
-    bundle: "OpenBundle",
-    path: str,
-    window: float,
-    stride: float,
-    name: str | None = None,
-    label: str | None = None,
-    stopped: Event | None = None,
+    bundle: "OpenBundle", path: str, window: float, stride: float, name: str | None = None, label: str | None = None
 ) -> Watched:
     """Predict the windows of a video.
 
@@ -98,10 +90,8 @@ def watch(
         stride: Time from the start of a window to that of the next, in seconds.
         name: Name of the video; its path by default.
         label: The class of interest; by default the second of two, and all of more.
-        stopped: Set by another thread to end this early.
 
     Raises:
-        CancelledError: It was set.
         ValueError: `label` is no class of the bundle, or a length is not a positive number.
         Unusable: The video cannot be read.
     """
@@ -127,8 +117,6 @@ def watch(
     nothing = np.full(len(bundle.classes), np.nan)
     unchanged, last, since = Unchanged(profile.unchanged), nothing, 0.0
     while batch := list(islice(seen, BATCH)):
-        if stopped and stopped.is_set():
-            raise CancelledError
         same = [each.clip is not None and not each.features and unchanged(each.clip) for each in batch]
         changed = [each for each, as_before in zip(batch, same, strict=True) if not as_before]
         found = _predict(bundle, [each for each in changed if each.status == Status.OK])

@@ -96,6 +96,7 @@ def _enlarged(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     made = (weights.T @ middle @ weights + 0.5).to(clips.dtype).permute(0, 1, 3, 4, 2)
     corners = torch.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) - margin
     first, last = (corners * size).div(size - 2 * margin, rounding_mode="floor").clamp(0, size)
+    first = first.clamp(max=size - 1)
     return made, torch.cat([first, (last - first).clamp(min=1)], dim=1)
 
 

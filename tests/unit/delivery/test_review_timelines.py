@@ -25,7 +25,7 @@ def run(output, paths, cut, page=True):
 
 
 def test_a_video_that_cannot_be_read_is_on_the_page(tmp_path, monkeypatch):
-    def watch(bundle, path, window, stride, name, label, stopped):
+    def watch(bundle, path, window, stride, name, label):
         if name == "gone":
             raise Unusable(Status.MISSING, "no such <file>")
         return Watched(timeline([0.1, 0.9], video=name), [])

@@ -1,9 +1,7 @@
 """Long videos become timelines: each window is what a cut of the video would be."""
 
 import shutil
-from concurrent.futures import CancelledError
 from fractions import Fraction
-from threading import Event
 
 import av
 import numpy as np
@@ -183,7 +181,7 @@ def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, mon
     bad = tmp_path / "bad.mp4"
     bad.write_text("no video")
     paths = {"long": str(long), "bad": str(bad), "again": str(shutil.copy(long, tmp_path / "again.mkv"))}
-    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "whole.csv", cut(), True, Bar, 1)
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "whole.csv", cut(), True, Bar)
     whole = {name: (tmp_path / name).read_text() for name in ("whole.csv", "segments.csv", "whole.html")}
     watched = []
 
@@ -196,63 +194,30 @@ def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, mon
     monkeypatch.setattr(timelines, "watch", noted)
     stop = 3
     with pytest.raises(KeyboardInterrupt):
-        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished, 1)
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
     stop = None
-    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(threshold=0.1), False, Bar, 1)
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(threshold=0.1), False, Bar)
     assert watched == [*paths.values(), paths["again"]]
     assert not list(tmp_path.glob(".*.parts"))
 
     stop = 7
     with pytest.raises(KeyboardInterrupt):
-        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished, 1)
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
     (parts,) = tmp_path.glob(".*.parts")
     broken, *_ = sorted(parts.glob("*.npz"), key=lambda file: file.stat().st_size)
     broken.write_text("{}")  # that of the bad video
-    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Bar, 1)
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Bar)
     assert watched[4:] == [*paths.values(), paths["bad"], paths["again"]]
     for name, text in whole.items():
         assert (tmp_path / name.replace("whole", "part")).read_text() == text
 
     stop = len(watched) + 2
     with pytest.raises(KeyboardInterrupt):
-        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished, 1)
+        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
     bad.write_text("still no video")
     stop, first = None, len(watched)
-    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(stride=2.0), True, Bar, 1)
+    timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(stride=2.0), True, Bar)
     assert watched[first:] == [*paths.values()]
-
-
-def test_videos_at_once_give_what_they_give_one_by_one(bundles, long, tmp_path):
-    bad = tmp_path / "bad.mp4"
-    bad.write_text("no video")
-    paths = {"bad": str(bad)} | {f"{i}": str(shutil.copy(long, tmp_path / f"{i}.mkv")) for i in range(5)}
-    for name, workers in (("one", 1), ("three", 3)):
-        (tmp_path / name).mkdir()
-        timelines_to(bundles[ENSEMBLE], paths, tmp_path / name / "out.csv", cut(), True, Bar, workers)
-    assert set(pd.read_csv(tmp_path / "three/out.csv").status) == {"ok", "unreadable"}
-    for path in sorted((tmp_path / "one").iterdir()):
-        assert (tmp_path / "three" / path.name).read_bytes() == path.read_bytes()
-
-
-def test_an_interruption_stops_the_other_videos(bundles, long, tmp_path, monkeypatch):
-    ended, started = [], Event()
-
-    def noted(bundle, path, *arguments):
-        if "first" in path:
-            started.wait(60)
-            raise KeyboardInterrupt
-        started.set()
-        arguments[-1].wait(60)
-        with pytest.raises(CancelledError):
-            watch(bundle, path, *arguments)
-        ended.append(path)
-        raise CancelledError
-
-    monkeypatch.setattr(timelines, "watch", noted)
-    paths = {name: str(shutil.copy(long, tmp_path / f"{name}.mkv")) for name in ("first", "second", "third")}
-    with pytest.raises(KeyboardInterrupt):
-        timelines_to(bundles[ENSEMBLE], paths, tmp_path / "out.csv", cut(), True, Unfinished, 2)
-    assert paths["second"] in ended
 
 
 @pytest.mark.parametrize("name", ["segments.csv", "out.txt"])

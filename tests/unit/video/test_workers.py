@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import av
@@ -174,3 +175,11 @@ def test_a_result_that_cannot_be_sent_is_an_error_after_those_before(tmp_path):
             for each in iterate_video(partial(counting, tmp_path / "n", True), video, timeout_s=60, stage="decode")
         )
     assert seen == list(range(50))
+
+
+def test_a_thread_of_an_executor_may_start_a_worker(tmp_path):
+    video = {"id": "a", "path": str(tmp_path / "a.mp4")}
+    with ThreadPoolExecutor(1) as pool:
+        work = partial(counting, tmp_path / "number", False)
+        found = pool.submit(lambda: list(iterate_video(work, video, timeout_s=60, stage="decode"))).result()
+    assert len(found) == 50

@@ -25,6 +25,8 @@ def augment_preview(
     """Draw what the operations of augmentation do to your videos, on a page: before, after, and in augmented copies."""
     from clipfold.clips.presets import resolve
 
+    remedy = "use a name that ends in .html"  # not that of a video
+    require(output.suffix == ".html" and not output.is_dir(), "output", str(output), remedy)
     operations = resolve(preset, without or [], {})
     for path in videos:
         require(path.exists(), "video", str(path), "name files that exist")

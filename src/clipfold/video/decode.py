@@ -36,7 +36,7 @@ class Decoded:
     Args:
         arrays: view name -> `uint8` array of the view's shape.
         facts: columns of the index: status, reason, frames decoded and warning; per view the frames taken, their times,
-            the content box and, if it has one, the region and where in it a face is.
+            the content box and, if it has one, the region, and where in the picture the face is.
     """
 
     arrays: dict[str, Array]

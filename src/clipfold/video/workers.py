@@ -159,7 +159,7 @@ def _send_all(
             waiting: deque[Future[None]] = deque()
             for result in function(video):
                 waiting.append(pool.submit(sender.send, result))
-                if len(waiting) > _AHEAD:
+                if len(waiting) >= _AHEAD:
                     waiting.popleft().result()
             for each in waiting:
                 each.result()
@@ -169,7 +169,7 @@ def _send_all(
     except (Unusable, NotTheVideo) as error:
         sender.send(error)
     sys.stderr.flush()
-    os._exit(0)  # at a usual end, Python would join the threads of the caller's executors, of which this may be a copy
+    os._exit(0)  # at a usual end, a fork from a thread of an executor would join that thread, itself, and fail
 
 
 def punctual(results: Iterable[Result], seconds: float) -> Iterator[Result]:

@@ -95,3 +95,12 @@ def test_what_cannot_be_used_is_named(tmp_path, video):
         with pytest.raises(ValueError, match=message):
             page_of(tmp_path, *arguments)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_replaces_no_video_and_no_folder(tmp_path, video):
+    content = video.read_bytes()
+    (tmp_path / "page.html").mkdir()
+    for output in (video, tmp_path, tmp_path / "page.html"):
+        with pytest.raises(ValueError, match=r"output is .*: use a name that ends in \.html"):
+            CliRunner().invoke(app, ["augment-preview", str(video), "-o", str(output)], catch_exceptions=False)
+    assert video.read_bytes() == content

@@ -155,7 +155,7 @@ def counting(path, end, video):
         yield lambda: None  # cannot be sent
 
 
-def test_a_worker_goes_ahead_of_its_caller_but_not_far(tmp_path):
+def test_a_worker_prepares_some_results_in_advance(tmp_path):
     path, video = tmp_path / "number", {"id": "a", "path": str(tmp_path / "a.mp4")}
     found = iterate_video(partial(counting, path, False), video, timeout_s=60, stage="decode")
     assert next(found)[0] == 0

@@ -33,8 +33,8 @@ from clipfold.clips.augment import Copies, draw_shard, store_copies
 from clipfold.clips.presets import PRESETS
 from clipfold.clips.reader import KEPT_BYTES, Clips
 from clipfold.clips.resize import resize_shard
-from clipfold.models.catalog import Model
 from clipfold.models.device import Precision, place
+from clipfold.models.model import Model
 from clipfold.settings import AugmentSettings, DecodeSettings, ProbeSettings
 from clipfold.storage.job import keep_freed_memory
 from clipfold.training.batches import BatchSource

@@ -87,8 +87,9 @@ def measured(folder: Path, count: int) -> dict[str, Any]:
     search = Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
     known, every = Pairs(len(videos)), range(len(videos))
     with threadpool_limits(1):
-        search.decide([timed("backgrounds", lambda: search.backgrounds(every))], known)
-        search.decide([timed("parts", lambda: search.parts(every))], known)
+        backgrounds = timed("backgrounds", lambda: search.backgrounds(every))
+        search.decide([backgrounds], known)
+        search.decide([timed("parts", lambda: search.parts(every, backgrounds))], known)
         common = timed("common frames", lambda: search.common(known))
         search.decide([timed("frames", lambda: search.frames(every, common, known))], known)
     return {"videos": len(videos), "cpu_seconds": seconds, "pairs": len(known)}

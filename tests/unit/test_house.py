@@ -1,6 +1,7 @@
 """The lines between the rooms: which may import which, and what a Snakemake start may load."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -146,3 +147,19 @@ def test_each_folder_of_results_is_named_once():
     rules = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
     written = set(re.findall(r"results/(\w+)/", rules))
     assert written == {*RESULTS}
+
+
+def test_what_benchmarks_import_from_the_package_is_there():
+    missing = []
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clipfold"):
+                module = importlib.import_module(str(node.module))
+                missing += [
+                    f"{path.name}: {module.__name__}.{each.name}" for each in node.names if _lacks(module, each.name)
+                ]
+    assert missing == []
+
+
+def _lacks(module, name):
+    return not hasattr(module, name) and importlib.util.find_spec(f"{module.__name__}.{name}") is None

@@ -150,11 +150,17 @@ def is_still(pictures: Array) -> bool:
 
 def _tiles(picture: Array) -> tuple[Array, Array]:
     """Return each tile's pixels with mean 0 and variance 1, float32 (tiles, pixels), and its detail in grey levels."""
-    edge = SIZE // _TILES
-    parts = detail(picture, 4.0).reshape(_TILES, edge, _TILES, edge).transpose(0, 2, 1, 3).reshape(_TILES**2, -1)
+    parts = tiles(detail(picture, 4.0), SIZE // _TILES)
     parts = parts - parts.mean(axis=1, keepdims=True)
     spread = parts.std(axis=1)
     return parts / np.maximum(spread, _LEAST_DETAIL / 2)[:, None], spread
+
+
+def tiles(picture: Array, edge: int) -> Array:
+    """Cut a picture (height, width) into squares of `edge` pixels, (tiles, pixels); what is left over is dropped."""
+    down, across = (length // edge for length in picture.shape)
+    parts = picture[: down * edge, : across * edge].reshape(down, edge, across, edge)
+    return parts.transpose(0, 2, 1, 3).reshape(-1, edge * edge)
 
 
 def same_action(x: Array, y: Array, found: Alignment) -> bool:

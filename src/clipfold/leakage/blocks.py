@@ -54,8 +54,9 @@ def search_pictures(
     """
     with _search(index) as search:
         own = blocks_of(search.videos, blocks)[block]
-        write_table(backgrounds, search.backgrounds(own))
-        write_table(parts, search.parts(own))
+        found = search.backgrounds(own)
+        write_table(backgrounds, found)
+        write_table(parts, search.parts(own, found))
 
 
 def join_recordings(

@@ -85,8 +85,9 @@ def _search_all(search: Search, blocks: int) -> Pairs:
     known, parts = Pairs(search.videos), blocks_of(search.videos, blocks)
     # Each of our threads multiplies small matrices: the library's own threads for these would wait for each other.
     with threadpool_limits(1):
-        search.decide(map(search.backgrounds, parts), known)
-        search.decide(map(search.parts, parts), known)
+        backgrounds = [search.backgrounds(part) for part in parts]
+        search.decide(backgrounds, known)
+        search.decide(map(search.parts, parts, backgrounds), known)
         common = search.common(known)
         search.decide([search.frames(block, common, known) for block in parts], known)
     return known

@@ -1,6 +1,6 @@
 """Find pairs of videos of which one shows part of the other's picture: cropped, turned, negative, within another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -37,10 +37,16 @@ class Parts:
             lambda shard: np.searchsorted(shards[shard]["video"], np.arange(videos[shard] + 1))
         )
         self._frames_of = lru_cache(256)(frames_of)
+        self._picture_of = lru_cache(256)(lambda *asked: picture(self._changed(*asked[:2]), asked[2]))
         self._index = index
 
-    def pairs(self, video: int) -> list[dict[str, Any]]:
-        """Return the verified pairs of a video with later ones, as in `matches.find_pairs`."""
+    def pairs(self, video: int, known: Collection[int] = ()) -> list[dict[str, Any]]:
+        """Return the verified pairs of a video with later ones, as in `matches.find_pairs`.
+
+        Args:
+            video: its number.
+            known: videos that are known to be pairs of it, which are left out.
+        """
         own = self._keypoints(video)
         if not len(own):
             return []
@@ -55,6 +61,8 @@ class Parts:
         ]
         placed: dict[int, tuple[int, Ballot, Array]] = {}
         for ballot in strongest(sorted(ballots, key=lambda each: -each.votes)):
+            if ballot.video in known:
+                continue
             one, other = asked[ballot.change], self._keypoints(ballot.video)
             found = place(one[one["picture"] == ballot.picture], other[other["picture"] == ballot.other])
             if found and found[1] > placed.get(ballot.video, (0,))[0]:
@@ -67,14 +75,20 @@ class Parts:
         start, end = self._starts(shard)[video - self._first[shard] :][:2]
         return np.asarray(self._shards[shard][start:end])
 
+    def _changed(self, video: int, change: int) -> Array:
+        """Return the frames of a video after one of `CHANGES`."""
+        mirrored, negative = CHANGES[change]
+        frames = self._frames_of(video)
+        frames = frames[:, :, ::-1] if mirrored else frames
+        return np.ascontiguousarray(255 - frames if negative else frames)
+
     def _verified(self, video: int, keypoints: int, ballot: Ballot, matrix: Array) -> dict[str, Any] | None:
         mirrored, negative = CHANGES[ballot.change]
-        x, y = self._frames_of(video), self._frames_of(ballot.video)
-        x = x[:, :, ::-1] if mirrored else x
-        x = np.ascontiguousarray(255 - x if negative else x)
-        found = compare(picture(x, ballot.picture), picture(y, ballot.other), matrix, keypoints)
+        shown = self._picture_of(video, ballot.change, ballot.picture), self._picture_of(ballot.video, 0, ballot.other)
+        found = compare(*shown, matrix, keypoints)
         if found is None or not found.sure:
             return None
+        x, y = self._changed(video, ballot.change), self._frames_of(ballot.video)
         still = BACKGROUND in (ballot.picture, ballot.other)
         if not still and shared_frames(x, y, found.matrix) < _LEAST_SHARE:
             return None

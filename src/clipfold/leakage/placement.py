@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from clipfold.leakage.alignment import detail
+from clipfold.leakage.alignment import detail, tiles
 from clipfold.leakage.words import rooted
 from clipfold.storage.files import Array
 
@@ -136,21 +136,17 @@ def compare(x: Array, y: Array, matrix: Array, keypoints: int) -> Placement | No
     both = cv2.warpAffine(np.ones(y.shape, np.float32), warp, size, flags=_WARP) > 0.99
     if both.sum() < _TILE**2:
         return None
-    tiles = [
-        _correlation(one[part], there[part])
-        for top in range(0, size[1] - _TILE + 1, _TILE)
-        for left in range(0, size[0] - _TILE + 1, _TILE)
-        if both[part := np.s_[top : top + _TILE, left : left + _TILE]].all()
-        and max(one[part].std(), there[part].std()) > _LEAST_DETAIL
-    ]
+    ours, theirs = tiles(one, _TILE), tiles(there, _TILE)
+    telling = tiles(both, _TILE).all(axis=1) & (np.maximum(ours.std(axis=1), theirs.std(axis=1)) > _LEAST_DETAIL)
+    same = _correlation(ours[telling], theirs[telling]) > _SAME_TILE
     shares = float(both.mean()), min(1.0, float(abs(np.linalg.det(warp[:, :2])) * both.sum() / y.size))
     grown = np.diag([small.shape[1] / x.shape[1], small.shape[0] / x.shape[0], 1])
     return Placement(
         keypoints,
         (warp.astype(float) @ grown),
-        _correlation(one[both], there[both]),
-        float(np.mean([each > _SAME_TILE for each in tiles])) if tiles else 0.0,
-        len(tiles),
+        float(_correlation(one[both], there[both])),
+        float(same.mean()) if len(same) else 0.0,
+        len(same),
         min(shares),
         max(shares),
     )
@@ -191,9 +187,10 @@ def _shrunk(x: Array, matrix: Array) -> tuple[Array, Array]:
     return cv2.resize(x, size, interpolation=cv2.INTER_AREA), (matrix @ grown).astype(np.float32)
 
 
-def _correlation(x: Array, y: Array) -> float:
-    x, y = x - x.mean(), y - y.mean()
-    return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum() + 1e-3))
+def _correlation(x: Array, y: Array) -> Array:
+    """Return the correlation of two pictures along their last axis."""
+    x, y = (each - each.mean(axis=-1, keepdims=True) for each in (x, y))
+    return np.asarray((x * y).sum(axis=-1) / np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1) + 1e-3))
 
 
 def _normal(pictures: list[Array]) -> Array:

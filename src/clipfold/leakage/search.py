@@ -1,6 +1,7 @@
 """Search a block of videos for near duplicates among all videos: a job of a cluster has a block, or a job has all."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -84,9 +85,21 @@ class Search:
 
         return self._verified("backgrounds", range(0, self.videos if block else 0, BACKGROUNDS_AT_ONCE), look)
 
-    def parts(self, block: range) -> pa.Table:
-        """Find the videos that show parts of those of a block; return a table of `FOUND`."""
-        look = self._parts.pairs if self._parts else lambda video: []
+    def parts(self, block: range, backgrounds: pa.Table) -> pa.Table:
+        """Find the videos that show parts of those of a block; return a table of `FOUND`.
+
+        Args:
+            block: numbers of the videos.
+            backgrounds: result of `backgrounds` for the same block; the pairs that it verified are not sought again.
+        """
+        known = defaultdict[int, set[int]](set)
+        sure = backgrounds.filter(backgrounds["change"].is_valid())
+        for x, y in zip(sure["x"].to_pylist(), sure["y"].to_pylist(), strict=True):
+            known[min(x, y)].add(max(x, y))
+
+        def look(video: int) -> list[Pair]:
+            return self._parts.pairs(video, known.get(video, ())) if self._parts else []
+
         return pairs.table_of(pair for some in self._spread("parts", block, look) for pair in some)
 
     def frames(self, block: range, common: Array, known: Pairs) -> pa.Table:

@@ -6,6 +6,7 @@ killed run ever sees a partial file.
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 PathLike: TypeAlias = str | Path
+
+# NumPy has Python parse the header, which fails in Python 3.11 if two threads do (python/cpython issue 106905).
+_OPENING = threading.Lock()
 
 
 class ArrayWriter:
@@ -150,12 +154,12 @@ def open_array(path: PathLike) -> Array:
     Raises:
         ValueError: the file is not a `.npy` file, is truncated, or holds Python objects.
     """
-    with open(path, "rb") as file:
+    with _OPENING, open(path, "rb") as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
 
 
 def write_table(path: PathLike, rows: Iterable[Mapping[str, Any]] | pa.Table, schema: pa.Schema | None = None) -> None:

@@ -14,8 +14,11 @@ from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.hashes import FRAMES
 from clipfold.leakage.matches import match
+from clipfold.leakage.parts import Parts
 from clipfold.leakage.placement import compare
-from clipfold.leakage.videos import Stored
+from clipfold.leakage.search import Search
+from clipfold.leakage.videos import Stored, Videos
+from clipfold.leakage.votes import Index
 from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox
@@ -107,6 +110,25 @@ def test_threads_and_shards_change_nothing(films, originals, tmp_path):
     (tmp_path / "two").mkdir()
     apart = [stored(part, name, tmp_path / name) for part, name in ((copies[:3], "one"), (copies[3:], "two"))]
     assert pairs([originals, *apart], tmp_path) == pairs([originals, *apart], tmp_path, threads=2)
+
+
+def test_pairs_that_backgrounds_show_are_not_sought_by_keypoints_again(films, originals, tmp_path):
+    stored_twice = stored(films, "copy", tmp_path)
+    names = ("hashes", "pictures", "keypoints", "clips", "indices")
+    videos = Videos(Stored(**{name: [each / name for each in (originals, stored_twice)] for name in names}))
+    keypoints = videos.keypoints()
+    parts = Parts(keypoints, videos.counts, Index.build(keypoints, videos.counts), videos.grey)
+    search = Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
+    every = range(len(videos))
+    backgrounds = search.backgrounds(every)
+    copies = {(i, i + SOURCES) for i in range(SOURCES)}
+
+    def sought(found):
+        return set(zip(*(search.parts(every, found)[side].to_pylist() for side in "xy"), strict=True))
+
+    assert copies <= set(zip(backgrounds["x"].to_pylist(), backgrounds["y"].to_pylist(), strict=True))
+    assert copies <= sought(backgrounds[:0])
+    assert not copies & sought(backgrounds)
 
 
 def test_a_placement_that_turns_into_a_mirror_image_is_no_match():

@@ -1,4 +1,7 @@
+import gc
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -81,3 +84,24 @@ def test_the_same_table_has_the_same_bytes(tmp_path):
         write_table(tmp_path / name, [{"id": "ä", "x": 0.5}, {"id": "b"}], schema)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read_table([tmp_path / "a", tmp_path / "b"], ["id"]).to_pylist() == [{"id": "ä"}, {"id": "b"}] * 2
+
+
+def test_threads_open_arrays_at_once(tmp_path):
+    class Litter:
+        """Something that the collector finalises, and another thread takes over, while a header is parsed."""
+
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            time.sleep(0)
+
+    np.save(tmp_path / "array.npy", np.zeros((3, 4)))
+    usual = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            opened = pool.map(lambda _: (Litter(), open_array(tmp_path / "array.npy"))[1], range(300))
+            assert all(array.shape == (3, 4) for array in opened)
+    finally:
+        gc.set_threshold(*usual)

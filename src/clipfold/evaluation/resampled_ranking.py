@@ -49,14 +49,24 @@ def ranking(positive: Array, scores: Array, groups: Array, counts: Array) -> tup
 def _equal_error(hits: Array, misses: Array) -> Array:
     """Intersect the ROC curve, straight between its corners, with the line of equal errors; float of (resamples,)."""
     positives, negatives = np.maximum(hits[-1], 1), np.maximum(misses[-1], 1)
-    excess = misses * positives + hits * negatives  # divided by the product: false positives - misses + 1
-    after = (excess >= positives * negatives).argmax(axis=0)
-    before, each = np.maximum(after - 1, 0), np.arange(hits.shape[1])
-    start, first = excess[before, each], misses[before, each]
-    share = (positives * negatives - start) / np.maximum(excess[after, each] - start, 1)
+    each = np.arange(hits.shape[1])
+
+    def excess(at: Array) -> Array:  # divided by the product: false positives - misses + 1
+        return np.asarray(misses[at, each] * positives + hits[at, each] * negatives)
+
+    after, last = np.zeros(len(each), int), np.full(len(each), len(hits) - 1)
+    while (after < last).any():  # it only grows from step to step: halve the steps that may reach the product first
+        middle = (after + last) // 2
+        reached = excess(middle) >= positives * negatives
+        after, last = np.where(reached, after, np.minimum(middle + 1, last)), np.where(reached, middle, last)
+    before = np.maximum(after - 1, 0)
+    start, first = excess(before), misses[before, each]
+    share = (positives * negatives - start) / np.maximum(excess(after) - start, 1)
     return np.asarray((first + (misses[after, each] - first) * share) / negatives)
 
 
 def _cumulative(weights: Array) -> Array:
     """Sum the first 0, 1, 2, ... rows."""
-    return np.concatenate([np.zeros((1, weights.shape[1])), np.cumsum(weights, axis=0)])
+    sums = np.zeros((len(weights) + 1, weights.shape[1]))
+    np.cumsum(weights, axis=0, out=sums[1:])
+    return sums

@@ -37,7 +37,7 @@ class Parts:
             lambda shard: np.searchsorted(shards[shard]["video"], np.arange(videos[shard] + 1))
         )
         self._frames_of = lru_cache(256)(frames_of)
-        self._picture_of = lru_cache(256)(lambda *asked: picture(self._changed(*asked[:2]), asked[2]))
+        self._picture_of = lru_cache(256)(lambda video, change, number: picture(self._changed(video, change), number))
         self._index = index
 
     def pairs(self, video: int, known: Collection[int] = ()) -> list[dict[str, Any]]:

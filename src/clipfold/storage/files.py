@@ -28,6 +28,8 @@ PathLike: TypeAlias = str | Path
 
 # NumPy has Python parse the header, which fails in Python 3.11 if two threads do (python/cpython issue 106905).
 _OPENING = threading.Lock()
+# A process forked while another thread opens an array would wait for ever.
+os.register_at_fork(before=_OPENING.acquire, after_in_parent=_OPENING.release, after_in_child=_OPENING.release)
 
 
 class ArrayWriter:

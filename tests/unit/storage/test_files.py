@@ -1,5 +1,7 @@
 import gc
+import multiprocessing
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -84,6 +86,28 @@ def test_the_same_table_has_the_same_bytes(tmp_path):
         write_table(tmp_path / name, [{"id": "ä", "x": 0.5}, {"id": "b"}], schema)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read_table([tmp_path / "a", tmp_path / "b"], ["id"]).to_pylist() == [{"id": "ä"}, {"id": "b"}] * 2
+
+
+def test_a_process_forked_while_another_thread_opens_an_array_opens_one_too(tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros((3, 4)))
+    stop = threading.Event()
+
+    def keep_opening():
+        while not stop.is_set():
+            open_array(tmp_path / "array.npy")
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(keep_opening)
+        try:
+            for _ in range(30):
+                child = multiprocessing.get_context("fork").Process(target=open_array, args=[tmp_path / "array.npy"])
+                child.start()
+                child.join(20)
+                assert child.exitcode == 0
+        finally:
+            stop.set()
+            if child.is_alive():
+                child.kill()
 
 
 def test_threads_open_arrays_at_once(tmp_path):

@@ -1,9 +1,14 @@
 """Set up what all tests share: one thread per process, no GPU, no deadlines, the longest files first."""
 
 import os
+import signal
 
 # Workers share the cores: threads of their libraries would wait for each other, at several times the CPU time.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+# `make test &` hands down an ignored Ctrl-C, which a run that a test interrupts would ignore as well.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import HealthCheck, settings
 

@@ -37,6 +37,8 @@ SCORES = ["value", "control"]
 REPEATS = 10
 MOST = 1_000
 """Most shuffled predictions of a fold: of more than a hundred columns, each is shuffled less often."""
+MOST_VIDEOS = 2_000
+"""Most test videos of a fold to predict so often; more are drawn from."""
 _AT_ONCE = 1 << 25  # bytes of features to predict at once, since most of the time of a small prediction is overhead
 
 
@@ -46,14 +48,17 @@ def explain(task: ExplainTask) -> None:
     Args:
         task: The model; its output is a table of `SCHEMA`, the most important feature first.
     """
-    table = read_tables(task.data)[0]
+    records = [read_record(path) for path in task.records]
+    table = read_tables(task.data, {name for facts in records for name in facts["features"]}.__contains__)[0]
     folds, together = [], []
-    for model, predicted, record in zip(task.models, task.predictions, task.records, strict=True):
-        facts, rows = read_record(record), read_table(predicted, ["id", "label", "split"]).to_pandas()
+    for model, predicted, facts in zip(task.models, task.predictions, records, strict=True):
+        rows = read_table(predicted, ["id", "label", "split"]).to_pandas()
         classes, columns = facts["classes"], facts["features"]
         single = [i for i, name in enumerate(columns) if not name.startswith("embedding.")]
         repeats = max(1, min(REPEATS, MOST // max(1, len(single))))
         tested = rows[rows.split == "test"]
+        if len(tested) > MOST_VIDEOS:
+            tested = tested.sample(MOST_VIDEOS, random_state=task.seed)
         targets = tested.label.map({name: i for i, name in enumerate(classes)}).to_numpy(int)
         fitted, random = read_fitted(model), np.random.default_rng(task.seed)
         x = table.loc[tested.id, columns] if facts.get("categories") else table.loc[tested.id, columns].to_numpy()

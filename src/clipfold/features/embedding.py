@@ -5,12 +5,13 @@ names, `embedding.ENCODER.NAME`, when it is read.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clipfold.storage.files import Array, PathLike, open_array, read_json, read_table, write_table
 
@@ -93,16 +94,20 @@ def read_pooled(paths: Sequence[PathLike], group: str) -> tuple[pd.DataFrame, di
     return pd.DataFrame(array, index=ids, columns=columns_of(group, numbers)), json.loads(described[b"encoder"])
 
 
-def read_tables(data: Mapping[str, Sequence[PathLike]]) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_tables(
+    data: Mapping[str, Sequence[PathLike]], wanted: Callable[[str], bool]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read the features of all shards, those of embeddings too.
 
     Args:
         data: `features` -> tables of `clipfold.features.extract`; `embedding_NAME` -> those of an encoder.
+        wanted: Says which columns of the former to read: of a million videos, all of them take gigabytes.
 
     Returns:
         A row per video, by id; and feature group -> description of the encoder whose embeddings it holds.
     """
-    table, encoders = read_table(data["features"]).to_pandas().set_index("id"), {}
+    columns = [name for name in pq.read_schema(data["features"][0]).names if name == "id" or wanted(name)]
+    table, encoders = read_table(data["features"], columns).to_pandas().set_index("id"), {}
     for kind in sorted(data.keys() - {"features"}):
         group = kind.replace("_", ".", 1)
         part, encoders[group] = read_pooled(data[kind], group)

@@ -35,6 +35,13 @@ _ARCHITECTURES = (
             also=("scale", "auto"),
             values="scale, auto or a positive number",
         ),
+        most_videos=Setting(
+            10_000,
+            "most videos to fit on, drawn in equal shares of the classes: the time of a fit grows with their square",
+            low=100,
+            also=(0,),
+            values="a whole number from 100, or 0 for all",
+        ),
     ),
     on_clips(
         "naive_cnn",

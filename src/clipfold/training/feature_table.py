@@ -55,6 +55,6 @@ def read_features(data: Mapping[str, Sequence[PathLike]], wanted: Callable[[str]
         data: See `read_tables`.
         wanted: Says which columns to learn from.
     """
-    table, encoders = read_tables(data)
+    table, encoders = read_tables(data, wanted)
     columns = [name for name in table.columns if wanted(name)]
     return FeatureTable(table, columns, text_columns(table, columns), encoders)

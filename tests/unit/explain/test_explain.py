@@ -326,3 +326,22 @@ def test_of_features_the_one_that_decides_is_the_most_important(tmp_path):
     single = found.value[~found.feature.str.endswith(".*")]
     assert found.together[0] == pytest.approx(single.sum(), rel=0.5)  # one feature decides
     assert found.control[:2].max() < found.value[:2].min() / 2
+
+
+def test_of_many_test_videos_some_are_drawn(tmp_path, monkeypatch):
+    """The same ones each time: a million videos would be predicted a thousand times."""
+    table = pd.DataFrame({"id": [f"v{i:02}" for i in range(60)], "noise.f0": np.arange(60.0) % 4})
+    write_table(tmp_path / "features.parquet", pa.Table.from_pandas(table, preserve_index=False))
+    data, drawn = {"features": [tmp_path / "features.parquet"]}, []
+    fit_two_folds(tmp_path, data, ["noise"])
+    measure = on_features._importances
+    monkeypatch.setattr(
+        on_features, "_importances", lambda *args, **own: drawn.append(args[1]) or measure(*args, **own)
+    )
+    monkeypatch.setattr(on_features, "MOST_VIDEOS", 8)
+    first, again = explained(tmp_path, data), explained(tmp_path, data)
+    pd.testing.assert_frame_equal(first, again)
+    assert [len(x) for x in drawn] == [8] * 4
+    monkeypatch.setattr(on_features, "MOST_VIDEOS", 20)
+    explained(tmp_path, data)
+    assert drawn[-1][:, 0].tolist() == (np.arange(40.0, 60.0) % 4).tolist()

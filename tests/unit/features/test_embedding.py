@@ -39,11 +39,13 @@ def test_tables_of_all_shards_are_joined_with_the_handcrafted_features_by_id(tmp
         pool_shards(
             [tmp_path / f"{shard}.npy"], tmp_path / "facts.json", [tmp_path / f"index{shard}.parquet"], pooled_path
         )
-        numbers = [{"id": name, "motion.speed": float(ord(name))} for name in sorted(ids) if name != "x"]
-        write_table(own, numbers, _schema(**{"motion.speed": "float64"}))
+        numbers = [
+            {"id": name, "motion.speed": float(ord(name)), "noise.sd": 0.0} for name in sorted(ids) if name != "x"
+        ]
+        write_table(own, numbers, _schema(**{"motion.speed": "float64", "noise.sd": "float64"}))
         data["features"].append(own)
         data["embedding_small"].append(pooled_path)
-    table, encoders = read_tables(data)
+    table, encoders = read_tables(data, lambda name: name.startswith("motion."))
     assert encoders == {"embedding.small": {"encoder": "resnet18"}}
     assert table.loc["c", "motion.speed"] == ord("c")
     assert list(table.columns) == ["motion.speed", *columns_of("embedding.small", 12)]

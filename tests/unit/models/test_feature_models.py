@@ -117,3 +117,27 @@ def test_calibration_of_the_svm_never_turns_its_ranking_over():
     svm.calibrate(model, 0.3, np.array([0.7, -0.7]))
     after = model.predict_proba(x)[:, 1]
     np.testing.assert_allclose(np.log(after / (1 - after)), 0.3 * np.log(before / (1 - before)) - 1.4)
+
+
+@pytest.mark.parametrize(("classes", "kernel"), [(2, "rbf"), (2, "linear"), (3, "rbf")])
+def test_decision_values_of_the_svm_are_those_of_libsvm(classes, kernel, monkeypatch):
+    """Also in parts, and with outliers."""
+    monkeypatch.setattr(svm, "_AT_ONCE", 100)
+    x, y = rows(classes)
+    x[:3] *= 1e4
+    model = build("svm", kernel=kernel).fit(x, y)
+    ready = model[:-1].transform(x)
+    found, library = svm._decision(model[-1].svc, ready), model[-1].svc.decision_function(ready)
+    np.testing.assert_allclose(found[:, 1] if classes == 2 else found, library, rtol=1e-9, atol=1e-9)
+
+
+def test_an_svm_fits_on_a_limited_number_of_videos_with_all_of_a_rare_class():
+    x, y = np.tile(rows(2)[0], (10, 1)), np.zeros(600, int)
+    y[::60] = 1
+    x[y == 1, 0] += 20
+    few, every = build("svm", most_videos=100).fit(x, y), build("svm", most_videos=0).fit(x, y)
+    assert (few[-1].svc.shape_fit_[0], every[-1].svc.shape_fit_[0]) == (100, 600)
+    assert np.bincount(y[svm.draw(y, 100, seed=0)]).tolist() == [90, 10]
+    np.testing.assert_array_equal(few.predict(x), y)
+    again, other = (svm.draw(y, 100, seed=seed).tolist() for seed in (0, 1))
+    assert svm.draw(y, 100, seed=0).tolist() == again != other

@@ -37,7 +37,7 @@ SCORES = ["value", "control"]
 REPEATS = 10
 MOST = 1_000
 """Most shuffled predictions of a fold: of more than a hundred columns, each is shuffled less often."""
-MOST_VIDEOS = 2_000
+MOST_VIDEOS = 1_000
 """Most test videos of a fold to predict so often; more are drawn from."""
 _AT_ONCE = 1 << 25  # bytes of features to predict at once, since most of the time of a small prediction is overhead
 

@@ -12,7 +12,7 @@ import numpy as np
 from clipfold.leakage.hashes import WINDOWS
 from clipfold.storage.files import Array
 
-LEAST = 0.55
+LEAST = 0.5
 """Least correlation of the thumbnails of two pictures with the same content, see `benchmarks/chance_pairs.py`."""
 
 _EDGE = 32

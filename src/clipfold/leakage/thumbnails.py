@@ -1,7 +1,7 @@
 """Tell from thumbnails, many pairs of pictures at once, which cannot show the same: most that are near by chance.
 
 Thumbnails are aligned by a few steps of an inverse compositional search (Baker & Matthews 2004, "Lucas-Kanade 20 years
-on"), over shifts and scales, first coarse ones and then finer ones. It takes a small part of the time of `alignment.align`.
+on"), over shifts and scales, first coarse ones and then finer ones.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from clipfold.storage.files import Array
 LEAST = 0.45
 """Least correlation of the thumbnails of two pictures with the same content.
 
-Some of the copies that aligning finds correlate by less than 0.5 (`benchmarks/chance_pairs.py`); below 0.45 none was seen.
+Of copies that aligning finds, some correlate by less than 0.5 (`benchmarks/chance_pairs.py`); none by less than 0.45.
 """
 
 _EDGE = 32

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from clipfold.leakage.candidates import (
 from clipfold.leakage.hashes import WINDOWS
 from clipfold.leakage.pairs import Pair, Pairs
 from clipfold.leakage.parts import Parts
+from clipfold.leakage.thumbnails import Thumbnails
 from clipfold.storage.files import Array
 
 logger = logging.getLogger(__name__)
@@ -76,12 +77,16 @@ class Search:
 
     def backgrounds(self, block: range) -> pa.Table:
         """Compare the backgrounds of a block with those of all videos; return a table of `FOUND`."""
-        ours = self._tiles(block)
+        ours = _Seen(self._pictures_of, block)
         near = Backgrounds(self._whole, self._windows_of(block), block.start)
 
         def look(start: int) -> list[Array]:
-            theirs = self._tiles(range(start, min(start + BACKGROUNDS_AT_ONCE, self.videos)))
-            return [_likely(part, ours, block.start, theirs, start) for part in near.near(start)]
+            theirs = _Seen(self._pictures_of, range(start, min(start + BACKGROUNDS_AT_ONCE, self.videos)))
+            parts = list(near.near(start))
+            candidates = np.concatenate([np.zeros(0, CANDIDATE), *parts])
+            kept = ours.likely(candidates, theirs)
+            ends = np.cumsum([len(part) for part in parts])
+            return [part[some] for part, some in zip(parts, np.split(kept, ends), strict=False)]
 
         return self._verified("backgrounds", range(0, self.videos if block else 0, BACKGROUNDS_AT_ONCE), look)
 
@@ -127,9 +132,6 @@ class Search:
             rows = dict(zip(sure.tolist(), found.take(sure).select(pairs.PAIR).to_pylist(), strict=True))
             known.decide(candidates, partial(self._known, candidates, rows))
 
-    def _tiles(self, videos: range) -> Tiles:
-        return Tiles([self._pictures_of(video)[0] for video in videos])
-
     def _verified(
         self, stage: str, starts: range, look: Callable[[int], list[Array]], known: Pairs | None = None
     ) -> pa.Table:
@@ -158,16 +160,26 @@ class Search:
                     logger.info("%s: %d of %d", stage, number, len(items))
 
 
-def _likely(candidates: Array, ours: Tiles, first: int, theirs: Tiles, start: int) -> Array:
-    """Drop the candidates that `verified` would reject by their tiles: most of those that are near by chance."""
-    kept = np.ones(len(candidates), bool)
-    doubtful = np.flatnonzero(candidates["bits"] > NEAR)
-    doubtful = doubtful[np.argsort(candidates["x"][doubtful], kind="stable")]
-    videos, at = np.unique(candidates["x"][doubtful], return_index=True)
-    for video, first_row, last_row in zip(videos.tolist(), at, [*at[1:], len(doubtful)], strict=False):
-        rows = doubtful[first_row:last_row]
-        kept[rows] = ours.may_pass(video - first, theirs, candidates["y"][rows].astype(np.int64) - start, LEAST_SHARE)
-    return candidates[kept]
+class _Seen:
+    """The backgrounds of some videos, by which most candidates that are near by chance are dropped, many at once."""
+
+    def __init__(self, pictures_of: Callable[[int], Array], videos: range) -> None:
+        backgrounds = [pictures_of(video)[0] for video in videos]
+        self._first, self._tiles, self._thumbnails = videos.start, Tiles(backgrounds), Thumbnails(backgrounds)
+
+    def likely(self, candidates: Array, others: Self) -> Array:
+        """Return False for the candidates that `verified` would reject, bool (candidates,)."""
+        x, y = (candidates[name].astype(np.int64) for name in ("x", "y"))
+        x, y, window, mirrored = x - self._first, y - others._first, candidates["window"], candidates["mirrored"]
+        kept = np.zeros(len(candidates), bool)
+        near = np.flatnonzero(candidates["bits"] <= NEAR)
+        kept[near] = self._thumbnails.may_match(x[near], others._thumbnails, y[near], window[near], mirrored[near])
+        doubtful = np.flatnonzero(~kept & (window == 0) & ~mirrored)  # a background may be hidden in part
+        doubtful = doubtful[np.argsort(x[doubtful], kind="stable")]
+        videos, at = np.unique(x[doubtful], return_index=True)
+        for video, rows in zip(videos.tolist(), np.split(doubtful, at[1:]), strict=False):
+            kept[rows] = self._tiles.may_pass(video, others._tiles, y[rows], LEAST_SHARE)
+        return kept
 
 
 def verified(candidate: Array, x: Array, y: Array, still: Callable[[], bool]) -> Pair | None:

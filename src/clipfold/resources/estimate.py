@@ -14,6 +14,11 @@ MARGIN = 1.25
 AROUND_MB = 400  # the two Snakemake processes around a cluster's job
 REFIT = 2.25
 """Time of a fit with `refit`: the second training has the usual validation split, a fourth of train, as well."""
+EMPTY_MB = 400  # a fit on features before it reads any
+FEATURES_MB = 0.012
+"""Of each video, in a fit on features: 250 columns, several times. `benchmarks/feature_fits.py` measures it."""
+FEATURES_IN_TIME = 400_000
+"""Videos for which the catalog's time of a fit on features is enough."""
 SLACK_MINUTES = 10  # to start, and to wait for a slow file system
 
 
@@ -62,7 +67,8 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
 
     Only fits of the same architecture count whose settings that shape memory are equal. Memory is the largest peak
     times 1.25. Time is the longest, in proportion to videos, epochs and trainings, times 2. Figures in the config take
-    precedence; without such fits, the catalog's figures apply, the time for each training.
+    precedence; without such fits, the catalog's figures apply, the time for each training. Those of a fit on features
+    grow with the videos: it reads all of them at once.
 
     Args:
         model: The model.
@@ -76,15 +82,17 @@ def estimate(model: Model, fits: Sequence[Fit], videos: int) -> Resources:
         for fit in fits
         if fit.module == model.module and all(fit.settings.get(key) == model.settings[key] for key in shape)
     ]
-    peaks = [fit.memory_mb for fit in similar if fit.memory_mb is not None]
-    if peaks and "memory_mb" not in model.fixed:
-        needs = replace(needs, memory_mb=math.ceil((max(peaks) * MARGIN + AROUND_MB) / 100) * 100)
+    each, crowd = (FEATURES_MB, videos / FEATURES_IN_TIME) if model.input == "features" else (0.0, 0.0)
+    peaks = [fit.memory_mb + each * max(0, videos - fit.videos) for fit in similar if fit.memory_mb is not None]
+    if "memory_mb" not in model.fixed:
+        found = max(peaks) * MARGIN if peaks else max(needs.memory_mb - AROUND_MB, EMPTY_MB + each * videos)
+        needs = replace(needs, memory_mb=math.ceil((found + AROUND_MB) / 100) * 100)
     minutes = [fit.seconds / 60 * _growth(model, fit, videos) for fit in similar]
     if "runtime" not in model.fixed:
         runtime = (
             math.ceil(max(minutes) * 2) + SLACK_MINUTES
             if minutes
-            else math.ceil(needs.runtime * _trainings(model.settings))
+            else math.ceil(needs.runtime * _trainings(model.settings) * max(1.0, crowd))
         )
         needs = replace(needs, runtime=runtime)
     return needs

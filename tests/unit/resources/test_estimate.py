@@ -49,6 +49,16 @@ def test_a_record_with_another_setting_that_shapes_memory_is_ignored(architectur
     assert estimate(changed, [small], 100) == changed.needs
 
 
+def test_fits_on_features_of_hundreds_of_thousands_ask_for_more_also_after_a_small_run():
+    svm = model(architecture="svm")
+    assert estimate(svm, [], 10_000) == svm.needs
+    needs = estimate(svm, [], 1_000_000)
+    assert (needs.memory_mb, needs.runtime) == (12_800, 150)  # 400 + 400 + 12,000; 60 minutes for 400,000
+    assert estimate(svm, [fit(svm, memory_mb=250.0)], 1_000_000).memory_mb > 12_000
+    given = model(architecture="svm", memory_mb=3000, runtime=20)
+    assert estimate(given, [], 1_000_000) == given.needs
+
+
 def test_more_videos_and_epochs_ask_for_more_time_not_memory():
     x3d = model(epochs=20, learning_rate=0.5)
     needs = estimate(x3d, [fit(x3d, {"epochs": 10, "learning_rate": 0.1})], 300)

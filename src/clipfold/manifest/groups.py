@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from clipfold.leakage.disjoint_sets import DisjointSets
 from clipfold.manifest.names import plain
@@ -16,6 +17,7 @@ Values = tuple[str, ...]
 """The groups that a row names, such as the two people of a fake."""
 
 
+@lru_cache(maxsize=1024)  # is asked of every cell
 def is_group(column: str, group: str) -> bool:
     """Return whether a column holds groups: the column `group` itself, or `group_1`, `group_2`...
 

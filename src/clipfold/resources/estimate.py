@@ -16,7 +16,7 @@ REFIT = 2.25
 """Time of a fit with `refit`: the second training has the usual validation split, a fourth of train, as well."""
 EMPTY_MB = 400  # a fit on features before it reads any
 FEATURES_MB = 0.012
-"""Of each video, in a fit on features: 250 columns, several times. `benchmarks/feature_fits.py` measures it."""
+"""Of each video, in a fit on features: 224 columns, several times. `benchmarks/feature_fits.py` measures it."""
 FEATURES_IN_TIME = 400_000
 """Videos for which the catalog's time of a fit on features is enough."""
 SLACK_MINUTES = 10  # to start, and to wait for a slow file system

@@ -71,7 +71,7 @@ def test_the_report_gets_every_setting_of_every_configured_model(folder):
     features = ON_FEATURES["features"].default
     assert described["models"] == [
         {"name": "svm", "architecture": "svm", "features": features, "class_weight": "balanced", "C": 2.0}
-        | {"kernel": "rbf", "gamma": "scale", "scaling": "variance", "keep": 1.0}
+        | {"kernel": "rbf", "gamma": "scale", "most_videos": 10_000, "scaling": "variance", "keep": 1.0}
     ]
     assert described["probe"]["min_frames"] == 2
 

@@ -4,7 +4,7 @@
 all videos; `join_recordings` puts the pairs together, which tells the recordings apart, and so the frames that tell
 nothing; `search_frames` compares the frames of each block with those of all videos; `join_matches` writes the pairs of
 all. The blocks change no result: see `pairs.Pairs`. A job maps the arrays of all videos, and holds of each 200 bytes,
-of each of its block 20 kB, and 21 bytes of each candidate that is a pair, or settled.
+of each of its block 25 kB, and 21 bytes of each candidate that is a pair, or settled.
 """
 
 import logging

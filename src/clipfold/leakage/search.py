@@ -168,7 +168,7 @@ class _Seen:
         self._first, self._tiles, self._thumbnails = videos.start, Tiles(backgrounds), Thumbnails(backgrounds)
 
     def likely(self, candidates: Array, others: Self) -> Array:
-        """Return False for the candidates that `verified` would reject, bool (candidates,)."""
+        """Return True for the candidates that are worth verifying, bool (candidates,)."""
         x, y = (candidates[name].astype(np.int64) for name in ("x", "y"))
         x, y, window, mirrored = x - self._first, y - others._first, candidates["window"], candidates["mirrored"]
         kept = np.zeros(len(candidates), bool)

@@ -10,7 +10,8 @@ street on which something happens now and then.
 Settings are measured one by one, each against `balanced`, and the profiles whole. Times are of `clipfold predict` with
 all that it does, of which the start without any video, `start`, is given too. They take turns, and the least of
 `--rounds` counts. `changed` is the number of clips that are named otherwise than by `balanced`, or of windows of which
-another class is the most probable.
+another class is the most probable. At last, the long video is predicted under four names, by one process that decodes
+and by as many as cores.
 """
 
 from __future__ import annotations
@@ -204,6 +205,24 @@ def long_video(
     }
 
 
+def several(bundle: Path, video: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Predict the windows of the long video under four names, one after the other and several at the same time."""
+    names = [video.with_name(f"{number} {video.name}") for number in range(4)]
+    for name in names:
+        name.unlink(missing_ok=True)
+        name.symlink_to(video.name)
+    workers = {"one": ["--workers", "1"], "as many as cores": []}
+    runs = [
+        {key: timed(bundle, names, [*WINDOWS, *options], video.with_name("four.parquet"))}
+        for _ in range(rounds)
+        for key, options in workers.items()
+    ]
+    return {
+        key: {what: min(run[key][what] for run in runs if key in run) for what in ("wall_s", "cpu_s")}
+        for key in workers
+    }
+
+
 def main() -> None:
     """Train, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -236,6 +255,7 @@ def main() -> None:
         start = timed(bundle, [args.folder / "gone.mp4"], [], args.folder / "start.parquet")
         found[name] = {"start": start, "clips": clips(args.folder / "runs", name, args.copies, args.rounds, of_clips)}
         found[name]["long"] = long_video(bundle, video, args.rounds, of_both)
+        found[name]["four long videos"] = several(bundle, video, args.rounds)
         print(name, json.dumps(found[name], indent=1), flush=True)
         if args.json:
             write_json(args.json, found)

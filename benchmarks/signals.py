@@ -44,6 +44,7 @@ from clipfold.models.embed import embed_shards
 from clipfold.models.encoders import encoder
 from clipfold.settings import DecodeSettings, ProbeSettings
 from clipfold.storage.files import read_table
+from clipfold.storage.job import keep_freed_memory
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe_shard import probe_shard
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--positive", help="positive label (default: the last in the alphabet)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as every job does
     if not arguments.tampered and not arguments.manifest:
         parser.error("name a table by --manifest, or use --tampered")
     with tempfile.TemporaryDirectory() as name:

@@ -23,7 +23,8 @@ __all__ = ["load", "results"]
 def load(bundle: "PathLike", profile: "str | Profile" = "balanced") -> "Bundle":
     """Open a bundle: a `.clipfold` file, its folder, or the folder of a run's bundle, `results/bundles/NAME`.
 
-    Nothing in it is executed, and nothing outside of it is read.
+    Nothing in it is executed, and nothing outside of it is read. From now on, this process keeps freed memory for
+    reuse, since networks take and return large blocks: see `clipfold.storage.job.keep_freed_memory`.
 
     Args:
         bundle: Its path.
@@ -34,7 +35,9 @@ def load(bundle: "PathLike", profile: "str | Profile" = "balanced") -> "Bundle":
     """
     from clipfold.delivery.bundle import Bundle
     from clipfold.delivery.profiles import profile_of
+    from clipfold.storage.job import keep_freed_memory
 
+    keep_freed_memory()
     return Bundle.open(bundle, profile_of(profile) if isinstance(profile, str) else profile)
 
 

@@ -95,7 +95,7 @@ def predict(
     low: Annotated[float | None, typer.Option(help="Probability down to which a segment lasts.")] = None,
     least: Annotated[str, typer.Option(help="Shortest segment.")] = "0s",
     gap: Annotated[str, typer.Option(help="Segments less than this apart are joined.")] = "0s",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; all cores by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; as many as cores by default.")] = None,
     profile: Annotated[str, typer.Option(help="quality, balanced (as the folds were evaluated) or fast.")] = "balanced",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change a setting of the profile.")
@@ -115,7 +115,6 @@ def predict(
         ("gap", gap != "0s"),
     ):
         require(bool(window) or not asked, "window", window, f"--{option} needs it: add --window 4s, or leave it out")
-    require(not window or workers is None, "workers", workers, "leave it out: windows are decoded by one process")
     lengths = {"window": window, "stride": stride, "least": least, "gap": gap} if window else {}
     durations = {name: seconds(name, text) for name, text in lengths.items()}
     from clipfold.delivery.format import find_bundle, read_description
@@ -139,7 +138,7 @@ def predict(
             from clipfold.delivery.timelines import Cut, timelines_to
 
             cut = Cut(label=label, threshold=threshold, low=low, **durations)
-            done = timelines_to(opened, found.paths, output, cut, page, _progress)
+            done = timelines_to(opened, found.paths, output, cut, page, _progress, workers)
         else:
             from clipfold.delivery.run import predict_sources
 

@@ -236,7 +236,6 @@ def test_nothing_predicted_is_code_2(run, tmp_path, window):
         (["new", "--window", "0s"], "window is 0.0: use a "),
         (["new", "--window", "4s", "--threshold", "2"], "threshold is 2.0: use a number from 0 to 1"),
         (["new", "--class", "real"], "--class needs it: add --window 4s, or leave it out"),
-        (["new", "--window", "4s", "--workers", "2"], "workers is 2: leave it out"),
         (["new", "--profile", "fats"], "profile is 'fats': did you mean 'fast'?"),
         (["new", "--profile", "fast", "--set", "views=2"], "set is 'views=2': use one of views_at_test, precision"),
     ],

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,25 +31,21 @@ class KeptVideos:
         self.folder = folder
         self._settings = settings
 
-    def get(self, name: str, path: str, watch: Callable[[], Watched]) -> Watched:
-        """Return what was found in a video; if it is not kept, or was written to since, watch it and keep that.
-
-        Raises:
-            Unusable: As `watch`, which is kept, too.
-        """
+    def file(self, name: str, path: str) -> Path:
+        """Name the file of a video; once the video is written to, it is another one."""
         seen = json.dumps([*self._settings, name, path, stamp(path)])
-        kept = self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.npz"
-        found = read_or_ignore(kept, _parse)
-        if found is None:
-            try:
-                found = watch()
-            except Unusable as error:
-                found = error
-            with replacing(kept) as file:
-                np.savez(file, allow_pickle=False, **_packed(found))
-        if isinstance(found, Unusable):
-            raise found
-        return found
+        return self.folder / f"{hashlib.blake2b(seen.encode(), digest_size=12).hexdigest()}.npz"
+
+
+def read_kept(file: Path) -> Watched | Unusable | None:
+    """Read what was found in a video, None if nothing is kept."""
+    return read_or_ignore(file, _parse)
+
+
+def keep(file: Path, found: Watched | Unusable) -> None:
+    """Write what was found in a video, or why it cannot be read."""
+    with replacing(file) as opened:
+        np.savez(opened, allow_pickle=False, **_packed(found))
 
 
 def _packed(found: Watched | Unusable) -> dict[str, Array]:

@@ -5,7 +5,6 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from clipfold.checks import require
-from clipfold.delivery.kept import KeptVideos
+from clipfold.delivery.kept import KeptVideos, keep, read_kept
 from clipfold.delivery.outputs import check_output
 from clipfold.delivery.predict import write_predictions
-from clipfold.delivery.prepare import require_some
+from clipfold.delivery.prepare import cores, require_some
 from clipfold.delivery.run import Done
 from clipfold.delivery.segments import Segment, check_choices, segments, strongest, write_segments_csv, write_vtt
 from clipfold.delivery.timeline import Timeline
 from clipfold.delivery.timeline_page import write_timeline_page
-from clipfold.delivery.windows import Watched, watch
+from clipfold.delivery.windows import Watched, watch_all
 from clipfold.video.container import Unusable
 from clipfold.video.windows import check_lengths
 
@@ -60,7 +59,13 @@ class Cut:
 
 
 def timelines_to(
-    bundle: "OpenBundle", paths: Mapping[str, str], output: Path, cut: Cut, page: bool, progress: Callable[[int], Any]
+    bundle: "OpenBundle",
+    paths: Mapping[str, str],
+    output: Path,
+    cut: Cut,
+    page: bool,
+    progress: Callable[[int], Any],
+    workers: int | None = None,
 ) -> Done:
     """Predict the windows of videos and write what was found.
 
@@ -74,6 +79,7 @@ def timelines_to(
         cut: Windows and segments.
         page: Whether to write the page, `output` with the suffix `.html`.
         progress: Makes a progress bar for a number of videos.
+        workers: Videos to decode at the same time; as many as cores by default.
 
     Raises:
         ValueError: The suffix is none of `SUFFIXES`, there are no videos, or a number of the cut is out of range.
@@ -91,22 +97,26 @@ def timelines_to(
     found: dict[str, list[Segment]] = {}
     decided = bundle.id, bundle.profile.changes, cut.window, cut.stride, cut.label
     kept = KeptVideos(output.with_name(f".{output.name}.parts"), *decided)
+    files = {name: kept.file(name, path) for name, path in paths.items()}
     with progress(len(paths)) as bar:
-        for name, path in paths.items():
-            try:
-                own = kept.get(name, path, partial(watch, bundle, path, cut.window, cut.stride, name, cut.label))
-            except Unusable as unusable:
-                logger.warning("%s: %s (%s)", name, unusable.status, unusable.reason)
-                unread[name] = f"{unusable.status} ({unusable.reason})"
-                tables.append(
-                    pd.DataFrame([{"video": name, "status": str(unusable.status), "reason": unusable.reason}])
-                )
-            else:
-                timelines.append(own.timeline)
-                found[name] = segments(own.timeline, threshold, cut.low, cut.least, cut.gap)
-                stills[name] = _stills(own, found[name])
-                tables.append(own.timeline.to_frame().assign(video=name))
+        watched = {name: own for name, file in files.items() if (own := read_kept(file)) is not None}
+        bar.update(len(watched))
+        left = {name: path for name, path in paths.items() if name not in watched}
+        for name, own in watch_all(bundle, left, cut.window, cut.stride, cut.label, workers or cores()):
+            keep(files[name], own)
+            watched[name] = own
             bar.update()
+    for name in paths:
+        own = watched.pop(name)
+        if isinstance(own, Unusable):
+            logger.warning("%s: %s (%s)", name, own.status, own.reason)
+            unread[name] = f"{own.status} ({own.reason})"
+            tables.append(pd.DataFrame([{"video": name, "status": str(own.status), "reason": own.reason}]))
+        else:
+            timelines.append(own.timeline)
+            found[name] = segments(own.timeline, threshold, cut.low, cut.least, cut.gap)
+            stills[name] = _stills(own, found[name])
+            tables.append(own.timeline.to_frame().assign(video=name))
     table = pd.concat(tables, ignore_index=True)
     columns = ["video", "start", "end", *(f"p_{name}" for name in bundle.classes), "status", "reason"]
     how = str(bundle.profile) if bundle.profile.changes else ""

@@ -4,7 +4,6 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -26,7 +25,7 @@ from clipfold.video.probe import SCHEMA, probe_video
 from clipfold.video.stream import Stream
 from clipfold.video.views import Uniform
 from clipfold.video.windows import Window, check_lengths, windows_in_worker
-from clipfold.video.workers import iterate_video
+from clipfold.video.workers import VideoWorker
 
 if TYPE_CHECKING:
     from clipfold.delivery.opened import OpenBundle
@@ -95,65 +94,163 @@ def watch(
         ValueError: `label` is no class of the bundle, or a length is not a positive number.
         Unusable: The video cannot be read.
     """
+    ((_, found),) = watch_all(bundle, {name or path: path}, window, stride, label)
+    if isinstance(found, Unusable):
+        raise found
+    return found
+
+
+def watch_all(
+    bundle: "OpenBundle",
+    paths: Mapping[str, str],
+    window: float,
+    stride: float,
+    label: str | None = None,
+    at_once: int = 1,
+) -> Iterator[tuple[str, Watched | Unusable]]:
+    """Predict the windows of several videos, some of which are decoded at the same time.
+
+    What is found in a video does not depend on the others: models take windows of one video at a time.
+
+    Args:
+        bundle: The bundle.
+        paths: Name -> file of each video.
+        window: As for `watch`.
+        stride: As for `watch`.
+        label: As for `watch`.
+        at_once: Videos to decode at the same time, each in a process of its own.
+
+    Yields:
+        The name of each video, as soon as it is done, and what was found, or why it cannot be read.
+
+    Raises:
+        ValueError: As `watch`.
+    """
     check_lengths(window, stride)  # before any work, which takes hours for some videos
     label = bundle.description["positive"] if label is None else label
     require(label in (None, *bundle.classes), "class", label, f"use one of {', '.join(bundle.classes)}")
-    policy, probed = bundle.policy, _probe(path, bundle.probe)
-    if policy.action(probed["status"]) != "use":
-        raise Unusable(Status(probed["status"]), probed["reason"])
-    if probed["container"] in CONTAINERS:
-        raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
-    groups = feature_groups(bundle)
-    clips = "clips" in bundle.reads or bool(bundle.encoders)
-    read = {GROUPS[name].view for name in groups} | ({"clips"} if clips else set())
-    views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
-    profile, facts = bundle.profile, probed | {"id": path, "path": path}
-    stream = Stream.of(facts, bundle.probe.max_pixels, bundle.decode.loop_filter, profile.threads)
-    see = partial(_see, probed, clips, groups, policy.action(Status.CORRUPT) == "use")
-    seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
-    start, end, scores = array("d"), array("d"), array("d")  # of a day there are 86,400
-    status, reason = list[str](), list[str]()
-    stills: dict[int, tuple[float, float, bytes]] = {}
-    nothing = np.full(len(bundle.classes), np.nan)
-    unchanged, last, since = Unchanged(profile.unchanged), nothing, 0.0
-    while batch := list(islice(seen, BATCH)):
-        same = [each.clip is not None and not each.features and unchanged(each.clip) for each in batch]
+    upcoming = iter(paths.items())
+    watching = dict[VideoWorker[Seen], _Watching]()
+    try:
+        while True:
+            while len(watching) < at_once and (video := next(upcoming, None)) is not None:
+                try:
+                    started = _Watching(bundle, *video, window, stride, label)
+                except Unusable as unusable:
+                    yield video[0], unusable
+                else:
+                    watching[started.seen] = started
+            if not watching:
+                return
+            for worker in VideoWorker.ready(list(watching)):
+                found = watching[worker].step()
+                if found is not None:
+                    yield watching.pop(worker).name, found
+    finally:
+        for worker in watching:
+            worker.close()
+
+
+class _Watching:
+    """A video whose windows are being predicted.
+
+    Args:
+        bundle: The bundle.
+        name: Name of the video.
+        path: The file.
+        window: Length of a window in seconds.
+        stride: Time from the start of a window to that of the next, in seconds.
+        label: The class of interest, None for all.
+
+    Attributes:
+        name: Name of the video.
+        seen: The process that decodes it.
+
+    Raises:
+        Unusable: The video cannot be read.
+    """
+
+    def __init__(
+        self, bundle: "OpenBundle", name: str, path: str, window: float, stride: float, label: str | None
+    ) -> None:
+        policy, probed = bundle.policy, _probe(path, bundle.probe)
+        if policy.action(probed["status"]) != "use":
+            raise Unusable(Status(probed["status"]), probed["reason"])
+        if probed["container"] in CONTAINERS:
+            raise Unusable(Status.REFUSED, "windows are cut from video files, not from images")
+        groups = feature_groups(bundle)
+        clips = "clips" in bundle.reads or bool(bundle.encoders)
+        read = {GROUPS[name].view for name in groups} | ({"clips"} if clips else set())
+        views = {name: view for name, view in bundle.views.items() if name in read} | {"still": _STILL}
+        facts = probed | {"id": path, "path": path}
+        stream = Stream.of(facts, bundle.probe.max_pixels, bundle.decode.loop_filter, bundle.profile.threads)
+        see = partial(_see, probed, clips, groups, policy.action(Status.CORRUPT) == "use")
+        self.name, self._bundle, self._label, self._duration = name, bundle, label, probed["duration"]
+        self._batch = list[Seen]()
+        self._start, self._end, self._scores = array("d"), array("d"), array("d")  # of a day there are 86,400
+        self._status, self._reason = list[str](), list[str]()
+        self._stills: dict[int, tuple[float, float, bytes]] = {}
+        self._nothing = np.full(len(bundle.classes), np.nan)
+        self._unchanged, self._last, self._since = Unchanged(bundle.profile.unchanged), self._nothing, 0.0
+        self.seen = windows_in_worker(stream, views, window, stride, see, timeout_s=bundle.decode.timeout_s)
+
+    def step(self) -> Watched | Unusable | None:
+        """Wait for the next window; predict those that wait if they are enough. Return what was found after the last.
+
+        Raises:
+            NotTheVideo: A fault of the machine, or the file changed.
+        """
+        try:
+            upcoming = next(self.seen, None)
+        except Unusable as unusable:
+            return unusable
+        if upcoming is not None:
+            self._batch.append(upcoming)
+        if upcoming is None or len(self._batch) == BATCH:
+            self._answer(self._batch)
+            self._batch = []
+        return self._watched() if upcoming is None else None
+
+    def _answer(self, batch: list[Seen]) -> None:
+        same = [each.clip is not None and not each.features and self._unchanged(each.clip) for each in batch]
         changed = [each for each, as_before in zip(batch, same, strict=True) if not as_before]
-        found = _predict(bundle, [each for each in changed if each.status == Status.OK])
+        found = _predict(self._bundle, [each for each in changed if each.status == Status.OK])
         for each, as_before in zip(batch, same, strict=True):
             if as_before:
-                each.reason = f"unchanged since {since:.3f} s"
+                each.reason = f"unchanged since {self._since:.3f} s"
             elif each.status == Status.OK:
-                last, since = next(found), each.start
-            probabilities = last if each.status == Status.OK else nothing
-            start.append(each.start)
-            end.append(each.end)
-            scores.extend(probabilities)
-            status.append(each.status)
-            reason.append(each.reason)
-            score = probabilities.max() if label is None else probabilities[bundle.classes.index(label)]
-            _keep_still(stills, each, float(score), probed["duration"])
-    timeline = Timeline(
-        video=name or path,
-        duration=max(probed["duration"], end[-1]),
-        classes=bundle.classes,
-        positive=label,
-        start=np.array(start),
-        end=np.array(end),
-        probabilities=np.reshape(scores, (-1, len(bundle.classes))),
-        status=status,
-        reason=reason,
-        threshold=bundle.threshold_of(label),
-    )
-    return Watched(timeline, sorted((time, picture) for _, time, picture in stills.values()))
+                self._last, self._since = next(found), each.start
+            probabilities = self._last if each.status == Status.OK else self._nothing
+            self._start.append(each.start)
+            self._end.append(each.end)
+            self._scores.extend(probabilities)
+            self._status.append(each.status)
+            self._reason.append(each.reason)
+            asked = None if self._label is None else self._bundle.classes.index(self._label)
+            score = probabilities.max() if asked is None else probabilities[asked]
+            _keep_still(self._stills, each, float(score), self._duration)
+
+    def _watched(self) -> Watched:
+        timeline = Timeline(
+            video=self.name,
+            duration=max(self._duration, self._end[-1]),
+            classes=self._bundle.classes,
+            positive=self._label,
+            start=np.array(self._start),
+            end=np.array(self._end),
+            probabilities=np.reshape(self._scores, (-1, len(self._bundle.classes))),
+            status=self._status,
+            reason=self._reason,
+            threshold=self._bundle.threshold_of(self._label),
+        )
+        return Watched(timeline, sorted((time, picture) for _, time, picture in self._stills.values()))
 
 
 def _probe(path: str, settings: ProbeSettings) -> dict[str, Any]:
     """Probe a video in a process of its own, as `probe_shard` does; returns a row of its table."""
     video = {"id": path, "path": path}
-    found = iterate_video(partial(_probed, settings), video, timeout_s=settings.timeout_s, stage="probe")
     try:
-        (facts,) = found
+        (facts,) = VideoWorker(partial(_probed, settings), video, timeout_s=settings.timeout_s, stage="probe")
     except Unusable as unusable:
         facts = {"status": unusable.status, "reason": unusable.reason}
     return dict.fromkeys(SCHEMA.names) | facts

@@ -168,14 +168,15 @@ def reliability(targets: Array, probabilities: Array, groups: Array, counts: Arr
         Rows of `BINS` without `model`, `scaled` and `leakage`, in increasing order; empty bins are omitted.
     """
     values, hits = confidence(targets, probabilities)
-    place = bins(values, RELIABILITY_BINS)
+    found, place = np.unique(bins(values, RELIABILITY_BINS), return_inverse=True)
+    right, total = np.zeros((2, counts.shape[1], len(found)))
+    np.add.at(right, (groups, place), hits)
+    np.add.at(total, (groups, place), 1)
+    right, total = counts @ right, counts @ total
     rows = []
-    for each in np.unique(place):
+    for each in range(len(found)):
         inside = place == each
-        by_group = np.zeros((counts.shape[1], 2))
-        np.add.at(by_group, groups[inside], np.column_stack([hits[inside], np.ones(inside.sum())]))
-        right, total = (counts @ by_group).T
-        draws = np.divide(right, total, out=np.full(len(counts), np.nan), where=total > 0)
+        draws = np.divide(right[:, each], total[:, each], out=np.full(len(counts), np.nan), where=total[:, each] > 0)
         frequency, number = float(hits[inside].mean()), len(np.unique(groups[inside]))
         degrees = degrees_of_freedom(np.zeros(inside.sum(), int), groups[inside])
         low, high = interval(frequency, standard_error(draws, number), degrees)

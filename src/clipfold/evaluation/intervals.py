@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from scipy.stats import t as student
 
 from clipfold.evaluation import metrics
-from clipfold.evaluation.resampled_ranking import ranking
+from clipfold.evaluation.resampled_ranking import ranking, roc_auc
 from clipfold.storage.files import Array
 
 RESAMPLES, _LEAST = 1000, 100
@@ -47,11 +47,12 @@ def draw(groups: int, seed: int, resamples: int | None = None) -> Array:
         resamples: Number of resamples; None: `resamples_of`.
 
     Returns:
-        Number of times each group was drawn, int64 of (resamples, groups); rows sum to `groups`.
+        Number of times each group was drawn, float64 of (resamples, groups), whose columns are contiguous; rows sum to
+        `groups`.
     """
-    return np.random.default_rng(seed).multinomial(
-        groups, np.full(groups, 1 / groups), size=resamples or resamples_of(groups)
-    )
+    size = resamples or resamples_of(groups)
+    counts = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=size)
+    return np.asfortranarray(counts, np.float64)  # as products and gathering need them: not converted for each
 
 
 def degrees_of_freedom(targets: Array, groups: Array) -> float:
@@ -236,12 +237,14 @@ def resampled(
     """
     decided, by_class = decisions(targets, probabilities.argmax(axis=1), groups, counts, probabilities.shape[1])
     classes = probabilities.shape[1]
-    ready = np.asfortranarray(counts, np.float64)  # converted once, not for each class
-    ranked = [ranking(targets == c, probabilities[:, c], groups, ready) for c in range(classes)]
+    scored = metrics.positives(classes)
+    ranked = {c: ranking(targets == c, probabilities[:, c], groups, counts) for c in scored}
+    areas = {c: roc_auc(targets == c, probabilities[:, c], groups, counts) for c in range(classes) if c not in scored}
+    areas |= {c: found[0] for c, found in ranked.items()}
     names = ("roc_auc", "average_precision", "eer")
-    chosen = metrics.mean_of_defined([ranked[c] for c in metrics.positives(classes)])
+    chosen = metrics.mean_of_defined([*ranked.values()])
     overall = decided | dict(zip(names, chosen, strict=True)) | sums(targets, probabilities, groups, counts)
-    return overall, [own | {"roc_auc": ranked[c][0]} for c, own in enumerate(by_class)]
+    return overall, [own | {"roc_auc": areas[c]} for c, own in enumerate(by_class)]
 
 
 def decisions(
@@ -253,7 +256,7 @@ def decisions(
     def drawn(of_class: Array, of_group: Array) -> Array:
         by_group = np.zeros((counts.shape[1], classes))
         np.add.at(by_group, (of_group, of_class), 1)
-        return np.asarray(counts.astype(float) @ by_group)
+        return np.asarray(counts @ by_group)
 
     hits, support, given = drawn(targets[right], groups[right]), drawn(targets, groups), drawn(predicted, groups)
     total = support.sum(axis=1)

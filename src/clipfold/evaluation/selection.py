@@ -34,7 +34,7 @@ def best_of_many(
     """
     inside, outside = (
         np.stack([_value(own, key, weights) for own in measured.values()])
-        for weights in (counts, (counts == 0).astype(int))
+        for weights in (counts, (counts == 0).astype(float))
     )
     # Models that are equally good on a draw share it: the first of them would be the one that looks best on all videos.
     best = inside == inside.max(axis=0)

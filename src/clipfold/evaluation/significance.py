@@ -141,8 +141,8 @@ def sign_flip(contributions: Array, seed: int, flips: int | None = None) -> tupl
     flips = flips or min(FLIPS, max(_AT_ONCE, _SIGNS // groups))
     step = min(_AT_ONCE, max(1, _SIGNS_AT_ONCE // groups))
     for first in range(0, flips, step):
-        signs = random.integers(0, 2, (min(step, flips - first), len(contributions))) * 2.0 - 1
-        flipped = signs @ contributions
+        kept = random.integers(0, 2, (min(step, flips - first), len(contributions)))
+        flipped = 2 * (kept @ contributions) - sums
         apart += (np.abs(flipped) >= np.abs(sums) - slack).sum(axis=0)
         above += (flipped >= sums - slack).sum(axis=0)
     return apart / (flips + 1), above / (flips + 1)

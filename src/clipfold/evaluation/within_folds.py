@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipfold.evaluation.metrics import ranking
-from clipfold.evaluation.resampled_ranking import ranking as resampled_ranking
+from clipfold.evaluation.resampled_ranking import roc_auc
 from clipfold.storage.files import Array
 
 _AT_ONCE = 10_000  # groups
@@ -67,7 +67,7 @@ def resampled(positive: Array, scores: Array, groups: Array, folds: Array, count
         scores: Float of (videos,); higher means more likely positive.
         groups: The group of each video, an index into the columns of `counts`, int of (videos,).
         folds: The fold that tested each video, int of (videos,).
-        counts: Weight of each group, float or int of (resamples, groups), such as the result of `intervals.draw`.
+        counts: Weight of each group, (resamples, groups), such as the result of `intervals.draw`.
 
     Returns:
         Float of (resamples,); NaN where no such pair was drawn.
@@ -75,14 +75,14 @@ def resampled(positive: Array, scores: Array, groups: Array, folds: Array, count
     right, pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for fold, mixed in _folds(positive, groups, folds):
         names, own = np.unique(groups[fold], return_inverse=True)
-        drawn, side = counts[:, names].astype(float), positive[fold]
+        drawn, side = counts.T[names].T, positive[fold]
         number = np.prod([drawn @ np.bincount(own[part], minlength=len(names)) for part in (side, ~side)], axis=0)
-        right += np.nan_to_num(resampled_ranking(side, scores[fold], own, drawn)[0]) * number
+        right += np.nan_to_num(roc_auc(side, scores[fold], own, drawn)) * number
         pairs += number
         within, numbers = _within_groups(side, scores[fold], groups[fold], mixed)
         for some in range(0, len(mixed), _AT_ONCE):
             part = slice(some, some + _AT_ONCE)
-            weight = counts[:, mixed[part]].astype(float) ** 2
+            weight = counts.T[mixed[part]].T ** 2.0
             right -= weight @ within[part]
             pairs -= weight @ numbers[part]
     return np.asarray(np.divide(right, pairs, out=np.full(len(counts), np.nan), where=pairs > 0.1))

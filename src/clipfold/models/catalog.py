@@ -96,7 +96,12 @@ _ARCHITECTURES = (
         size=64,
         encoder=Setting("vit_micro", _ENCODER, choices=_ENCODERS, values=_CHOICES, memory=True),
         depth=Setting(2, "number of transformer layers", low=1, memory=True),
-        heads=Setting(3, "attention heads of each layer; a divisor of the encoder's width", low=1, memory=True),
+        heads=Setting(
+            0,
+            "attention heads of each layer; a divisor of the encoder's width; 0: one for each 64 values, or fewer",
+            low=0,
+            memory=True,
+        ),
     ),
     on_clips(
         "cnn_lstm",

@@ -7,7 +7,7 @@ from typing import Any
 from clipfold.checks import require, suggest
 from clipfold.models.architecture import Resources
 from clipfold.models.catalog import ARCHITECTURES, STACK
-from clipfold.models.encoder_sizes import check_size
+from clipfold.models.encoder_sizes import WIDTHS, check_heads, check_size
 from clipfold.models.images import for_images
 from clipfold.models.model import Model, Settings
 from clipfold.models.named_encoders import FEATURES, embedding_groups, several, unnamed, with_encoder
@@ -63,7 +63,10 @@ def plan_models(
             size, frames = model.settings["size"], model.settings["frames"]
             require(size <= largest_size, f"models: {model.name}: size", size, "use 16 up to decode.size, or raise it")
             most = "use 1 up to decode.views.clips.frames, or raise it"
-            check_size(f"models: {model.name}: size", model.settings.get("encoder", ""), size)
+            encoder, heads = model.settings.get("encoder", ""), model.settings.get("heads")
+            check_size(f"models: {model.name}: size", encoder, size)
+            if heads and encoder in WIDTHS:  # that of a library's network is known when it is built
+                check_heads(f"models: {model.name}: heads", heads, WIDTHS[encoder])
             require(frames <= most_frames, f"models: {model.name}: frames", frames, most)
             model.settings.update(several(clips))
     return models

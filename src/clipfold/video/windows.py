@@ -19,7 +19,7 @@ from clipfold.video.filling import Filling, Marked
 from clipfold.video.parts import EARLY
 from clipfold.video.stream import Counts, Order, Stream, decoded_frames
 from clipfold.video.views import Timeline, View
-from clipfold.video.workers import iterate_video
+from clipfold.video.workers import VideoWorker
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -138,8 +138,8 @@ def windows_in_worker(
     *,
     timeout_s: float,
     memory_mb: int | None = None,
-) -> Iterator[Result]:
-    """Decode a video's windows in a worker process and yield what `prepare` makes of each, in order.
+) -> VideoWorker[Result]:
+    """Decode a video's windows in a worker process, and return it: it gives what `prepare` makes of each, in order.
 
     Args:
         stream: the video.
@@ -147,17 +147,12 @@ def windows_in_worker(
         window_s: length of a window in seconds.
         stride_s: seconds from the start of a window to that of the next.
         prepare: function that runs in the worker; what it returns travels to this process.
-        timeout_s: seconds to wait for each window, besides those to read a large file.
+        timeout_s: seconds that each window may take, besides those to read a large file.
         memory_mb: memory of the job, of which the worker may take all.
-
-    Raises:
-        Unusable: as `decode_windows`; `timeout` or `crashed` if the worker did not survive, `too_large` if it may not
-            have the memory it needs.
-        NotTheVideo: a fault of the machine.
     """
     work = partial(_prepared, stream, views, window_s, stride_s, prepare)
     video = {"id": stream.id, "path": stream.path}
-    return iterate_video(work, video, timeout_s=timeout_s, stage="decode", memory_mb=memory_mb)
+    return VideoWorker(work, video, timeout_s=timeout_s, stage="decode", memory_mb=memory_mb)
 
 
 def _prepared(

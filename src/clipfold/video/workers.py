@@ -7,10 +7,10 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -81,54 +81,85 @@ def map_videos(
                 logger.info("%s: %d of %d videos, about %.0f s left", stage, done + 1, total, left)
 
 
-def iterate_video(
-    function: Callable[[Video], Iterable[Result]],
-    video: Video,
-    *,
-    timeout_s: float,
-    stage: str,
-    memory_mb: int | None = None,
-) -> Iterator[Result]:
-    """Call `function` on one video in a worker process and yield its results as they come.
+class VideoWorker(Iterator[Result]):
+    """A process that works on one video; its results are taken one after the other, as they come.
 
-    The worker waits while `_AHEAD` results are not taken, and is killed when the iteration ends early.
+    It waits while `_AHEAD` results are not taken, and is killed when a result is an error, or by `close`.
 
     Args:
         function: a function of the video; raises `Unusable` if the video cannot be used.
         video: mapping with `id` and `path`.
-        timeout_s: seconds to wait for each result, besides those to read a large file.
+        timeout_s: seconds that each result may take, besides those to read a large file.
         stage: name of the rule and of its settings, for messages.
         memory_mb: memory of the job, of which the worker may take all.
-
-    Raises:
-        Unusable: as `function`, or as `map_videos` returns it.
-        NotTheVideo: a fault of the machine, or a file that changed.
     """
-    fork = _context()
-    allowed_s = timeout_s + size_of(video["path"]) / _BYTES_PER_S
-    with _starting:
-        results, sender = fork.Pipe(duplex=False)
-        arguments = (function, video, _limit(stage, memory_mb), memory_mb, results, sender)
-        process = fork.Process(target=_send_all, args=arguments, daemon=True)
-        process.start()
-        sender.close()  # so that the end of the worker ends the pipe
-    try:
-        while results.poll(allowed_s):
-            try:
-                result = results.recv()
-            except (EOFError, OSError):  # its end, or an end in the middle of a result
-                process.join()
-                if process.exitcode:
-                    raise _ended(video["id"], process.exitcode) from None
-                return
-            if isinstance(result, Exception):
-                raise result
-            yield result
-        raise Unusable(Status.TIMEOUT, f"nothing came for {allowed_s:.3g} s ({stage}.timeout_s)")
-    finally:
-        process.kill()
-        process.join()
-        results.close()
+
+    def __init__(
+        self,
+        function: Callable[[Video], Iterable[Result]],
+        video: Video,
+        *,
+        timeout_s: float,
+        stage: str,
+        memory_mb: int | None = None,
+    ) -> None:
+        fork = _context()
+        self._id, self._stage = video["id"], stage
+        self._allowed_s = timeout_s + size_of(video["path"]) / _BYTES_PER_S
+        with _starting:
+            self._results, sender = fork.Pipe(duplex=False)
+            arguments = (function, video, _limit(stage, memory_mb), memory_mb, self._results, sender)
+            self._process = fork.Process(target=_send_all, args=arguments, daemon=True)
+            self._process.start()
+            sender.close()  # so that the end of the worker ends the pipe
+        self._taken = time.monotonic()
+
+    def __next__(self) -> Result:
+        """Wait for the next result.
+
+        Raises:
+            Unusable: as the function, or as `map_videos` returns it.
+            NotTheVideo: a fault of the machine, or a file that changed.
+        """
+        try:
+            result = self._received()
+        except BaseException:
+            self.close()
+            raise
+        self._taken = time.monotonic()
+        return result
+
+    def _received(self) -> Result:
+        if self._results.closed:
+            raise StopIteration
+        if not self._results.poll(self._left_s):
+            raise Unusable(Status.TIMEOUT, f"nothing came for {self._allowed_s:.3g} s ({self._stage}.timeout_s)")
+        try:
+            result = self._results.recv()
+        except (EOFError, OSError):  # its end, or an end in the middle of a result
+            self._process.join()
+            if self._process.exitcode:
+                raise _ended(self._id, self._process.exitcode) from None
+            raise StopIteration from None
+        if isinstance(result, Exception):
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    @property
+    def _left_s(self) -> float:
+        return max(0.0, self._taken + self._allowed_s - time.monotonic())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._results.close()
+
+    @staticmethod
+    def ready(workers: Sequence["VideoWorker[Any]"]) -> "list[VideoWorker[Any]]":
+        """Wait until the next result of some workers, their end or their error can be taken; return these workers."""
+        arrived = wait([worker._results for worker in workers], min(worker._left_s for worker in workers))
+        return [worker for worker in workers if worker._results in arrived or not worker._left_s]
 
 
 def _context() -> Any:

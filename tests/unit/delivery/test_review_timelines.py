@@ -25,12 +25,12 @@ def run(output, paths, cut, page=True):
 
 
 def test_a_video_that_cannot_be_read_is_on_the_page(tmp_path, monkeypatch):
-    def watch(bundle, path, window, stride, name, label):
-        if name == "gone":
-            raise Unusable(Status.MISSING, "no such <file>")
-        return Watched(timeline([0.1, 0.9], video=name), [])
+    def watch_all(bundle, paths, *arguments):
+        for name in paths:
+            gone = Unusable(Status.MISSING, "no such <file>")
+            yield name, gone if name == "gone" else Watched(timeline([0.1, 0.9], video=name), [])
 
-    monkeypatch.setattr(timelines, "watch", watch)
+    monkeypatch.setattr(timelines, "watch_all", watch_all)
     done = run(tmp_path / "w.csv", {"a": "a.mp4", "gone": "gone.mp4"}, Cut(4.0, 1.0))
     assert (done.total, done.predicted) == (2, 1)
     assert "1 more video could not be read: gone, missing (no such &lt;file&gt;)." in (tmp_path / "w.html").read_text()

@@ -6,12 +6,14 @@ from fractions import Fraction
 import av
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES, MODELS
 
 from clipfold.delivery import timelines
 from clipfold.delivery.timelines import Cut, timelines_to
-from clipfold.delivery.windows import watch
+from clipfold.delivery.windows import watch, watch_all
+from clipfold.video.workers import VideoWorker
 
 pytestmark = pytest.mark.slow
 
@@ -185,13 +187,14 @@ def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, mon
     whole = {name: (tmp_path / name).read_text() for name in ("whole.csv", "segments.csv", "whole.html")}
     watched = []
 
-    def noted(bundle, path, *arguments):
-        watched.append(path)
-        if len(watched) == stop:
-            raise KeyboardInterrupt
-        return watch(bundle, path, *arguments)
+    def noted(bundle, paths, *arguments):
+        for name, path in paths.items():
+            watched.append(path)
+            if len(watched) == stop:
+                raise KeyboardInterrupt
+            yield from watch_all(bundle, {name: path}, *arguments)
 
-    monkeypatch.setattr(timelines, "watch", noted)
+    monkeypatch.setattr(timelines, "watch_all", noted)
     stop = 3
     with pytest.raises(KeyboardInterrupt):
         timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(), True, Unfinished)
@@ -218,6 +221,37 @@ def test_videos_that_are_done_are_not_decoded_again(bundles, long, tmp_path, mon
     stop, first = None, len(watched)
     timelines_to(bundles[ENSEMBLE], paths, tmp_path / "part.csv", cut(stride=2.0), True, Bar)
     assert watched[first:] == [*paths.values()]
+
+
+def test_videos_that_are_decoded_at_the_same_time_change_nothing_of_each_other(bundles, long, tmp_path, monkeypatch):
+    (tmp_path / "bad.mp4").write_text("no video")
+    paths = {name: str(long) for name in "abc"} | {"bad": str(tmp_path / "bad.mp4"), "d": str(long)}
+    together, ready = [], VideoWorker.ready
+
+    def noted(workers):
+        together.append(len(workers))
+        return ready(workers)
+
+    monkeypatch.setattr(VideoWorker, "ready", noted)
+    found = dict(watch_all(bundles[ENSEMBLE], paths, 2.0, 0.25, at_once=3))
+    assert {*found} == {*paths}
+    assert max(together) == 3
+    assert found.pop("bad").status == "unreadable"
+    alone = watch(bundles[ENSEMBLE], str(long), 2.0, 0.25)
+    assert len(alone.timeline.start) == 17  # more than the models take at once
+    for each in found.values():
+        assert each.timeline.probabilities.tolist() == alone.timeline.probabilities.tolist()
+        assert each.timeline.start.tolist() == alone.timeline.start.tolist()
+        assert each.stills == alone.stills
+
+
+def test_nothing_decodes_on_when_nobody_wants_the_rest(bundles, long):
+    before = {child.pid for child in psutil.Process().children()}
+    watching = watch_all(bundles[FEATURES], {name: str(long) for name in "abcd"}, 2.0, 0.02, at_once=3)
+    next(watching)
+    assert {child.pid for child in psutil.Process().children()} - before
+    watching.close()
+    assert not {child.pid for child in psutil.Process().children()} - before
 
 
 @pytest.mark.parametrize("name", ["segments.csv", "out.txt"])

@@ -4,12 +4,13 @@ import pytest
 import torch
 from helpers.networks import NETWORKS, build
 
-from clipfold.models.encoder_sizes import check_size
+from clipfold.models.architectures.vit_transformer import temporal
+from clipfold.models.encoder_sizes import WIDTHS, check_size
 from clipfold.models.encoders import ENCODERS, encoder
 from clipfold.models.entries import plan_models
 from clipfold.models.named_encoders import plan_encoders
 
-BY_PATCHES = {"vit_gru": {"encoder": "resnet18"}, "vit_transformer": {"encoder": "resnet18", "heads": 4}}
+BY_PATCHES = {"vit_gru": {"encoder": "resnet18"}, "vit_transformer": {"encoder": "resnet18"}}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -54,6 +55,27 @@ def test_an_encoder_embeds_each_size_that_it_accepts(name, size):
         return
     with torch.inference_mode():
         assert torch.isfinite(encoder(name, size, "", False).eval()(torch.zeros(1, 3, size, size))).all()
+
+
+def test_heads_that_do_not_divide_the_width_are_a_mistake_in_the_config():
+    entry = {"architecture": "vit_transformer", "encoder": "resnet18", "heads": 3}
+    remedy = "use a divisor of the encoder's width, 512, such as 1, 2, 4"
+    with pytest.raises(ValueError, match=f"models: vit_transformer: heads is 3: {remedy}"):
+        plan_models([entry], largest_size=112, most_frames=16)
+    plan_models([entry | {"heads": 4}], largest_size=112, most_frames=16)
+
+
+@pytest.mark.parametrize(("name", "heads"), [("vit_micro", 3), ("resnet18", 8), ("mobilenet_v3_small", 9)])
+def test_by_default_heads_fit_any_encoder(name, heads):
+    entry = {"architecture": "vit_transformer", "encoder": name, "size": 32}
+    (model,) = plan_models([entry], largest_size=112, most_frames=16)
+    network = build("vit_transformer", **model.settings)
+    assert {layer.self_attn.num_heads for layer in network.temporal.layers} == {heads}
+    assert temporal(model.settings, 100, 2).layers[0].self_attn.num_heads == 1  # no head of 64 values divides 100
+
+
+def test_the_widths_of_encoders_are_known_before_they_are_built():
+    assert {name: encoder(name, 32, "", False).width for name in ENCODERS} == WIDTHS
 
 
 @pytest.mark.parametrize("source", ["timm/resnet18", "torchvision/resnet18", "x3d_s", "resnet18", "mobilenet_v3_small"])

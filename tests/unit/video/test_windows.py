@@ -298,6 +298,7 @@ def test_only_what_is_prepared_comes_from_the_worker(closed):
 
 def crash(window):
     if window.span.first:
+        time.sleep(2)  # a crash loses what is still on its way
         os._exit(3)
     return window
 

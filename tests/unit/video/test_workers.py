@@ -16,7 +16,7 @@ from clipfold.video.container import Unusable
 from clipfold.video.decode_shard import decode_shard
 from clipfold.video.probe import probe_video
 from clipfold.video.probe_shard import probe_shard
-from clipfold.video.workers import iterate_video, map_videos, reported
+from clipfold.video.workers import VideoWorker, map_videos, reported
 
 SETTINGS = DecodeSettings(size=32, views={"clips": {"kind": "uniform", "frames": 4}})
 
@@ -157,7 +157,7 @@ def counting(path, end, video):
 
 def test_a_worker_prepares_some_results_in_advance(tmp_path):
     path, video = tmp_path / "number", {"id": "a", "path": str(tmp_path / "a.mp4")}
-    found = iterate_video(partial(counting, path, False), video, timeout_s=60, stage="decode")
+    found = VideoWorker(partial(counting, path, False), video, timeout_s=60, stage="decode")
     assert next(found)[0] == 0
     deadline = time.monotonic() + 60
     while int(path.read_text() or 0) < 10 and time.monotonic() < deadline:
@@ -172,7 +172,7 @@ def test_a_result_that_cannot_be_sent_is_an_error_after_those_before(tmp_path):
     with pytest.raises(Unusable):
         seen.extend(
             each[0]
-            for each in iterate_video(partial(counting, tmp_path / "n", True), video, timeout_s=60, stage="decode")
+            for each in VideoWorker(partial(counting, tmp_path / "n", True), video, timeout_s=60, stage="decode")
         )
     assert seen == list(range(50))
 
@@ -181,5 +181,31 @@ def test_a_thread_of_an_executor_may_start_a_worker(tmp_path):
     video = {"id": "a", "path": str(tmp_path / "a.mp4")}
     with ThreadPoolExecutor(1) as pool:
         work = partial(counting, tmp_path / "number", False)
-        found = pool.submit(lambda: list(iterate_video(work, video, timeout_s=60, stage="decode"))).result()
+        found = pool.submit(lambda: list(VideoWorker(work, video, timeout_s=60, stage="decode"))).result()
     assert len(found) == 50
+
+
+def slow(seconds, video):
+    """Yield a result at once, and the second after some seconds."""
+    yield 1
+    time.sleep(seconds)
+    yield 2
+
+
+def test_of_several_workers_those_with_results_are_taken_and_those_that_hang_are_told(tmp_path):
+    video = {"id": "a", "path": str(tmp_path / "a.mp4")}
+    workers = [
+        VideoWorker(partial(slow, seconds), video, timeout_s=timeout, stage="decode")
+        for seconds, timeout in ((0.0, 60), (60.0, 2.0))
+    ]
+    taken = {worker: [] for worker in workers}
+    while workers:
+        for worker in VideoWorker.ready(workers):
+            try:
+                result = next(worker, None)
+            except Unusable as unusable:
+                result = unusable.status
+            taken[worker].append(result)
+            if result not in (1, 2):
+                workers.remove(worker)
+    assert list(taken.values()) == [[1, 2, None], [1, "timeout"]]

@@ -6,10 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from clipfold.checks import require
 from clipfold.models import frame_network
+from clipfold.models.encoder_sizes import check_heads
 from clipfold.models.frame_network import FrameNetwork
 from clipfold.models.network import outputs
+
+_HEAD = 64
+"""Values of a head, as of all ViTs."""
 
 
 class Transformer(nn.Module):
@@ -47,8 +50,8 @@ class Transformer(nn.Module):
 
 def temporal(settings: Mapping[str, Any], width: int, classes: int) -> Transformer:
     """Build the module after the encoder, for embeddings of `width`."""
-    heads = settings["heads"]
-    require(heads > 0 and width % heads == 0, "heads", heads, f"use a divisor of the encoder's width, {width}")
+    heads = settings["heads"] or next(count for count in range(max(1, width // _HEAD), 0, -1) if width % count == 0)
+    check_heads("heads", heads, width)
     return Transformer(width, settings["frames"], settings["depth"], heads, classes, settings["dropout"])
 
 

@@ -6,11 +6,13 @@ import re
 import shutil
 import signal
 from contextlib import suppress
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import strip_wildcard_constraints
 from snakemake.logging import logger
 
+from clipfold.image.source import file_size
 from clipfold.manifest.contents import recognise, write_contents
 from clipfold.manifest.groups import grouping_notes
 from clipfold.manifest.read import missing_files
@@ -134,17 +136,23 @@ def described_encoder(settings):
     return {"input": "clips", "settings": settings, "gmac": gmac_of(settings, PLAN.views["clips"].shape[0])}
 
 
+@cache
+def file_sizes():
+    """Look up the bytes of each file, once; None for folders of frames, members of tar files and what is missing."""
+    return {path: file_size(os.path.join(FOLDER, path)) for path in dict.fromkeys(v.path for v in PLAN.videos)}
+
+
 def work():
     """Summarise the data and models that decide how long this run takes."""
-    paths = [] if PLAN.table else [str(FOLDER / path) for path in dict.fromkeys(v.path for v in PLAN.videos)]
-    files = [(path, os.path.getsize(path)) for path in paths if os.path.isfile(path)]
-    others = [path for path in paths if not os.path.isfile(path)]  # folders of frames, members of tar files
+    sizes = {} if PLAN.table else file_sizes()
+    files = [(os.path.join(FOLDER, path), size) for path, size in sizes.items() if size is not None]
+    others = [os.path.join(FOLDER, path) for path, size in sizes.items() if size is None]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),
         shards=len(SHARDS),
         groups=len(GROUPS),
-        megapixels=megapixels(files, others, command) if paths else 0,
+        megapixels=megapixels(files, others, command) if sizes else 0,
         copies=PLAN.config.augment.drawn["copies"],
         stored={name: math.prod(view.shape) for name, view in PLAN.views.items()},
         size=PLAN.size,
@@ -157,7 +165,7 @@ def work():
 
 def show_missing(show):
     """Show how many videos are missing before hours are spent on the others."""
-    missing = missing_files(PLAN.videos, FOLDER)
+    missing = missing_files((video for video in PLAN.videos if file_sizes()[video.path] is None), FOLDER)
     if missing:
         show(f"{len(missing)} of {len(PLAN.videos)} videos are not there, the first is {missing[0]}")
 

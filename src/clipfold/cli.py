@@ -95,7 +95,7 @@ def predict(
     low: Annotated[float | None, typer.Option(help="Probability down to which a segment lasts.")] = None,
     least: Annotated[str, typer.Option(help="Shortest segment.")] = "0s",
     gap: Annotated[str, typer.Option(help="Segments less than this apart are joined.")] = "0s",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; as many as cores by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that decode; by default one per core.")] = None,
     profile: Annotated[str, typer.Option(help="quality, balanced (as the folds were evaluated) or fast.")] = "balanced",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change a setting of the profile.")

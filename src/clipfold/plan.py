@@ -13,7 +13,7 @@ from clipfold.manifest.index import Facts, Videos, index_key, read_index, write_
 from clipfold.manifest.labels import labels_digest
 from clipfold.manifest.names import plain
 from clipfold.manifest.rates import rates_of
-from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits
+from clipfold.manifest.read import Video, find_manifest, read_extras, read_manifest, read_splits, read_whole
 from clipfold.manifest.shards import capacity, shard_videos
 from clipfold.models.catalog import FOR_TABLES
 from clipfold.models.entries import plan_models, plan_shortcuts
@@ -42,6 +42,7 @@ class Plan:
         folds: Fold numbers, continuing over repeats.
         key: Name of the index from which jobs read their shards; empty if there is none.
         facts: What the index says of all videos together, if the plan was read from it.
+        more: The further columns of the manifest, see `read_extras`; None if the plan was read from an index.
         new_manifest: The table of new videos to predict, if there are some.
         new_videos: Its rows.
     """
@@ -56,6 +57,7 @@ class Plan:
     folds: range
     key: str = ""
     facts: Facts | None = None
+    more: Mapping[str, list[str]] | None = None
     table: Table | None = None
     new_manifest: Path | None = None
     new_videos: Sequence[Video] = ()
@@ -130,7 +132,8 @@ class Plan:
                 new_manifest=new,
                 new_videos=new_videos,
             )
-        videos = read_manifest(manifest, columns, separator=config.group_separator)
+        read = read_whole(manifest, columns, separator=config.group_separator)
+        videos = read.videos
         rates_of(videos)
         cut = [video.id for video in videos if video.file] if config.modality == "image" else []
         require(not cut, f"{manifest}, start or end of {cut[:1]}", len(cut), "leave them empty: an image has no time")
@@ -147,6 +150,7 @@ class Plan:
             shortcuts=shortcuts,
             folds=range(count_folds(labelled, splits.scheme, splits.folds, splits.repeats)),
             key=key,
+            more=read.extras,
             table=plan_table(manifest, config.columns, config.table, videos) if tabular else None,
             new_manifest=new,
             new_videos=new_videos,
@@ -247,8 +251,8 @@ class Plan:
         return shard_videos(self.new_videos, capacity(len(self.new_videos), self.config.shard_size))
 
     def extras(self) -> dict[str, list[str]]:
-        """Read the manifest's columns that models do not learn from, by which the evaluation slices errors."""
-        extras = read_extras(self.manifest, self.columns)
+        """Return the manifest's columns that models do not learn from, by which the evaluation slices errors."""
+        extras = read_extras(self.manifest, self.columns) if self.more is None else self.more
         return {name: cells for name, cells in extras.items() if not self.table or name not in self.table.columns}
 
 

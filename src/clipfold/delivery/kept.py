@@ -42,10 +42,10 @@ def read_kept(file: Path) -> Watched | Unusable | None:
     return read_or_ignore(file, _parse)
 
 
-def keep(file: Path, found: Watched | Unusable) -> None:
+def keep(path: Path, found: Watched | Unusable) -> None:
     """Write what was found in a video, or why it cannot be read."""
-    with replacing(file) as opened:
-        np.savez(opened, allow_pickle=False, **_packed(found))
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **_packed(found))
 
 
 def _packed(found: Watched | Unusable) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from stat import S_ISDIR, S_ISREG
 from typing import Literal
 
 from clipfold.image.frames import MOST_BYTES, is_image, open_frames
@@ -29,12 +30,13 @@ def stamp_of(path: str) -> str:
     """
     try:
         if split := split_member(path):
-            return f"tar-{_of_file(split[0])}"
-        if os.path.isdir(path):
-            facts = _images(path)
-            seen = "".join(f"{name}\0{each.st_size}\0{each.st_mtime_ns}\0" for name, each in facts)
-            return f"{sum(each.st_size for _, each in facts)}-{stable_hash(seen)}"
-        return _of_file(path) if os.path.isfile(path) else ""
+            return f"tar-{_of_file(os.stat(split[0]))}"
+        facts = os.stat(path)
+        if S_ISDIR(facts.st_mode):
+            images = _images(path)
+            seen = "".join(f"{name}\0{each.st_size}\0{each.st_mtime_ns}\0" for name, each in images)
+            return f"{sum(each.st_size for _, each in images)}-{stable_hash(seen)}"
+        return _of_file(facts) if S_ISREG(facts.st_mode) else ""
     except (OSError, ValueError):  # opening it says why
         return ""
 
@@ -51,8 +53,16 @@ def size_of(path: str) -> int:
         return 0
 
 
-def _of_file(path: str) -> str:
-    facts = os.stat(path)
+def file_size(path: str) -> int | None:
+    """Return the bytes of a file; None for anything else, and where there is none."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return facts.st_size if S_ISREG(facts.st_mode) else None
+
+
+def _of_file(facts: os.stat_result) -> str:
     return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 

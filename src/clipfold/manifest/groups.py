@@ -2,8 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 
 from clipfold.leakage.disjoint_sets import DisjointSets
 from clipfold.manifest.names import plain
@@ -17,7 +16,6 @@ Values = tuple[str, ...]
 """The groups that a row names, such as the two people of a fake."""
 
 
-@lru_cache(maxsize=1024)  # is asked of every cell
 def is_group(column: str, group: str) -> bool:
     """Return whether a column holds groups: the column `group` itself, or `group_1`, `group_2`...
 
@@ -27,16 +25,14 @@ def is_group(column: str, group: str) -> bool:
     return re.fullmatch(re.escape(group) + r"(_\d+)?", column) is not None
 
 
-def read_values(row: Mapping[str, str], group: str, separator: str) -> Values:
-    """Return the groups that a row names, each once, in their order.
+def read_values(cells: Iterable[str], separator: str) -> Values:
+    """Return the groups that the cells of a row name, each once, in their order.
 
     Args:
-        row: Column -> cell.
-        group: Name of the column; `NAME_1`, `NAME_2`... hold further groups.
+        cells: Those of the columns that `is_group` finds.
         separator: Separates several in one cell; "" if a cell is one, whatever it holds.
     """
-    cells = (row[column] for column in row if is_group(column, group))
-    parts = (part for cell in cells for part in (cell.split(separator) if separator else [cell]))
+    parts = [part for cell in cells for part in (cell.split(separator) if separator else [cell])]
     return tuple(dict.fromkeys(filter(None, map(plain, parts))))
 
 

@@ -73,9 +73,29 @@ def find_manifest(manifest: str, folders: Sequence[Path]) -> Path:
     raise ValueError(f"manifest is {manifest!r}: no such file, looked in {looked}; give a path relative to one of them")
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A checked manifest.
+
+    Args:
+        videos: Its videos, in the order of the rows.
+        extras: As `read_extras`.
+    """
+
+    videos: list[Video]
+    extras: dict[str, list[str]]
+
+
 def read_manifest(
     manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True, separator: str = SEPARATOR
 ) -> list[Video]:
+    """Read and check the videos of the manifest, see `read_whole`."""
+    return read_whole(manifest, columns, labelled=labelled, separator=separator).videos
+
+
+def read_whole(
+    manifest: Path, columns: Mapping[str, str] | None = None, *, labelled: bool = True, separator: str = SEPARATOR
+) -> Manifest:
     """Read and check the manifest.
 
     Args:
@@ -87,8 +107,8 @@ def read_manifest(
         separator: Separates several groups in a cell, see `groups.read_values`.
 
     Returns:
-        The videos, in the order of the rows. Labels, groups and ids are `plain` names; a path is in the normal form in
-        which the file is found.
+        Its videos, whose labels, groups and ids are `plain` names, and whose paths are in the normal form in which the
+        files are found; and its further columns.
 
     Raises:
         ValueError: The table cannot be read, a column is missing, a cell is empty, a path is one of Windows, an id
@@ -100,33 +120,36 @@ def read_manifest(
     videos: list[Video] = []
     rows: dict[str, int] = {}  # id -> its row
     first: dict[str, dict[str, str]] = {"id": {}, "label": {}, "group": {}}  # names -> where they stand first
+    table, several, timed = str(manifest), list[str](), False
+    more, known = dict[str, list[str]](), dict[str, str]()  # equal cells are one text in memory
     for number, row in read_rows(manifest, names):
         if not videos:
             _check_header(manifest, row, names, required, asked=names if labelled and columns else {})
-        where = f"{manifest}, row {number}"
-        cell = {column: row.get(name, "") for column, name in names.items()}
-        times = read_times(where, row, names)
-        cell |= {column: plain(cell[column]) for column in ("id", "label")}
-        groups = read_values(row, names["group"], separator)
-        for column, texts in (("id", (cell["id"],)), ("label", (cell["label"],)), ("group", groups)):
+            several = [column for column in row if is_group(column, names["group"])]
+            timed = any(names.get(column) in row for column in TIMES)
+            more = {column: [] for column in _further(row, names)}
+        where = f"{table}, row {number}"
+        path, own, label = row[names["path"]], plain(row.get(names["id"], "")), plain(row.get(names["label"], ""))
+        times = read_times(where, row, names) if timed else (None, None)
+        groups = read_values([row[column] for column in several], separator)
+        for column, texts in (("id", (own,)), ("label", (label,)), ("group", groups)):
             for text in texts:
                 if text and text not in first[column]:
                     check_printable(f"{where}, {names[column]}", text)
                     first[column][text] = f"row {number}"
-        require(bool(cell["path"]), f"{where}, {names['path']}", cell["path"], "fill in the cell")
-        name = cell["id"] or _id(f"{where}, {names['path']}", cell["path"], times)
+        place = f"{where}, {names['path']}"
+        require(bool(path), place, path, "fill in the cell")
+        name = own or _id(place, path, times)
         video = Video(
             id=name,
-            path=str(manifest)
-            if names["path"] == ROW
-            else find_path(f"{where}, {names['path']}", folder, cell["path"]),
-            label=cell["label"],
+            path=table if names["path"] == ROW else find_path(place, folder, path),
+            label=label,
             group=groups[0] if groups else name,
             grouped=bool(groups),
             values=groups,
             start=times[0],
             end=times[1],
-            fps=read_rate(f"{where}, {names.get('fps', '')}", cell.get("fps", "")),
+            fps=read_rate(f"{where}, {names['fps']}", row.get(names["fps"], "")) if "fps" in names else None,
         )
         if name in rows:
             raise ValueError(
@@ -135,6 +158,8 @@ def read_manifest(
             )
         rows[name] = number
         videos.append(video)
+        for column, cells in more.items():
+            cells.append(known.setdefault(row[column], row[column]))
     require(bool(videos), f"{manifest}, number of rows", 0, "add a row per video below the header")
     for column, places in first.items():
         check_case(f"{manifest}: {names[column]}", places.items())
@@ -158,7 +183,7 @@ def read_manifest(
             if video.file and video.label
         )
         check_labels(str(manifest), parts)
-    return videos
+    return Manifest(videos, _extras([video.id for video in videos], more))
 
 
 def _check_labelled(manifest: Path, column: str, videos: Sequence[Video]) -> None:
@@ -198,14 +223,29 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
         others keep the order of the file. A column that is named as one of `COLUMNS`, but is none of them because
         `columns` renames that, is called `NAME (manifest)`. Empty without further columns.
     """
-    names = _names(columns)
-    rows = sorted(((_id_of(row, names), row) for _, row in read_rows(manifest, names)), key=lambda each: each[0])
+    names, ids, more = _names(columns), list[str](), dict[str, list[str]]()
+    for _, row in read_rows(manifest, names):
+        more = more or {column: [] for column in _further(row, names)}
+        if not more:
+            return {}
+        ids.append(_id_of(row, names))
+        for column, cells in more.items():
+            cells.append(row[column])
+    return _extras(ids, more)
+
+
+def _further(row: Row, names: Mapping[str, str]) -> list[str]:
+    """List the columns of a row that are none of `COLUMNS`."""
     taken = {name for column, name in names.items() if column != "fps"}  # a fact of video files, too
-    others = [name for name in rows[0][1] if name not in taken and not is_group(name, names["group"])]
-    if not others:
-        return {}
-    called = {name: f"{name} (manifest)" if name in COLUMNS else name for name in others}
-    return {"id": [each for each, _ in rows]} | {called[name]: [row[name] for _, row in rows] for name in others}
+    return [name for name in row if name not in taken and not is_group(name, names["group"])]
+
+
+def _extras(ids: Sequence[str], more: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Name further columns, and sort their cells by the ids of the rows."""
+    order = sorted(range(len(ids)), key=ids.__getitem__) if more else []
+    columns = {"id": ids} if more else {}
+    columns |= {f"{name} (manifest)" if name in COLUMNS else name: cells for name, cells in more.items()}
+    return {name: [cells[at] for at in order] for name, cells in columns.items()}
 
 
 SPLITS = ("train", "val", "test")

@@ -1,6 +1,8 @@
 """Divide videos into shards, the unit of a data job. Standard library only."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from operator import attrgetter, itemgetter
 
 from clipfold.checks import require
 from clipfold.manifest.read import Video
@@ -37,9 +39,18 @@ def shard_videos(videos: Iterable[Video], capacity: int) -> dict[str, list[Video
         ValueError: `capacity` is below 1.
     """
     require(capacity >= 1, "shard_size", capacity, "use 1 or more videos per shard")
-    hashed = sorted(((stable_hash(video.source), video.id, video) for video in videos), key=lambda each: each[:2])
-    shards = {name: [video for _, _, video in rows] for name, rows in _split(hashed, 0, 1, capacity)}
-    return {name: sorted(shards[name], key=lambda v: (v.source, v.id)) for name in sorted(shards)}
+    placed = sorted(((_place(video.source), video) for video in videos), key=itemgetter(0))
+    shards = {name: [video for _, video in rows] for name, rows in _split(placed, 0, 1, capacity)}
+    return {name: sorted(shards[name], key=attrgetter("source", "id")) for name in sorted(shards)}
+
+
+def _place(source: str) -> int:
+    """Return the hash of a source with its bits reversed: the sources of a shard follow each other, as do its halves.
+
+    >>> f"{_place('a.mp4'):064b}"[::-1] == f"{stable_hash('a.mp4'):064b}"
+    True
+    """
+    return int(f"{stable_hash(source):064b}"[::-1], 2)
 
 
 def group_shards(shards: Iterable[str], most: int) -> dict[str, list[str]]:
@@ -73,13 +84,16 @@ def _grouped(shards: list[tuple[int, str]], k: int, modulus: int, most: int) -> 
         yield from _grouped([each for each in shards if each[0] % (2 * modulus) == half], half, 2 * modulus, most)
 
 
-_Hashed = tuple[int, str, Video]
+_Placed = tuple[int, Video]
 
 
-def _split(rows: list[_Hashed], k: int, modulus: int, capacity: int) -> Iterator[tuple[str, list[_Hashed]]]:
+def _split(rows: list[_Placed], k: int, modulus: int, capacity: int) -> Iterator[tuple[str, list[_Placed]]]:
+    """Split rows, sorted by place, of which the first bits are those of `k`."""
     if len(rows) <= capacity or rows[0][0] == rows[-1][0]:
         if rows:
             yield f"{k}-of-{modulus}", rows
         return
-    for half in (k, k + modulus):
-        yield from _split([r for r in rows if r[0] % (2 * modulus) == half], half, 2 * modulus, capacity)
+    first = int(f"{k + modulus:064b}"[::-1], 2)  # the first place of the second half
+    middle = bisect_left(rows, first, key=itemgetter(0))
+    yield from _split(rows[:middle], k, 2 * modulus, capacity)
+    yield from _split(rows[middle:], k + modulus, 2 * modulus, capacity)

@@ -8,7 +8,6 @@ import shlex
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -51,27 +50,30 @@ def read_rows(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[int, Ro
     rows = _parquet_rows(table) if suffix == ".parquet" else _text_rows(table, columns)
     _, cells = next(rows, (1, []))
     header = _header(table, cells, columns)
-    path = columns["path"]
+    path, width = columns["path"], len(header)
+    at = header.index(path) if path in header else width + LARGEST  # beyond any cell
     unnamed = [place for place, name in enumerate(header) if not name]
     for number, cells in rows:
-        if not any(cell and not cell.isspace() for cell in cells):
+        stripped = [cell.strip() for cell in cells]
+        if not any(stripped):
             continue
-        for place, cell in enumerate(cells[len(header) :]):
-            if cell.strip():
+        for place, cell in enumerate(stripped[width:]):
+            if cell:
                 raise ValueError(
-                    f"{table}, row {number}: more cells than the header has ({cell.strip()!r} is in column "
-                    f"{len(header) + place + 1}); quote cells with separators"
+                    f"{table}, row {number}: more cells than the header has ({cell!r} is in column "
+                    f"{width + place + 1}); quote cells with separators"
                 )
-        row = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
         for place in unnamed:
-            if cells[place : place + 1] and cells[place].strip():
+            if stripped[place : place + 1] and stripped[place]:
                 raise ValueError(
                     f"{table}, row {number}: {cells[place]!r} is in column {place + 1}, which has no name: name it in "
                     "the header, or remove it (pandas writes its index so: use to_csv(..., index=False))"
                 )
+        row = dict(zip(header, stripped + [""] * (width - len(stripped)), strict=False))
+        if at < len(cells):
+            row[path] = cells[at]
         row.pop("", None)
-        named = {ROW: f"row {number}"} if path == ROW else {}
-        yield number, {name: cell if name == path else cell.strip() for name, cell in row.items()} | named
+        yield number, row | {ROW: f"row {number}"} if path == ROW else row
 
 
 def _header(table: Path, cells: list[str], columns: Mapping[str, str]) -> list[str]:

@@ -22,7 +22,7 @@ def test_resampled_metrics_are_those_of_the_repeated_videos(seed, classes, group
     counts = intervals.draw(groups, seed, resamples=2)
     overall, each = intervals.resampled(y, p, group, counts)
     for r, row in enumerate(counts):
-        videos = np.repeat(np.arange(len(group)), row[group])
+        videos = np.repeat(np.arange(len(group)), row[group].astype(int))
         expected, expected_each = metrics.compute(y[videos], p[videos])
         assert overall.keys() == expected.keys()
         assert {name: values[r] for name, values in overall.items()} == pytest.approx(expected, nan_ok=True)

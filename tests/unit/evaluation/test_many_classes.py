@@ -65,7 +65,7 @@ def test_resampled_metrics_of_many_classes_are_those_of_the_repeated_videos():
     counts = intervals.draw(groups.max() + 1, 0, resamples=2)
     overall, _ = intervals.resampled(targets, probabilities, groups, counts)
     for r, row in enumerate(counts):
-        videos = np.repeat(np.arange(len(groups)), row[groups])
+        videos = np.repeat(np.arange(len(groups)), row[groups].astype(int))
         expected = metrics.overall(targets[videos], probabilities[videos])
         assert {name: values[r] for name, values in overall.items()} == pytest.approx(expected)
 

@@ -66,7 +66,7 @@ def test_every_draw_is_the_auc_of_the_repeated_videos(folds):
     counts = intervals.draw(12, 0, resamples=20)
     found = within_folds.resampled(positive, scores, group, fold, counts)
     for row, value in zip(counts, found, strict=True):
-        videos = np.repeat(np.arange(len(group)), row[group])
+        videos = np.repeat(np.arange(len(group)), row[group].astype(int))
         expected = within_folds.auc(positive[videos], scores[videos], group[videos], fold[videos])
         assert value == pytest.approx(expected, nan_ok=True)
     assert np.isnan(within_folds.resampled(positive, scores, group, positive.astype(int), counts)).all()

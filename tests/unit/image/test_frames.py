@@ -9,7 +9,7 @@ import pytest
 from helpers.pictures import encoded, pixels, write_folder, write_tar, write_zip
 
 from clipfold.image.frames import open_frames
-from clipfold.image.source import kind_of, source_digest, stamp_of
+from clipfold.image.source import file_size, kind_of, source_digest, stamp_of
 from clipfold.settings import ProbeSettings
 from clipfold.status import Unusable
 from clipfold.video.probe import probe_video
@@ -103,6 +103,19 @@ def test_links_may_not_leave_the_folder(tmp_path):
     (folder / "img0.png").unlink()
     os.mkfifo(folder / "img0.png")
     assert refusal(folder) == ("refused", "image 'img0.png' is no regular file")
+
+
+def test_only_a_file_has_a_size_and_only_a_file_or_a_folder_a_stamp(tmp_path):
+    (tmp_path / "file").write_bytes(b"1234")
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    folder = write_folder(tmp_path / "folder", {NAMES[0]: ONE})
+    places = [str(tmp_path / name) for name in ("file", "link", "pipe", "gone", "file/inside", "nul\0")]
+    assert [file_size(path) for path in [*places, str(folder)]] == [4, 4, None, None, None, None, None]
+    stamps = [stamp_of(path) for path in places]
+    assert stamps[0] == stamps[1] != ""
+    assert stamps[2:] == ["", "", "", ""]
+    assert stamp_of(str(folder)).startswith(f"{len(ONE)}-")
 
 
 def test_a_linked_folder_is_a_folder(tmp_path):

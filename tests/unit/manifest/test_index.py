@@ -6,6 +6,7 @@ import json
 import pytest
 
 from clipfold.manifest.index import read_index
+from clipfold.manifest.read import read_extras
 from clipfold.plan import Plan
 
 ROWS = [
@@ -46,6 +47,8 @@ def test_a_job_plans_from_the_index_what_its_run_planned_from_the_manifest(folde
     assert (len(job.videos), job.folds, job.labels_digest) == (48, run.folds, run.labels_digest)
     assert job.trains
     assert len(job.shards) > 1
+    assert job.extras() == run.extras() == read_extras(folder / "videos.csv")
+    assert [*run.extras()] == ["id", "split"]
 
 
 def test_a_job_reads_no_rows_but_those_of_its_shard(folder):

@@ -17,6 +17,7 @@ from clipfold.manifest.read import (
     read_splits,
 )
 from clipfold.manifest.shards import capacity, group_shards, shard_videos
+from clipfold.storage.hashing import stable_hash
 from clipfold.splits.feasibility import check_enough, count_folds
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
@@ -150,6 +151,9 @@ def test_shards_hold_every_video_once_and_no_more_than_their_capacity(names, cap
     shards = shard_videos(videos(names), capacity)
     assert sorted(video.id for shard in shards.values() for video in shard) == sorted(names)
     assert all(1 <= len(shard) <= capacity for shard in shards.values())
+    for name, shard in shards.items():
+        k, modulus = map(int, name.split("-of-"))
+        assert {stable_hash(video.source) % modulus for video in shard} == {k}
     assert shards == shard_videos(videos(reversed(names)), capacity)
 
 

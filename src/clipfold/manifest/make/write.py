@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clipfold.checks import require
-from clipfold.manifest.groups import SEPARATOR, components, grouping_notes, read_values
+from clipfold.manifest.groups import SEPARATOR, components, grouping_notes, is_group, read_values
 from clipfold.manifest.make.files import suffix_of
 from clipfold.manifest.make.found import Found
 from clipfold.manifest.names import check_printable, plain
@@ -127,7 +127,7 @@ def described(found: Found) -> str:
         lines.append(f"  {label or '(no label)'}: {number}" + (f" ({_counts(own)})" if own else ""))
     if len(classes) > _CLASSES:
         lines.append(f"  and {len(classes) - _CLASSES} more classes")
-    values = [read_values(row, "group", SEPARATOR) for row in rows]
+    values = [read_values([row[name] for name in row if is_group(name, "group")], SEPARATOR) for row in rows]
     name = components(values)
     groups = {*name.values()}
     lines.append(f"groups{f' ({len(groups)})' if groups else ''}: {found.groups}")

@@ -11,6 +11,7 @@ rule report:
         audit=rules.splits.output.audit,
         clips=frames("clips.npy"),
         index=frames("index.parquet"),
+        whole=frames(f"{WHOLE_VIEW}.npy") if WHOLE_VIEW in PLAN.views else [],
         features=of_each_shard("results/features/{shard}.parquet") if PLAN.table else [],
         histories=of_each_fold("history.csv"),
         records=of_each_fold("fit.json"),

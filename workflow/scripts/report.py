@@ -17,7 +17,8 @@ if __name__ == "__main__":
                 output=snakemake.output[0],
                 external=source.get("external"),
                 coarser_groups=source.coarser_groups,
-                **{n: source[n] for n in ("metadata", "splits", "quarantine", "audit", "clips", "index", "features")},
+                **{n: source[n] for n in ("metadata", "splits", "quarantine", "audit")},
+                **{n: source[n] for n in ("clips", "index", "whole", "features")},
                 **{name: params[name] for name in ("benchmarks", "config", "fingerprints", "labels", "positive")},
             )
         )

@@ -161,20 +161,31 @@ class Index:
     def _similar(self, keypoints: Array, video: int) -> tuple[Array, Array]:
         """Return the indices of keypoints, and of those of later videos with the same word and a near signature."""
         words, signatures = self._vocabulary.read(keypoints["descriptor"], _WORDS)
-        first, last = self._start[words].ravel(), self._start[words + 1].ravel()
+        last = self._start[words + 1].ravel()
+        first = self._later(self._start[words].ravel(), last, video)
         counts = last - first
         asked = np.repeat(np.repeat(np.arange(len(words)), words.shape[1]), counts)
         found = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        later = self._place["video"][found] > video
-        asked, found = asked[later], found[later]
-        bits = np.bitwise_count(self._signature[found] ^ signatures[asked]).sum(axis=1)
+        left, right = np.bitwise_count(self._signature[found] ^ signatures[asked]).T
+        bits = left + right
         near = bits <= _NEAR
-        asked, found = asked[near], found[near]
+        asked, found, bits = asked[near], found[near], bits[near]
         # The nearest, where many videos have such a keypoint: else time grows with the square of their number.
-        order = np.lexsort((bits[near], asked))
-        first = np.searchsorted(asked, asked[order])  # `asked` ascends
-        kept = np.sort(order[np.arange(len(order)) - first < _MOST_NEAR])
+        many = np.flatnonzero((np.bincount(asked, minlength=len(words)) > _MOST_NEAR)[asked])
+        order = many[np.lexsort((bits[many], asked[many]))]
+        first = np.searchsorted(asked[many], asked[order])  # `asked` ascends
+        kept = np.ones(len(asked), bool)
+        kept[order[np.arange(len(order)) - first >= _MOST_NEAR]] = False
         return asked[kept], found[kept]
+
+    def _later(self, first: Array, last: Array, video: int) -> Array:
+        """Return where the keypoints of later videos start in each word, which is sorted by video: by halving."""
+        videos, first, last = self._place["video"], first.copy(), last.copy()
+        while len(left := np.flatnonzero(first < last)):
+            middle = (first[left] + last[left]) // 2
+            later = videos[middle] > video
+            last[left[later]], first[left[~later]] = middle[later], middle[~later] + 1
+        return first
 
 
 def strongest(ballots: Iterable[Ballot]) -> list[Ballot]:

@@ -15,8 +15,12 @@ from clipfold.storage.files import Array
 SAMPLE = 20_000
 """Most descriptors to learn from, and to read at once."""
 
-_PER_WORD = 8  # descriptors that a word is meant for
-_LARGEST = 512  # entries of a codebook: a quarter of a million words
+PER_WORD: float = 8
+"""Descriptors that a word is meant for."""
+
+LARGEST = 1024
+"""Most entries of a codebook: a million words. With 2048 of them, 1.5 % fewer copies are found."""
+
 _ROUNDS = 8
 
 
@@ -37,7 +41,7 @@ class Vocabulary:
     @classmethod
     def learn(cls, sample: Array, total: int) -> Self:
         """Learn, without chance, from a sample of `total` descriptors, `uint8` (`SAMPLE` at most, 128)."""
-        entries = int(np.clip(min((total / _PER_WORD) ** 0.5, len(sample) / 4), 1, _LARGEST))
+        entries = int(np.clip(min((total / PER_WORD) ** 0.5, len(sample) / 4), 1, LARGEST))
         points = rooted(sample)
         books = np.stack([_centres(half, entries) for half in (points[:, :64], points[:, 64:])])
         planes = np.linalg.qr(np.random.default_rng(0).normal(size=(128, 128)))[0].astype(np.float32)

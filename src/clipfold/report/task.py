@@ -19,6 +19,7 @@ class ReportTask:
         quarantine: Table of the quarantined videos.
         audit: `audit.json` of the folds.
         clips: Arrays of stored clips, one per shard; none of a table.
+        whole: Arrays of the same clips as whole frames, where `clips` show a region; none otherwise.
         features: Features of a table, by shard; none of videos.
         index: Index tables of `clips`.
         histories: Model name -> `history.csv` of every fold.
@@ -41,6 +42,7 @@ class ReportTask:
     audit: PathLike
     clips: Sequence[PathLike]
     index: Sequence[PathLike]
+    whole: Sequence[PathLike] = ()
     features: Sequence[PathLike] = ()
     histories: Mapping[str, Sequence[PathLike]]
     records: Mapping[str, Sequence[PathLike]]

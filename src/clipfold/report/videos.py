@@ -1,18 +1,21 @@
 """Prepare single videos for the report: a table of all videos, and a gallery of errors."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from clipfold.clips.filmstrip import FRAMES, content, encode_filmstrip
 from clipfold.clips.reader import Clips
+from clipfold.config import WHOLE_VIEW
 from clipfold.evaluation.errors import add_outcome, confident_errors
-from clipfold.storage.files import Array, PathLike, open_array
+from clipfold.storage.files import Array, PathLike, open_array, read_table
 
 PER_MODEL = 6
+_MARKED = (255, 210, 0)  # RGB of a region's edge
 MOST = 60
 MOST_LISTED = 20_000
 """Videos in the table of all: more would make a page that no browser opens."""
@@ -67,7 +70,11 @@ def table(predictions: pd.DataFrame, models: Sequence[str], classes: Sequence[st
 
 
 def gallery(
-    predictions: pd.DataFrame, models: Sequence[str], clips: Sequence[PathLike], index: Sequence[PathLike]
+    predictions: pd.DataFrame,
+    models: Sequence[str],
+    clips: Sequence[PathLike],
+    index: Sequence[PathLike],
+    whole: Sequence[PathLike] = (),
 ) -> list[dict[str, Any]]:
     """Collect the most confident errors of every model, each video once, sorted by the number of models that fail.
 
@@ -76,11 +83,12 @@ def gallery(
         models: Names of the models in display order.
         clips: Arrays of stored clips.
         index: Index tables of `clips`.
+        whole: Arrays of the same clips as whole frames, where `clips` show a region; none otherwise.
 
     Returns:
         At most `MOST` videos: `id`, `label`, `group`, `fold`; `models`, those with the video among their most confident
-        errors; `scores`, with `model`, `own`, `predicted`, `wrong` of each model; and the clip's `filmstrip`, see
-        `filmstrip`, None without clips.
+        errors; `scores`, with `model`, `own`, `predicted`, `wrong` of each model; the clip's `filmstrip`, see
+        `filmstrip`, None without clips; and `region`, a whole frame with the region marked, None without one.
     """
     mine = {model: confident_errors(predictions[predictions.model == model], PER_MODEL) for model in models}
     chosen = sorted({video for errors in mine.values() for video in errors.id})
@@ -89,6 +97,7 @@ def gallery(
     best_first = order.sort_values(["wrong", "own"], ascending=[False, True]).index[:MOST]
     by_video = {video: rows.set_index("model").loc[list(models)] for video, rows in shown.groupby("id")}
     stored = stored_clips(clips, index) if clips else None
+    regions = _regions(whole, index, set(best_first))
     cards = []
     for video in best_first:
         rows = by_video[video].reset_index()
@@ -97,9 +106,26 @@ def gallery(
             {"id": video, "label": facts.label, "group": facts["group"], "fold": int(facts.fold)}
             | {"models": [model for model in models if video in set(mine[model].id)]}
             | {"scores": rows[["model", "own", "predicted", "wrong"]].to_dict("records")}
+            | {"region": regions.get(video)}
             | {"filmstrip": stored and filmstrip(content(stored.gather([video])[0], stored.boxes([video])[0]))}
         )
     return cards
+
+
+def _regions(whole: Sequence[PathLike], index: Sequence[PathLike], ids: Collection[str]) -> dict[str, Any]:
+    """Mark the region of some videos' clips in a whole frame, the middle one; those without a region are left out."""
+    found = {}
+    for path, table in zip(whole, index, strict=False):
+        for row in read_table(table, ["id", "row", f"{WHOLE_VIEW}_box", "clips_region"]).to_pylist():
+            if row["id"] in ids and row["clips_region"]:
+                frames = open_array(path)[row["row"]]
+                middle = len(frames) // 2
+                (frame,) = content(frames[middle : middle + 1], np.array(row[f"{WHOLE_VIEW}_box"])).copy()
+                edges = np.array(row["clips_region"]) * (*frame.shape[:2], *frame.shape[:2])
+                top, left, height, width = edges.round().astype(int).tolist()
+                cv2.rectangle(frame, (left, top), (left + width - 1, top + height - 1), _MARKED, 1)
+                found[row["id"]] = filmstrip(frame[None])
+    return found
 
 
 def stored_clips(clips: Sequence[PathLike], index: Sequence[PathLike]) -> Clips:

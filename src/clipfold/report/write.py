@@ -81,7 +81,7 @@ def write_report(task: ReportTask) -> None:
         "slices": [row for row in slices if row["worse"]],
         "slices_of_best": [row for row in slices if row["model"] == order[0] and row["fact"] != "group"],
         **{name: svg(Path(task.evaluation[name]).read_text("utf-8")) for name in FIGURES},
-        "gallery": videos.gallery(predictions, rivals, task.clips, task.index),
+        "gallery": videos.gallery(predictions, rivals, task.clips, task.index, task.whole),
         "videos": videos.table(predictions, order, classes),
         "evidence": evidence.read(task.explanations, shown),
         "withheld": [model for model in rivals if model in task.explanations and model not in shown],

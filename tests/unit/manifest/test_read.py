@@ -17,8 +17,8 @@ from clipfold.manifest.read import (
     read_splits,
 )
 from clipfold.manifest.shards import capacity, group_shards, shard_videos
-from clipfold.storage.hashing import stable_hash
 from clipfold.splits.feasibility import check_enough, count_folds
+from clipfold.storage.hashing import stable_hash
 
 ODD_NAMES = ["a b.mp4", "c,d.mp4", 'e"f.mp4', "g#h.mp4", "i%20j.mp4", "käse.mp4", "{k}.mp4", "l'm.mp4", "~n.mp4"]
 

@@ -98,18 +98,21 @@ def timelines_to(
     decided = bundle.id, bundle.profile.changes, cut.window, cut.stride, cut.label
     kept = KeptVideos(output.with_name(f".{output.name}.parts"), *decided)
     files = {name: kept.file(name, path) for name, path in paths.items()}
+    known = {name: own for name, file in files.items() if (own := read_kept(file)) is not None}
+    left = {name: path for name, path in paths.items() if name not in known}
+    watched = dict[str, Watched | Unusable]()
     with progress(len(paths)) as bar:
-        watched = {name: own for name, file in files.items() if (own := read_kept(file)) is not None}
-        bar.update(len(watched))
-        left = {name: path for name, path in paths.items() if name not in watched}
-        for name, own in watch_all(bundle, left, cut.window, cut.stride, cut.label, workers or cores()):
-            keep(files[name], own)
+        new = watch_all(bundle, left, cut.window, cut.stride, cut.label, workers or cores())
+        for name, own in chain(known.items(), new):
+            if name in left:
+                keep(files[name], own)
+            if isinstance(own, Unusable):
+                logger.warning("%s: %s (%s)", name, own.status, own.reason)
             watched[name] = own
             bar.update()
     for name in paths:
         own = watched.pop(name)
         if isinstance(own, Unusable):
-            logger.warning("%s: %s (%s)", name, own.status, own.reason)
             unread[name] = f"{own.status} ({own.reason})"
             tables.append(pd.DataFrame([{"video": name, "status": str(own.status), "reason": own.reason}]))
         else:

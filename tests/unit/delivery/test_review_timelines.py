@@ -14,7 +14,7 @@ from clipfold.video.container import Unusable
 
 
 class Bar:
-    def update(self, count=1):
+    def update(self):
         pass
 
 

@@ -120,20 +120,24 @@ def measured(
 
 
 def embedded(clips: Path, index: Path, source: str, weights: str) -> tuple[pd.DataFrame, float]:
-    """Embed clips by the job's own code; returns the features, and its CPU time over that of a bare loop."""
+    """Embed clips by the job's own code; returns the features, and its CPU time over a bare loop's, taking turns."""
     settings = {"encoder": source, "size": 224, "weights": weights, "download": False}
     output, facts, table = (clips.with_name(name) for name in ("embedded.npy", "embedded.json", "embedded.parquet"))
-    network = encoder(source, 224, weights, False).eval()
-    stored, began = np.load(clips), cpu()
-    frames = [torch.from_numpy(clip).permute(0, 3, 1, 2).float().div(127.5).sub(1) for clip in stored]
-    with torch.inference_mode():
-        for clip in frames:
-            network(clip.contiguous(memory_format=torch.channels_last))
-    bare = cpu()
-    embed_shards({output: [clips]}, facts, settings, seed=0, threads=torch.get_num_threads())
-    done = cpu()
+    network, stored = encoder(source, 224, weights, False).eval(), np.load(clips)
+    spent: dict[str, list[float]] = {"bare": [], "ours": []}
+    for _ in range(ROUNDS):
+        began = cpu()
+        frames = [torch.from_numpy(clip).permute(0, 3, 1, 2).float().div(127.5).sub(1) for clip in stored]
+        with torch.inference_mode():
+            for clip in frames:
+                network(clip.contiguous(memory_format=torch.channels_last))
+        spent["bare"].append(cpu() - began)
+        output.unlink(missing_ok=True)  # or nothing would be embedded again
+        began = cpu()
+        embed_shards({output: [clips]}, facts, settings, seed=0, threads=torch.get_num_threads())
+        spent["ours"].append(cpu() - began)
     pool_shards([output], facts, [index], table)
-    return read_pooled([table], EMBEDDING)[0], (done - bare) / (bare - began)
+    return read_pooled([table], EMBEDDING)[0], min(spent["ours"]) / min(spent["bare"])
 
 
 def cpu() -> float:

@@ -1,6 +1,7 @@
 # Everything with an effect outside of jobs: integrity, forecast, checks before the first job, orphans of a killed run,
 # the last line.
 import atexit
+import gc
 import math
 import re
 import shutil
@@ -136,17 +137,22 @@ def described_encoder(settings):
     return {"input": "clips", "settings": settings, "gmac": gmac_of(settings, PLAN.views["clips"].shape[0])}
 
 
+def placed(path):
+    """Return where a path of the manifest is; `os.path.join` takes a second for a million."""
+    return path if path.startswith("/") else f"{FOLDER}/{path}"
+
+
 @cache
 def file_sizes():
     """Look up the bytes of each file, once; None for folders of frames, members of tar files and what is missing."""
-    return {path: file_size(os.path.join(FOLDER, path)) for path in dict.fromkeys(v.path for v in PLAN.videos)}
+    return {path: file_size(placed(path)) for path in dict.fromkeys(v.path for v in PLAN.videos)}
 
 
 def work():
     """Summarise the data and models that decide how long this run takes."""
     sizes = {} if PLAN.table else file_sizes()
-    files = [(os.path.join(FOLDER, path), size) for path, size in sizes.items() if size is not None]
-    others = [os.path.join(FOLDER, path) for path, size in sizes.items() if size is None]
+    files = [(placed(path), size) for path, size in sizes.items() if size is not None]
+    others = [placed(path) for path, size in sizes.items() if size is None]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),
@@ -235,6 +241,8 @@ def check_results_folder():
 
 
 onstart:
+    gc.freeze()  # all that is planned stays
+    gc.enable()
     if workflow.executor_plugin.name == "slurm":
         shell("{sys.executable} {workflow.basedir:q}/workflow/orphans.py .")
     check_results_folder()

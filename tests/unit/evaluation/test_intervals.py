@@ -60,6 +60,7 @@ def test_adding_negatives_of_a_step_first_changes_nothing(monkeypatch):
     for ratio in (0, np.inf):
         monkeypatch.setattr(resampled_ranking, "_PRODUCT", ratio)
         found.append(resampled_ranking.ranking(*case))
+        np.testing.assert_array_equal(resampled_ranking.roc_auc(*case), found[-1][0])
     np.testing.assert_array_equal(*found)
 
 

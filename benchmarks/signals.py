@@ -50,6 +50,8 @@ from clipfold.video.probe_shard import probe_shard
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FOLDS, REPEATS, INNER = 5, 5, 4
+ROUNDS = 3
+"""Embeddings of all videos, of which the fastest counts."""
 SHORTCUTS = ("brightness", "container", "frame")
 ACTION = ("motion", "violent_flow", "regions", "texture")
 TRACES = ("noise", "compression", "temporal")

@@ -37,6 +37,9 @@ from clipfold.storage.files import Array
 from clipfold.video.geometry import letterbox
 from clipfold.video.sampling import uniform
 
+KINDS = {name: lambda film, rng, other, c=change: c(film, rng) for name, change in CHANGES.items()} | DISGUISES
+"""Ways to copy a film: name -> function of the film, a source of chance and another film."""
+
 BOUNDS = (0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -104,12 +107,11 @@ def drawn_film(seed: int) -> Recording:
 
 def recall(films: list[Recording]) -> dict[str, Any]:
     """Count the pairs of a film and its copy that aligning finds by a window, and those that thumbnails keep."""
-    kinds = {name: lambda film, rng, other, c=change: c(film, rng) for name, change in CHANGES.items()} | DISGUISES
     found: Counter[str] = Counter()
     left: dict[float, Counter[str]] = defaultdict(Counter)
     for number, original in enumerate(films):
         other, rng = films[(number + 7) % len(films)], np.random.default_rng(number)
-        made = [original, *(change(original, rng, other) for change in kinds.values())]
+        made = [original, *(change(original, rng, other) for change in KINDS.values())]
         hashes, pictures = (np.stack(each) for each in zip(*map(hash_video, map(decoded, made)), strict=True))
         near = np.concatenate(list(Backgrounds(hashes[:, 0], hashes[:, : len(WINDOWS)]).near(0)))
         near = near[(near["bits"] <= NEAR) & ((near["x"] == 0) | (near["y"] == 0))]
@@ -118,7 +120,7 @@ def recall(films: list[Recording]) -> dict[str, Any]:
             for x, y, window, mirrored in near[["x", "y", "window", "mirrored"]].tolist()
         ]
         near, small = near[np.array(true, bool)], Thumbnails(list(pictures[:, 0]))
-        names = np.array([list(kinds)[max(x, y) - 1] for x, y in near[["x", "y"]].tolist()], object)
+        names = np.array([list(KINDS)[max(x, y) - 1] for x, y in near[["x", "y"]].tolist()], object)
         found.update(set(names))
         for bound in BOUNDS:
             thumbnails.LEAST = bound

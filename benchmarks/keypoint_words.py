@@ -11,21 +11,17 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from chance_pairs import drawn_film
+from chance_pairs import KINDS, decoded, drawn_film
 from leakage import read
 from leakage_scale import draw
 from threadpoolctl import threadpool_limits
 
-from clipfold.demo.disguises import DISGUISES
-from clipfold.demo.encode import Take, decode, encode
-from clipfold.demo.near_duplicates import CHANGES, Recording
+from clipfold.demo.near_duplicates import Recording
 from clipfold.leakage import words
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.hashes import FRAMES
@@ -35,15 +31,10 @@ from clipfold.leakage.votes import Index
 from clipfold.manifest.read import read_manifest
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema
-from clipfold.video.geometry import letterbox
-from clipfold.video.sampling import uniform
 from clipfold.video.views import Uniform
 
 SIZE = 112
 COPIED = 40
-KINDS: Mapping[str, Callable[..., Recording]] = {
-    name: lambda film, rng, other, c=change: c(film, rng) for name, change in CHANGES.items()
-} | dict(DISGUISES)
 
 
 def main() -> None:
@@ -85,16 +76,14 @@ def write(folder: Path, films: Iterable[Recording]) -> None:
     rows: list[dict[str, Any]] = []
     with ArrayWriter(folder / "clips", (FRAMES, SIZE, SIZE, 3), np.uint8) as array:
         for row, film in enumerate(films):
-            take = Take("h264", ".mp4", Fraction(film.fps).limit_denominator(1000), len(film.frames))
-            frames = decode(encode(film.frames, take, bits_per_pixel=film.bits_per_pixel))
-            box = letterbox(frames.shape[2], frames.shape[1], SIZE)
+            shown = decoded(film)
+            height, width = shown.shape[1:3]
+            top, left = (SIZE - height) // 2, (SIZE - width) // 2
             clip = np.zeros((FRAMES, SIZE, SIZE, 3), np.uint8)
-            for at, number in enumerate(uniform(len(frames), FRAMES)):
-                small = cv2.resize(frames[number], (box.width, box.height), interpolation=cv2.INTER_AREA)
-                clip[at, box.top : box.top + box.height, box.left : box.left + box.width] = small
+            clip[:, top : top + height, left : left + width] = shown
             array.append(clip)
-            own = [box.top, box.left, box.height, box.width]
-            rows.append({"id": f"{folder.name}-{row:06}", "row": row, "clips_box": own})
+            box = [top, left, height, width]
+            rows.append({"id": f"{folder.name}-{row:06}", "row": row, "clips_box": box})
     write_table(folder / "index", rows, index_schema({"clips": Uniform(frames=1, size=16)}))
     hash_shard(folder / "clips", folder / "index", *(folder / each for each in ("hashes", "pictures", "keypoints")))
 

@@ -212,15 +212,11 @@ def several(bundle: Path, video: Path, rounds: int) -> dict[str, dict[str, float
         name.unlink(missing_ok=True)
         name.symlink_to(video.name)
     workers = {"one": ["--workers", "1"], "as many as cores": []}
-    runs = [
-        {key: timed(bundle, names, [*WINDOWS, *options], video.with_name("four.parquet"))}
-        for _ in range(rounds)
-        for key, options in workers.items()
-    ]
-    return {
-        key: {what: min(run[key][what] for run in runs if key in run) for what in ("wall_s", "cpu_s")}
-        for key in workers
-    }
+    runs: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
+    for _ in range(rounds):
+        for key, options in workers.items():
+            runs[key].append(timed(bundle, names, [*WINDOWS, *options], video.with_name("four.parquet")))
+    return {key: {what: min(run[what] for run in own) for what in own[0]} for key, own in runs.items()}
 
 
 def main() -> None:

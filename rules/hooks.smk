@@ -16,6 +16,7 @@ from snakemake.logging import logger
 from clipfold.image.source import file_size
 from clipfold.manifest.contents import recognise, write_contents
 from clipfold.manifest.groups import grouping_notes
+from clipfold.manifest.paths import join
 from clipfold.manifest.read import missing_files
 from clipfold.models.named_encoders import gmac_of
 from clipfold.resources.forecast import Work, forecast, machine_speed, megapixels
@@ -137,22 +138,17 @@ def described_encoder(settings):
     return {"input": "clips", "settings": settings, "gmac": gmac_of(settings, PLAN.views["clips"].shape[0])}
 
 
-def placed(path):
-    """Return where a path of the manifest is; `os.path.join` takes a second for a million."""
-    return path if path.startswith("/") else f"{FOLDER}/{path}"
-
-
 @cache
 def file_sizes():
     """Look up the bytes of each file, once; None for folders of frames, members of tar files and what is missing."""
-    return {path: file_size(placed(path)) for path in dict.fromkeys(v.path for v in PLAN.videos)}
+    return {path: file_size(join(f"{FOLDER}/", path)) for path in dict.fromkeys(v.path for v in PLAN.videos)}
 
 
 def work():
     """Summarise the data and models that decide how long this run takes."""
     sizes = {} if PLAN.table else file_sizes()
-    files = [(placed(path), size) for path, size in sizes.items() if size is not None]
-    others = [placed(path) for path, size in sizes.items() if size is None]
+    files = [(join(f"{FOLDER}/", path), size) for path, size in sizes.items() if size is not None]
+    others = [join(f"{FOLDER}/", path) for path, size in sizes.items() if size is None]
     command = [PYTHON, "-P", "-m", "clipfold.video.sample"]
     return Work(
         videos=len(PLAN.videos),

@@ -215,6 +215,7 @@ class _Watching:
         same = [each.clip is not None and not each.features and self._unchanged(each.clip) for each in batch]
         changed = [each for each, as_before in zip(batch, same, strict=True) if not as_before]
         found = _predict(self._bundle, [each for each in changed if each.status == Status.OK])
+        asked = None if self._label is None else self._bundle.classes.index(self._label)
         for each, as_before in zip(batch, same, strict=True):
             if as_before:
                 each.reason = f"unchanged since {self._since:.3f} s"
@@ -226,7 +227,6 @@ class _Watching:
             self._scores.extend(probabilities)
             self._status.append(each.status)
             self._reason.append(each.reason)
-            asked = None if self._label is None else self._bundle.classes.index(self._label)
             score = probabilities.max() if asked is None else probabilities[asked]
             _keep_still(self._stills, each, float(score), self._duration)
 

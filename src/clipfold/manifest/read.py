@@ -215,8 +215,8 @@ def read_extras(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     """Read the further columns of a checked manifest: all that are not in `COLUMNS`.
 
     Args:
-        manifest: See `read_manifest`.
-        columns: See `read_manifest`.
+        manifest: See `read_whole`.
+        columns: See `read_whole`.
 
     Returns:
         Column -> text of each video, empty where the cell is empty. Rows are sorted by `id`, the first column; the
@@ -255,8 +255,8 @@ def read_splits(manifest: Path, columns: Mapping[str, str] | None = None) -> dic
     """Read the manifest's column `split`, for the scheme `column`.
 
     Args:
-        manifest: See `read_manifest`, which has checked it.
-        columns: See `read_manifest`; may also rename `split`.
+        manifest: See `read_whole`, which has checked it.
+        columns: See `read_whole`; may also rename `split`.
 
     Returns:
         Id -> `train`, `val` or `test`.

@@ -25,9 +25,9 @@ from clipfold.demo.near_duplicates import Recording
 from clipfold.leakage import words
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.hashes import FRAMES
+from clipfold.leakage.keypoint_index import Index
 from clipfold.leakage.parts import Parts
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.leakage.votes import Index
 from clipfold.manifest.read import read_manifest
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema

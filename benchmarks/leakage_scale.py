@@ -21,11 +21,11 @@ from threadpoolctl import threadpool_limits
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage import words
 from clipfold.leakage.hash_shard import hash_shard
+from clipfold.leakage.keypoint_index import Index
 from clipfold.leakage.pairs import Pairs
 from clipfold.leakage.parts import Parts
 from clipfold.leakage.search import Search
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.leakage.votes import Index
 from clipfold.storage.files import ArrayWriter, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.views import Uniform

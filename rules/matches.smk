@@ -32,7 +32,7 @@ STORED = {
 
 if BLOCKS > 1:
     # Jobs that name the files of all shards for each block would make a graph of a million edges.
-    KEYPOINTS = ("start", "signature", "place", "vocabulary")
+    KEYPOINTS = ("start", "lists", "place", "vocabulary")
     INDEX = {"videos": "results/hashes/index/videos.json"}
     INDEX |= {kind: f"results/hashes/index/{kind}.npy" for kind in KEYPOINTS}
 

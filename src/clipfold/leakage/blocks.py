@@ -16,13 +16,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from clipfold.leakage import pairs
+from clipfold.leakage.keypoint_index import FILES, Index
 from clipfold.leakage.matches import write_matches
 from clipfold.leakage.pairs import PAIR, Pairs
 from clipfold.leakage.parts import Parts
 from clipfold.leakage.search import Search, blocks_of
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.leakage.votes import Index
 from clipfold.storage.files import PathLike, open_array, read_json, read_table, write_json, write_table
+from clipfold.storage.job import keep_freed_memory
 from clipfold.storage.replace import replacing
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ def index_keypoints(stored: Stored, index: Mapping[str, PathLike]) -> None:
 
     Args:
         stored: the files of all videos.
-        index: output files: `videos`, a list of these, and those of `votes.Index.write`.
+        index: output files: `videos`, a list of these, and those of `keypoint_index.FILES`.
     """
     videos = Videos(stored)
     Index.write(videos.keypoints(), videos.counts, _keypoints(index))
@@ -119,8 +120,9 @@ def join_matches(index: Mapping[str, PathLike], known: PathLike, frames: Sequenc
 
 @contextmanager
 def _search(index: Mapping[str, PathLike]) -> Iterator[Search]:
+    keep_freed_memory()
     videos = Videos(_stored(index))
-    parts = Parts(videos.keypoints(), videos.counts, Index.open(_keypoints(index)), videos.grey)
+    parts = Parts(videos.keypoints(), videos.counts, Index(_keypoints(index)), videos.grey)
     with threadpool_limits(1):
         yield Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
 
@@ -130,7 +132,7 @@ def _stored(index: Mapping[str, PathLike]) -> Stored:
 
 
 def _keypoints(index: Mapping[str, PathLike]) -> dict[str, PathLike]:
-    return {kind: path for kind, path in index.items() if kind != "videos"}
+    return {kind: index[kind] for kind in FILES}
 
 
 def _pairs(search: Search, known: PathLike) -> Pairs:

@@ -4,6 +4,8 @@ Keypoints are those of SIFT (Lowe 2004, "Distinctive image features from scale-i
 mirrored picture, or of its negative, follow from the original's: the entries of the descriptors change places.
 """
 
+from itertools import product
+
 import cv2
 import numpy as np
 
@@ -33,9 +35,15 @@ _ENLARGED = 1.5  # gives small parts of a picture enough keypoints
 _CONTRAST = 0.02  # half of what is usual: videos taken at night count too
 _STILL = 0.5  # least share of each frame that matches the background of a still camera
 
+CHANGES = list(product((False, True), repeat=2))
+"""Changes that keypoints do not survive unless they are changed likewise: mirrored, negative."""
+
 _GRID = np.arange(128).reshape(4, 4, 8)  # of a descriptor: row, column, direction
 _MIRRORED = _GRID[::-1][:, :, -np.arange(8) % 8].ravel()
 _NEGATIVE = _GRID[::-1, ::-1].ravel()
+
+ORDERS = np.stack([_GRID.ravel(), _NEGATIVE, _MIRRORED, _MIRRORED[_NEGATIVE]])
+"""Order of the entries of a descriptor after each of `CHANGES`, int64 (changes, 128)."""
 
 
 def fitted(frames: Array) -> Array:
@@ -85,13 +93,13 @@ def _find(grey: Array, row: int, number: int) -> Array:
     return found
 
 
-def changed(keypoints: Array, width: int, *, mirrored: bool, negative: bool) -> Array:
-    """Return the keypoints that the pictures, `width` pixels wide, have when mirrored or as negatives."""
+def changed(keypoints: Array, width: int, change: int) -> Array:
+    """Return the keypoints that the pictures, `width` pixels wide, have after one of `CHANGES`."""
+    mirrored, negative = CHANGES[change]
     done = keypoints.copy()
     if mirrored:
         done["x"], done["angle"] = width - 1 - done["x"], (180 - done["angle"]) % 360
-        done["descriptor"] = done["descriptor"][:, _MIRRORED]
     if negative:
         done["angle"] = (done["angle"] + 180) % 360
-        done["descriptor"] = done["descriptor"][:, _NEGATIVE]
+    done["descriptor"] = done["descriptor"][:, ORDERS[change]]
     return done

@@ -7,12 +7,13 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from clipfold.leakage.hashes import WINDOWS
+from clipfold.leakage.keypoint_index import Index
 from clipfold.leakage.pairs import Pair, Pairs
 from clipfold.leakage.parts import Parts
 from clipfold.leakage.search import Search, blocks_of
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.leakage.votes import Index
 from clipfold.storage.files import Array, PathLike, write_table
+from clipfold.storage.job import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def match(stored: Stored, output: PathLike, threads: int) -> None:
     """Find the near-duplicate pairs among the videos of all shards, in one job.
 
     All hashes are compared with all others, block by block, and keypoints are looked up by word: memory use is 17 kB
-    per video for the hashes and pictures, 29 bytes per keypoint (4 to 16 kB per video), and per thread a few MB, 400 MB
+    per video for the hashes and pictures, 38 bytes per keypoint (5 to 21 kB per video), and per thread a few MB, 400 MB
     if all videos are alike. Candidates are verified on their pictures, which are read from disk as needed.
 
     Args:
@@ -45,6 +46,7 @@ def match(stored: Stored, output: PathLike, threads: int) -> None:
         output: output table of `SCHEMA`, sorted by ids.
         threads: CPU threads to use.
     """
+    keep_freed_memory()
     videos = Videos(stored)
     keypoints = videos.keypoints()
     parts = Parts(keypoints, videos.counts, Index.build(keypoints, videos.counts), videos.grey)

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from clipfold.leakage.keypoints import BACKGROUND, changed, picture
+from clipfold.leakage.keypoint_index import Index
+from clipfold.leakage.keypoints import BACKGROUND, CHANGES, changed, picture
 from clipfold.leakage.placement import compare, place, shared_frames
-from clipfold.leakage.votes import Ballot, Index, strongest
+from clipfold.leakage.votes import Ballot, vote
 from clipfold.storage.files import Array
-
-CHANGES = list(product((False, True), repeat=2))
-"""Changes that keypoints do not survive unless they are changed likewise: mirrored, negative."""
 
 _LEAST_SHARE = 0.5  # of the frames of one video, where no still background is common: less may be a title or an advert
 
@@ -53,14 +50,9 @@ class Parts:
         frames = self._frames_of(video)
         height, width = frames.shape[1:]
         middle = (width - 1) / 2, (height - 1) / 2
-        asked = [changed(own, width, mirrored=mirrored, negative=negative) for mirrored, negative in CHANGES]
-        ballots = [
-            ballot._replace(change=change)
-            for change, keypoints in enumerate(asked)
-            for ballot in self._index.search(keypoints, video, middle)
-        ]
+        asked = [changed(own, width, change) for change in range(len(CHANGES))]
         placed: dict[int, tuple[int, Ballot, Array]] = {}
-        for ballot in strongest(sorted(ballots, key=lambda each: -each.votes)):
+        for ballot in vote(self._index, asked, video, middle):
             if ballot.video in known:
                 continue
             one, other = asked[ballot.change], self._keypoints(ballot.video)

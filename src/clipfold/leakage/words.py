@@ -1,15 +1,18 @@
 """Quantise the descriptors of keypoints into words, so that similar ones are looked up instead of compared.
 
 A word is a pair of entries of two codebooks, one for each half of the descriptor (Babenko & Lempitsky 2012, "The
-inverted multi-index"). A signature, compared by its bits, tells the descriptors of a word apart (Jégou, Douze &
-Schmid 2008, "Hamming embedding and weak geometric consistency for large scale image search").
+inverted multi-index"). A signature, compared by its bits, tells the descriptors of a word apart: the signs of what
+sets them apart from the middle of the word, along many directions (Jégou, Douze & Schmid 2008, "Hamming embedding and
+weak geometric consistency for large scale image search").
 """
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property, reduce
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from clipfold.leakage.forms import formed, learn_directions
 from clipfold.storage.files import Array
 
 SAMPLE = 20_000
@@ -19,73 +22,96 @@ PER_WORD: float = 8
 """Descriptors that a word is meant for."""
 
 LARGEST = 1024
-"""Most entries of a codebook: a million words. With 2048 of them, 1.5 % fewer copies are found."""
+"""Most entries of a codebook: a million words."""
 
 _ROUNDS = 8
+_HALVES = 8  # most entries of each codebook from which the nearest words are put together
+_HADAMARD = reduce(np.kron, [np.array([[1, 1], [1, -1]])] * 7)
+_PLANES = (_HADAMARD * np.random.default_rng(0).choice([-1, 1], (128, 1))).astype(np.float32)
+"""Directions whose signs make the signature, at right angles to each other, (128, directions)."""
 
 
-@dataclass(frozen=True, slots=True)
+class Reading(NamedTuple):
+    """Descriptors that were read; each has one row, or several if its form is in doubt.
+
+    Args:
+        row: row of the descriptor, int64 (read,).
+        change: what makes its form, see `forms.Formed`, int64 (read,).
+        words: int64 (read, words).
+        signatures: its signature among the descriptors of each word, uint64 (read, words, 2).
+    """
+
+    row: Array
+    change: Array
+    words: Array
+    signatures: Array
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """Words and signatures.
 
     Args:
         books: codebooks, float32 (2, entries, 64).
-        planes: directions whose signs make the signature, float32 (128, 128).
-        middle: median along each direction, float32 (128,).
+        directions: from `forms.learn_directions`.
     """
 
     books: Array
-    planes: Array
-    middle: Array
+    directions: Array
 
     @classmethod
     def learn(cls, sample: Array, total: int) -> Self:
         """Learn, without chance, from a sample of `total` descriptors, `uint8` (`SAMPLE` at most, 128)."""
         entries = int(np.clip(min((total / PER_WORD) ** 0.5, len(sample) / 4), 1, LARGEST))
         points = rooted(sample)
-        books = np.stack([_centres(half, entries) for half in (points[:, :64], points[:, 64:])])
-        planes = np.linalg.qr(np.random.default_rng(0).normal(size=(128, 128)))[0].astype(np.float32)
-        return cls(books, planes, np.median(points @ planes, axis=0))
+        directions = learn_directions(points)
+        shared = formed(points, directions, doubtful=False).points
+        return cls(np.stack([_centres(half, entries) for half in np.split(shared, 2, axis=1)]), directions)
 
     @classmethod
     def from_numbers(cls, numbers: Array) -> Self:
         """Return the vocabulary whose `numbers` these are."""
-        books, planes, middle = np.split(numbers, [-128 * 129, -128])
-        return cls(books.reshape(2, -1, 64), planes.reshape(128, 128), middle)
+        books, directions = np.split(numbers, [-2 * 128])
+        return cls(books.reshape(2, -1, 64), directions.reshape(2, 128))
 
     @property
     def numbers(self) -> Array:
         """All numbers, to be stored, float32 (numbers,)."""
-        return np.concatenate([self.books.ravel(), self.planes.ravel(), self.middle])
+        return np.concatenate([self.books.ravel(), self.directions.ravel()])
 
     @property
     def size(self) -> int:
         """Number of words."""
         return int(self.books.shape[1]) ** 2
 
-    def read(self, descriptors: Array, count: int) -> tuple[Array, Array]:
+    @cached_property
+    def _middles(self) -> Array:
+        """Each entry along the directions of signatures, float32 (2, entries, 128): their sum is that of a word."""
+        return np.stack([book @ planes for book, planes in zip(self.books, np.split(_PLANES, 2), strict=True)])
+
+    def read(self, descriptors: Array, count: int, *, doubtful: bool = False) -> Reading:
         """Read descriptors.
 
         Args:
             descriptors: `uint8` (keypoints, 128).
-            count: words for each, the nearest.
-
-        Returns:
-            Words, int64 (keypoints, words), at most `count`; signatures, uint64 (keypoints, 2).
+            count: words for each, the nearest; fewer if there are no more.
+            doubtful: read those whose form is in doubt in all forms that it may be.
         """
-        points = rooted(descriptors)
-        signatures = np.packbits(points @ self.planes > self.middle, axis=1).view(np.uint64)
+        row, change, points = formed(rooted(descriptors), self.directions, doubtful=doubtful)
         entries = self.books.shape[1]
-        few = min(count, entries)
+        few = min(count, entries, _HALVES)
         apart, names = np.zeros((len(points), 1), np.float32), np.zeros((len(points), 1), np.int64)
-        for half, book in zip((points[:, :64], points[:, 64:]), self.books, strict=True):
+        for half, book in zip(np.split(points, 2, axis=1), self.books, strict=True):
             distances = _distances(half, book)
             nearest = _least(distances, few)
             own = np.take_along_axis(distances, nearest, axis=1)
             apart = (apart[:, :, None] + own[:, None, :]).reshape(len(points), -1)
             names = (names[:, :, None] * entries + nearest[:, None, :]).reshape(len(points), -1)
         few = min(count, names.shape[1])
-        return np.take_along_axis(names, _least(apart, few), axis=1), signatures
+        words = np.take_along_axis(names, _least(apart, few), axis=1)
+        first, second = self._middles
+        beyond = (points @ _PLANES)[:, None] > first[words // entries] + second[words % entries]
+        return Reading(row, change, words, np.packbits(beyond, axis=2).view(np.uint64))
 
 
 def rooted(descriptors: Array) -> Array:

@@ -1,13 +1,11 @@
 """A search in blocks, each a job, finds what a search in one job does, byte for byte."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
 
 from clipfold.demo.scenes import draw_scene, film
-from clipfold.leakage import candidates, pairs, search, votes
+from clipfold.leakage import candidates, keypoint_index, pairs, search
 from clipfold.leakage.blocks import index_keypoints, join_matches, join_recordings, search_frames, search_pictures
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.matches import match
@@ -61,7 +59,7 @@ def stored(tmp_path_factory):
 
 def in_jobs(stored, blocks, folder):
     """Search as the jobs of a cluster do; return the file of the pairs."""
-    index = {name: folder / name for name in ("videos", "start", "signature", "place", "vocabulary")}
+    index = {name: folder / name for name in ("videos", *keypoint_index.FILES)}
     index_keypoints(stored, index)
     files = {
         kind: [folder / f"{kind}-{block}" for block in range(blocks)] for kind in ("backgrounds", "parts", "frames")
@@ -87,18 +85,3 @@ def test_blocks_change_no_byte(most, stored, tmp_path, monkeypatch):
         (tmp_path / f"{blocks}").mkdir()
         joined = in_jobs(stored, blocks, tmp_path / f"{blocks}")
         assert joined.read_bytes() == (tmp_path / "one").read_bytes(), f"{blocks} blocks"
-
-
-def test_an_index_in_files_is_that_in_memory(stored, tmp_path, monkeypatch):
-    monkeypatch.setattr(votes, "SAMPLE", 100)
-    monkeypatch.setattr(votes, "_RUN", 2)
-    shards = [np.load(path) for path in stored.keypoints]
-    counts = [len(np.load(path)) for path in stored.hashes]
-    files = {name: tmp_path / name for name in ("start", "signature", "place", "vocabulary")}
-    assert sum(map(len, shards)) > 2 * 200, "several runs"
-    votes.Index.write(shards, counts, files)
-    read, made = votes.Index.open(files), votes.Index.build(shards, counts)
-    for name in ("_start", "_signature", "_place"):
-        assert (getattr(read, name) == getattr(made, name)).all(), name
-    assert (read._vocabulary.numbers == made._vocabulary.numbers).all()
-    assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == json.dumps(sorted(files))

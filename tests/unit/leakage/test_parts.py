@@ -13,12 +13,12 @@ from clipfold.demo.near_duplicates import Recording
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage.hash_shard import hash_shard
 from clipfold.leakage.hashes import FRAMES
+from clipfold.leakage.keypoint_index import Index
 from clipfold.leakage.matches import match
 from clipfold.leakage.parts import Parts
 from clipfold.leakage.placement import compare
 from clipfold.leakage.search import Search
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.leakage.votes import Index
 from clipfold.storage.files import ArrayWriter, read_table, write_table
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.geometry import letterbox

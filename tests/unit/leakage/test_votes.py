@@ -3,7 +3,8 @@
 import numpy as np
 
 from clipfold.leakage import votes
-from clipfold.leakage.keypoints import KEYPOINT
+from clipfold.leakage.keypoint_index import Index
+from clipfold.leakage.keypoints import CHANGES, KEYPOINT, changed
 
 
 def keypoints(random, videos, each=12):
@@ -30,7 +31,8 @@ def test_a_keypoint_that_many_videos_have_finds_the_nearest_of_them():
     alike = np.tile(common, (400, 1)).astype(int) + noise
     videos["descriptor"] = np.clip(alike, 0, 255)
     own["descriptor"] = videos["descriptor"][videos["video"] == 250]
-    index = votes.Index.build([videos], [400])
-    asked, _ = index._similar(own, -1)
-    assert np.bincount(asked).max() <= 100
-    assert 250 in [ballot.video for ballot in index.search(own, -1, (55.5, 55.5))]
+    index = Index.build([videos], [400])
+    similar = index.similar(own, -1)
+    assert np.bincount(similar.asked).max() <= 100 * len(CHANGES)
+    changes = [changed(own, 112, change) for change in range(len(CHANGES))]
+    assert 250 in [ballot.video for ballot in votes.vote(index, changes, -1, (55.5, 55.5))]

@@ -27,6 +27,7 @@ from clipfold.leakage.parts import Parts
 from clipfold.leakage.search import Search
 from clipfold.leakage.videos import Stored, Videos
 from clipfold.storage.files import ArrayWriter, write_table
+from clipfold.storage.job import keep_freed_memory
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.views import Uniform
 
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, nargs=2, default=(2000, 4000), help="two numbers (default: 2000 4000)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
+    keep_freed_memory()  # as the jobs do
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drawn = draw(folder, max(arguments.videos))

@@ -12,15 +12,11 @@ import numpy as np
 from clipfold.leakage.hashes import WINDOWS
 from clipfold.storage.files import Array
 
-LEAST = 0.4
-"""Least correlation of the thumbnails of two pictures with the same content.
-
-Of copies that aligning finds, a few correlate by less than 0.5, and none was seen with less than 0.45
-(`benchmarks/chance_pairs.py`).
-"""
+LEAST = 0.45
+"""Least correlation of the thumbnails of two pictures with the same content (`benchmarks/chance_pairs.py`)."""
 
 _EDGE = 32
-_LEVELS = ((16, 1.0, 4.0), (32, 0.7, 3.0))  # edge; least and largest structures, in pixels of `_EDGE`
+_LEVELS = ((16, 1.0, 4.0), (32, 0.5, 2.2))  # edge; least and largest structures, in pixels of `_EDGE`
 _STEPS = 4
 _AT_ONCE = 256  # pairs: their arrays fit into the cache
 _EVEN = 2.0  # grey levels; regions with less contrast count less

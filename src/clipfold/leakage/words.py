@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import NamedTuple, Self
 
+import faiss
 import numpy as np
 
 from clipfold.leakage.forms import formed, learn_directions
@@ -85,6 +86,13 @@ class Vocabulary:
         return int(self.books.shape[1]) ** 2
 
     @cached_property
+    def _books(self) -> list[faiss.IndexFlatL2]:
+        indices = [faiss.IndexFlatL2(64) for _ in self.books]
+        for index, book in zip(indices, self.books, strict=True):
+            index.add(np.ascontiguousarray(book))
+        return indices
+
+    @cached_property
     def _middles(self) -> Array:
         """Each entry along the directions of signatures, float32 (2, entries, 128): their sum is that of a word."""
         return np.stack([book @ planes for book, planes in zip(self.books, np.split(_PLANES, 2), strict=True)])
@@ -100,15 +108,15 @@ class Vocabulary:
         row, change, points = formed(rooted(descriptors), self.directions, doubtful=doubtful)
         entries = self.books.shape[1]
         few = min(count, entries, _HALVES)
-        apart, names = np.zeros((len(points), 1), np.float32), np.zeros((len(points), 1), np.int64)
-        for half, book in zip(np.split(points, 2, axis=1), self.books, strict=True):
-            distances = _distances(half, book)
-            nearest = _least(distances, few)
-            own = np.take_along_axis(distances, nearest, axis=1)
-            apart = (apart[:, :, None] + own[:, None, :]).reshape(len(points), -1)
-            names = (names[:, :, None] * entries + nearest[:, None, :]).reshape(len(points), -1)
-        few = min(count, names.shape[1])
-        words = np.take_along_axis(names, _least(apart, few), axis=1)
+        faiss.omp_set_num_threads(1)  # holds for the calling thread alone
+        (apart, names), (beside, others) = (
+            book.search(np.ascontiguousarray(half), few)
+            for book, half in zip(self._books, np.split(points, 2, axis=1), strict=True)
+        )
+        apart = (apart[:, :, None] + beside[:, None]).reshape(len(points), few**2)
+        names = (names[:, :, None] * entries + others[:, None]).reshape(len(points), few**2)
+        few = min(count, few**2)
+        words = np.take_along_axis(names, np.argpartition(apart, few - 1, axis=1)[:, :few], axis=1)
         first, second = self._middles
         beyond = (points @ _PLANES)[:, None] > first[words // entries] + second[words % entries]
         return Reading(row, change, words, np.packbits(beyond, axis=2).view(np.uint64))
@@ -120,23 +128,11 @@ def rooted(descriptors: Array) -> Array:
     return np.asarray(np.sqrt(floats / np.maximum(floats.sum(axis=1, keepdims=True), 1)))
 
 
-def _distances(points: Array, centres: Array) -> Array:
-    """Return squared distances, up to a term that all centres share, float32 (points, centres)."""
-    return np.asarray((centres**2).sum(axis=1) - 2 * points @ centres.T)
-
-
-def _least(values: Array, count: int) -> Array:
-    """Return the columns of the `count` least values of each row, int64 (rows, count)."""
-    if count == 1:
-        return np.asarray(values.argmin(axis=1, keepdims=True))  # several times as fast
-    return np.argpartition(values, count - 1, axis=1)[:, :count]
-
-
 def _centres(points: Array, count: int) -> Array:
     """Cluster points by Lloyd's algorithm, from evenly spaced points on."""
     centres: Array = points[np.linspace(0, len(points) - 1, count).astype(int)].copy()
     for _ in range(_ROUNDS):
-        nearest = _distances(points, centres).argmin(axis=1)
+        nearest = ((centres**2).sum(axis=1) - 2 * points @ centres.T).argmin(axis=1)
         order, number = np.argsort(nearest, kind="stable"), np.bincount(nearest, minlength=count)
         used = number > 0
         starts = (np.cumsum(number) - number)[used]

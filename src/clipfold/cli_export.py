@@ -13,7 +13,9 @@ EXAMPLE = "Example: clipfold export fights.clipfold --to onnx-int8 --videos vide
 def export_bundle(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle: a .clipfold file or its folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write: a .clipfold file or a new folder.")],
-    to: Annotated[str, typer.Option(help="Format of the networks: onnx, or onnx-int8 with 8-bit weights.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(help="onnx, onnx-int8 with 8-bit weights, or torch-export: .pt2 files for other tools.")
+    ] = "onnx",
     videos: Annotated[
         list[str] | None,
         typer.Option(help="Video, folder or table, of training videos or alike: calibrates onnx-int8, and compares."),
@@ -23,8 +25,10 @@ def export_bundle(
 ) -> None:
     """Turn the networks of a bundle into ONNX graphs; the new bundle predicts by the same commands.
 
+    With torch-export the bundle stays as it is, and also has each network as a program of PyTorch, for other tools.
+
     It is written only if the bundle's golden test passes with it and, on the videos, at most 2 % of the decisions
-    change. The table compares both: time for a clip, size, largest difference of a probability. Needs
+    change. The table compares both: time for a clip, size, largest difference of a probability. ONNX needs
     `pip install 'clipfold[export]'`.
     """
     from clipfold.delivery.compared import table

@@ -28,22 +28,22 @@ class Compared:
         fit: Its folder in the bundle, and which training of several.
         threads: CPU threads.
         eager_ms: Time in ms to predict one stored clip alone with PyTorch, a median.
-        onnx_ms: The same with ONNX Runtime.
+        exported_ms: The same with the exported one.
         eager_batch_ms: Time in ms for a clip among `BATCH`, as `clipfold predict` has them.
-        onnx_batch_ms: The same with ONNX Runtime.
+        exported_batch_ms: The same with the exported one.
         eager_bytes: Size of the weights.
-        onnx_bytes: Size of the graph, which holds them.
+        exported_bytes: Size of the graph, which holds them.
         difference: Largest difference of a probability on the golden videos, before calibration.
     """
 
     fit: str
     threads: int
     eager_ms: float
-    onnx_ms: float
+    exported_ms: float
     eager_batch_ms: float
-    onnx_batch_ms: float
+    exported_batch_ms: float
     eager_bytes: int
-    onnx_bytes: int
+    exported_bytes: int
     difference: float
 
 
@@ -57,7 +57,7 @@ class Agreement:
         changed: Videos for which it names another class.
         labelled: Those whose label is known.
         eager_right: Those of them that the original predicts rightly.
-        onnx_right: The same of the exported bundle.
+        exported_right: The same of the exported bundle.
     """
 
     videos: int
@@ -65,7 +65,7 @@ class Agreement:
     changed: int
     labelled: int
     eager_right: int
-    onnx_right: int
+    exported_right: int
 
 
 def compare(
@@ -96,8 +96,10 @@ def compare(
             times += [_median(partial(model.predict_proba, **several)) / count for model in models]
     finally:
         torch.set_num_threads(before)
-    eager, onnx, eager_batch, onnx_batch = times
-    return Compared(fit, threads, eager, onnx, eager_batch, onnx_batch, *sizes, float(np.abs(each[0] - each[1]).max()))
+    eager, exported, eager_batch, exported_batch = times
+    return Compared(
+        fit, threads, eager, exported, eager_batch, exported_batch, *sizes, float(np.abs(each[0] - each[1]).max())
+    )
 
 
 def agreement(
@@ -127,8 +129,8 @@ def table(rows: Sequence[Compared], agreed: Agreement | None) -> Iterator[str]:
     """Yield the lines of a table, with a remark wherever the export is slower, larger or worse."""
     yield f"{'FIT':28} THREADS  {'ms A CLIP':>17}  {f'ms AMONG {BATCH}':>17}  {'MB':>17}  DIFFERENCE"
     for row in rows:
-        alone, among = (row.eager_ms, row.onnx_ms), (row.eager_batch_ms, row.onnx_batch_ms)
-        sizes = row.eager_bytes / 1e6, row.onnx_bytes / 1e6
+        alone, among = (row.eager_ms, row.exported_ms), (row.eager_batch_ms, row.exported_batch_ms)
+        sizes = row.eager_bytes / 1e6, row.exported_bytes / 1e6
         figures = "  ".join(f"{f'{one:.2f} -> {other:.2f}':>17}" for one, other in (alone, among, sizes))
         remarks = (("slower alone", alone), ("slower among others", among), ("larger", sizes))
         notes = [f"{what}, {other / one:.2f} times" for what, (one, other) in remarks if other > 1.05 * one]
@@ -139,8 +141,8 @@ def table(rows: Sequence[Compared], agreed: Agreement | None) -> Iterator[str]:
             f"{agreed.changed} decisions changed"
         )
         if agreed.labelled:
-            worse = "  worse" if agreed.onnx_right < agreed.eager_right else ""
-            yield f"Right: {agreed.onnx_right} of {agreed.labelled}, {agreed.eager_right} before{worse}"
+            worse = "  worse" if agreed.exported_right < agreed.eager_right else ""
+            yield f"Right: {agreed.exported_right} of {agreed.labelled}, {agreed.eager_right} before{worse}"
 
 
 def _median(run: Callable[[], Any]) -> float:

@@ -2,7 +2,11 @@
 
 import json
 import shutil
+import subprocess
 import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,11 +18,14 @@ from typer.testing import CliRunner
 import clipfold
 from clipfold.checks import MissingLibrary
 from clipfold.cli import app
-from clipfold.delivery.compared import Agreement
+from clipfold.delivery.compared import Agreement, Compared
 from clipfold.delivery.export import accept, export
-from clipfold.delivery.golden import EXPECTED
+from clipfold.delivery.golden import EXPECTED, golden_clips
+from clipfold.delivery.sources import Sources
 from clipfold.models import to_onnx
 from clipfold.models.onnx_model import OnnxModel
+from clipfold.models.program_model import ProgramModel
+from clipfold.models.record import read_record
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +59,7 @@ def test_it_predicts_the_same_through_the_same_command_and_says_what_it_gains(ru
     rows = json.loads(figures.read_text())["networks"]
     assert "ms AMONG 8" in done.output
     assert len(rows) == 2
-    assert all(row["difference"] < 1e-5 and min(row["onnx_ms"], row["onnx_batch_ms"]) > 0 for row in rows)
+    assert all(row["difference"] < 1e-5 and min(row["exported_ms"], row["exported_batch_ms"]) > 0 for row in rows)
     np.testing.assert_allclose(predictions(output, some), predictions(run.bundle(model), some), atol=1e-6)
     with clipfold.load(output) as bundle:
         assert bundle.golden_problems() == []
@@ -92,10 +99,64 @@ def test_a_bundle_that_only_says_that_it_is_exported_is_refused(bundles, tmp_pat
 
 
 def test_an_export_that_changes_decisions_is_refused():
-    changed = {"videos": 100, "difference": 0.2, "labelled": 0, "eager_right": 0, "onnx_right": 0}
-    accept("b", [], [], Agreement(changed=2, **changed), 0.05)
+    changed = {"videos": 100, "difference": 0.2, "labelled": 0, "eager_right": 0, "exported_right": 0}
+    accept("b", [], [], Agreement(changed=2, **changed), "onnx-int8")
     with pytest.raises(ValueError, match=r"changes 3 of 100 decisions, .* 2% is allowed: nothing .* use --to onnx"):
-        accept("b", [], [], Agreement(changed=3, **changed), 0.05)
+        accept("b", [], [], Agreement(changed=3, **changed), "onnx-int8")
+
+
+@pytest.fixture(scope="module")
+def programs(run, tmp_path_factory):
+    """A bundle with programs, and one of these."""
+    output = tmp_path_factory.mktemp("exported") / "programs"
+    done = CliRunner().invoke(app, ["export", str(run.bundle(ENSEMBLE)), "--to", "torch-export", "-o", str(output)])
+    assert done.exit_code == 0, done.output
+    program, _ = sorted(output.rglob("*.pt2"))
+    return output, program
+
+
+def test_a_program_of_pytorch_answers_the_same_without_clipfold(bundles, programs, tmp_path):
+    output, program = programs
+    clips, boxes = golden_clips(bundles[CLIPS])
+    answers = bundles[CLIPS].fits[0].predict_proba(clips=clips, boxes=boxes)
+    given = ProgramModel(read_record(program.with_name("fit.json")), program.read_bytes()).inputs(clips, boxes)
+    np.savez(tmp_path / "given.npz", **{name: np.concatenate([each[name] for each in given]) for name in given[0]})
+    asked = (
+        "import sys, numpy, torch; given = numpy.load(sys.argv[2]);"
+        "program = torch.export.load(sys.argv[1]).module();"
+        "found = program(*(torch.from_numpy(given[name]) for name in ('clips', 'boxes')));"
+        "numpy.save(sys.argv[3], found.detach().numpy()); assert 'clipfold' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", asked, program, tmp_path / "given.npz", tmp_path / "found.npy"], check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), answers, atol=1e-6)
+    with clipfold.load(output) as bundle:
+        assert bundle.description["format"] == bundles[ENSEMBLE].description["format"]
+        assert bundle.golden_problems() == []
+
+
+def test_a_program_holds_nothing_pickled_and_no_name_of_this_machine(programs):
+    with zipfile.ZipFile(programs[1]) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    pickled = [name for name, content in members.items() if name.endswith((".pt", ".pkl")) and content]
+    assert pickled == []
+    configs = [json.loads(content) for name, content in members.items() if name.endswith("_config.json")]
+    assert len(configs) == 2
+    assert not any(each["use_pickle"] for config in configs for each in config["config"].values())
+    (program,) = (content.decode() for name, content in members.items() if name.endswith("model.json"))
+    assert "site-packages" not in program
+    assert str(Path(clipfold.__file__).parent) not in program
+
+
+def test_a_program_that_differs_is_refused(run):
+    row = Compared("fits/0", 1, 1.0, 1.0, 1.0, 1.0, 1, 1, difference=0.002)
+    with pytest.raises(ValueError, match=r"differs by up to 0\.002, and 0\.001 is allowed: nothing is written"):
+        accept("b", [], [row], None, "torch-export")
+    accept("b", [], [replace(row, difference=0.0005)], None, "torch-export")
+
+
+def test_a_program_is_not_compared_on_videos(run, tmp_path):
+    with pytest.raises(ValueError, match="videos is 'given': leave it out"):
+        export(run.bundle(CLIPS), "torch-export", tmp_path / "a.clipfold", Sources({"a": "a.mp4"}))
 
 
 def test_eight_bits_need_videos(run, tmp_path):

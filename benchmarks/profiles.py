@@ -47,6 +47,7 @@ BOTH: dict[str, list[str]] = {
     "balanced": [],
     **{f"views_at_test={n}": ["--set", f"views_at_test={n}"] for n in (2, 4)},
     "precision=bf16": ["--set", "precision=bf16"],
+    "compile=default": ["--set", "compile=default"],
     "loop_filter=false": ["--set", "loop_filter=false"],
     "fits=1": ["--set", "fits=1"],
     "fits=2": ["--set", "fits=2"],

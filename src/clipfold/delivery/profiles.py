@@ -19,6 +19,8 @@ class Profile:
         views_at_test: Views of a clip whose probabilities a network averages: 1, 2 (with its mirror image), 4 (also the
             middle of both, enlarged), or 0: as the model was trained.
         precision: Of networks: `fp32`, `bf16`, `fp16` or `trained`.
+        compile: Mode of `torch.compile` of networks: `default`; with CUDA graphs, on a GPU, `reduce-overhead` or
+            `max-autotune`; or `none`. It takes a minute at the start of the first run.
         fits: Most fits of the bundle to ask; 0: all. Metrics of the folds are those of one fit, not of their mean.
         enough: A class with this probability is taken, though not all fits of the bundle were asked yet; 1: all are
             asked. With a frozen encoder, whose embeddings the fits share, all are.
@@ -31,6 +33,7 @@ class Profile:
     name: str = "balanced"
     views_at_test: int = 0
     precision: str = TRAINED
+    compile: str = "none"
     fits: int = 0
     enough: float = 1.0
     loop_filter: bool = True
@@ -42,6 +45,8 @@ class Profile:
         require(views in (0, 1, 2, 4), "views_at_test", views, "use 1, 2, 4, or 0 (as trained)")
         known = ("fp32", "bf16", "fp16", TRAINED)
         require(self.precision in known, "precision", self.precision, f"use one of {', '.join(known)}")
+        modes = ("none", "default", "reduce-overhead", "max-autotune")
+        require(self.compile in modes, "compile", self.compile, f"use one of {', '.join(modes)}")
         require(self.fits >= 0, "fits", self.fits, "use 1 or more, or 0 (all)")
         require(0.5 <= self.enough <= 1, "enough", self.enough, "use a probability from 0.5 to 1")
         require(1 <= self.threads <= 16, "threads", self.threads, "use 1 to 16")
@@ -56,8 +61,8 @@ class Profile:
     @property
     def of_networks(self) -> dict[str, Any]:
         """The settings of networks that are not to be as trained, see `clipfold.models.load.load`."""
-        given = {"views_at_test": self.views_at_test, "precision": self.precision}
-        return {name: value for name, value in given.items() if value not in (0, TRAINED)}
+        given = {"views_at_test": self.views_at_test, "precision": self.precision, "compile": self.compile}
+        return {name: value for name, value in given.items() if value not in (0, TRAINED, "none")}
 
     def __str__(self) -> str:
         changes = ", ".join(f"{name}={_text(value)}" for name, value in self.changes.items())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from clipfold.checks import require
 from clipfold.models.accelerator import usable_device
-from clipfold.models.device import Precision, halving, place
+from clipfold.models.device import Precision, Uncompiled, halving, place
 from clipfold.models.inputs import as_input, class_probabilities
 from clipfold.models.network import ClipNetwork, set_frozen
 from clipfold.models.on_embeddings import OnEmbeddings
@@ -82,7 +82,9 @@ class ClipModel:
         if self._device.type == "cuda":  # as in training, and as in the embedding of clips
             tf32 = bool(self._settings.get("tf32", True))
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-        place(self._network, self._settings | {"checkpointing": False, "compile": "none"}, self._device)
+        mode = record.get("compile", "none")  # that of training is in the settings
+        self._uncompiled = Uncompiled(mode)
+        place(self._network, self._settings | {"checkpointing": False, "compile": mode}, self._device)
 
     @torch.inference_mode()
     def predict_proba(
@@ -157,12 +159,13 @@ class ClipModel:
         for first in range(0, len(boxes), batch):
             take = self._inputs if self._encoder is None else self._embeddings
             where = torch.from_numpy(boxes[first : first + batch]).to(self._device)
-            each = [
-                class_probabilities(
-                    self._network, take(clips, first, first + batch, clip), where, self._precision, self._views
-                )
-                for clip in range(self._clips)
-            ]
+            with self._uncompiled.if_short(len(where)):
+                each = [
+                    class_probabilities(
+                        self._network, take(clips, first, first + batch, clip), where, self._precision, self._views
+                    )
+                    for clip in range(self._clips)
+                ]
             found.append(torch.stack(each).mean(dim=0))  # as `clipfold.training.predict`
         return torch.cat(found).cpu().numpy()
 

@@ -84,6 +84,25 @@ def place(network: ClipNetwork, settings: Mapping[str, Any], device: torch.devic
         network.compile(mode=settings["compile"])
 
 
+class Uncompiled:
+    """Runs what is shorter than earlier batches, such as the last, without compiling it anew.
+
+    Args:
+        mode: `compile` of the settings.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self._mode, self._longest = mode, 0
+
+    def if_short(self, clips: int) -> AbstractContextManager[Any]:
+        """Return what to run a batch of so many clips in."""
+        self._longest = max(self._longest, clips)
+        if self._mode == "none" or clips == self._longest:
+            return nullcontext()
+        eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+        return eager
+
+
 def _count_on_host(network: nn.Module) -> None:
     """Keep the counters of batch normalisations on the host: on a GPU, each would be a kernel of its own per step."""
     for module in network.modules():

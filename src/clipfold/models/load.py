@@ -75,8 +75,8 @@ def load(
         members: For an ensemble: member -> folder of its fit. By default they are searched beside the ensemble, as in
             `results/models`. Empty: an ensemble is refused, as its members may be anywhere.
         encoders: Folder of the weights of frozen encoders, for fits that name a file there, as in a bundle.
-        otherwise: `precision` and `views_at_test` of networks, where they are to predict otherwise than in their fold;
-            those that were exported predict as they were.
+        otherwise: `precision`, `views_at_test` and `compile` of networks, where they are to predict otherwise than in
+            their fold; those that were exported predict as they were.
 
     Raises:
         ValueError: The record has another format, or the model cannot be restored from it.
@@ -100,7 +100,7 @@ def load(
 
 def _changed(record: Record, otherwise: Mapping[str, Any]) -> Record:
     settings = {key: value for key, value in otherwise.items() if key == "views_at_test"}
-    return {**record, **otherwise, "settings": {**record["settings"], **settings}}
+    return {**record, "compile": "none", **otherwise, "settings": {**record["settings"], **settings}}
 
 
 def _training(record: Record, path: Path, encoders: PathLike | None, training: int) -> FittedModel:

@@ -5,14 +5,13 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clipfold.models.accelerator import allow_randomness
-from clipfold.models.device import GRAPHED, Precision, is_out_of_memory
+from clipfold.models.device import GRAPHED, Precision, Uncompiled, is_out_of_memory
 from clipfold.models.inputs import as_input, forward, normalised, unit
 from clipfold.models.network import ClipNetwork
 from clipfold.training import transforms
@@ -75,7 +74,7 @@ class TrainStep:
         self.graph = step_graph(network, parameters, device) if settings["graph"] else None
         self._full = 0  # clips in a step so far
         self._even = settings["batch_size"] == "auto" and device.type == "cuda"
-        self._longest = 0  # clips in a forward pass so far
+        self._uncompiled = Uncompiled(settings["compile"])
         self._lack = ""  # of memory: the last error
         self.bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.reset()
@@ -180,7 +179,7 @@ class TrainStep:
                 inputs, boxes, mixed = as_input(self._network, batch.clips[rows]), batch.boxes[rows], targets[rows]
             else:
                 inputs, boxes, mixed = self._augment(batch, targets, drawn, rows)
-            with self._precision.autocast(), self._uncompiled_if_short(len(inputs)):
+            with self._precision.autocast(), self._uncompiled.if_short(len(inputs)):
                 logits = forward(self._network, inputs, boxes)
             yield self._loss(logits, mixed)
 
@@ -204,14 +203,6 @@ class TrainStep:
             raw = raw * share[:, None, None, None, None] + other * (1 - share)[:, None, None, None, None]
             mixed = mixed * share[:, None] + targets[partners] * (1 - share)[:, None]
         return normalised(self._network, raw), boxes, mixed
-
-    def _uncompiled_if_short(self, clips: int) -> AbstractContextManager[Any]:
-        """Run what is shorter than other batches, such as the last of an epoch, without compiling it anew."""
-        self._longest = max(self._longest, clips)
-        if self._settings["compile"] == "none" or clips == self._longest:
-            return nullcontext()
-        eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
-        return eager
 
     def _leave_graphs(self) -> None:
         """Compile without CUDA graphs: they would overwrite the gradients of one micro-batch with the next one's."""

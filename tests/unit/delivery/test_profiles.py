@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers.finished_run import CLIPS, EMBEDDINGS, ENSEMBLE, FEATURES, MODELS
 from tqdm import tqdm
 
@@ -33,6 +34,7 @@ slow = pytest.mark.slow
         (("fast", ["enough=nan"]), "enough is nan: use a probability"),
         (("fast", ["loop_filter=no"]), "loop_filter is 'no': use true or false"),
         (("quality", ["precision=int8"]), "precision is 'int8': use one of"),
+        (("fast", ["compile=true"]), "compile is 'true': use one of none, default"),
         (("quality", ["views_at_test=3"]), "views_at_test is 3: use 1, 2, 4, or 0"),
     ],
 )
@@ -107,6 +109,28 @@ def test_no_more_fits_are_asked_than_the_profile_says(bundles, opened, prepared)
     assert np.isnan(found[1:]).all()
     assert (one.answers(found).spread == 0).all()
     np.testing.assert_array_equal(ask(opened(CLIPS, "fits=9"), prepared[CLIPS]), every)
+
+
+@slow
+def test_a_compiled_network_answers_the_same_and_compiles_for_whole_batches_alone(
+    bundles, opened, prepared, monkeypatch
+):
+    compiled, stances, compile_it = [], [], torch.nn.Module.compile
+
+    def without_compiler(network, mode):  # traced and run as the graph that a compiler would get: it takes a minute
+        compiled.append(mode)
+        compile_it(network, backend="eager")
+
+    set_stance = torch.compiler.set_stance
+    monkeypatch.setattr(torch.nn.Module, "compile", without_compiler)
+    monkeypatch.setattr(torch.compiler, "set_stance", lambda stance: stances.append(stance) or set_stance(stance))
+    some = opened(CLIPS, "compile=default")
+    given = {"clips": prepared[CLIPS].clips, "boxes": prepared[CLIPS].boxes}
+    for fit, usual in zip(some.fits, bundles[CLIPS].fits, strict=True):
+        fit._batch = len(given["clips"]) - 1  # and one more
+        np.testing.assert_allclose(fit.predict_proba(**given), usual.predict_proba(**given), atol=1e-6)
+    assert compiled == ["default"] * len(some.fits)
+    assert stances == ["force_eager"] * len(some.fits)
 
 
 @slow

@@ -105,3 +105,8 @@ def test_the_form_of_a_point_is_the_same_after_each_change():
     sure = np.bincount(more.row) == 1
     assert sure.sum() > 50
     assert (more.change[sure[more.row]] == shared.change[sure]).all()
+
+
+@pytest.mark.parametrize("shards", [[], [np.zeros(0, KEYPOINT)]])
+def test_among_videos_without_keypoints_none_is_found(shards, videos):
+    assert not len(Index.build(shards, [3] * len(shards)).similar(videos[:EACH], -1).asked)

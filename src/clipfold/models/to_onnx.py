@@ -4,7 +4,7 @@ import torch
 
 from clipfold.models.onnx_graph import library, reduced
 from clipfold.models.record import Record
-from clipfold.models.whole_network import exporting
+from clipfold.models.whole_network import NoGraph, exporting
 from clipfold.storage.files import PathLike
 
 OPSET = 20
@@ -41,4 +41,6 @@ def to_onnx(record: Record, path: PathLike, encoders: PathLike, training: int = 
             verbose=False,
         )
     assert program is not None
+    if not all(each.type.tensor_type.shape.dim[0].dim_param for each in program.model_proto.graph.input):
+        raise NoGraph("PyTorch fixes the number of clips of a batch: keep predicting with the bundle itself")
     return reduced(program.model_proto)

@@ -24,7 +24,13 @@ def to_program(record: Record, path: PathLike, encoders: PathLike, training: int
         NoGraph: The network has an operation that cannot be exported.
     """
     with exporting(record, path, encoders, training) as whole:
-        program = torch.export.export(whole.module, whole.example, dynamic_shapes=whole.dynamic_shapes, strict=False)
+        program = torch.export.export(
+            whole.module,
+            whole.example,
+            dynamic_shapes=whole.dynamic_shapes,
+            strict=False,
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
         content = io.BytesIO()
         torch.export.save(_plain(program), content)
     return content.getvalue()

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import onnx
@@ -13,22 +14,25 @@ import torch
 from onnx import helper, numpy_helper
 from safetensors.torch import save_file
 
+from clipfold.models.architectures.naive_cnn import NaiveCNN
 from clipfold.models.catalog import ARCHITECTURES
 from clipfold.models.clip_model import ClipModel
 from clipfold.models.onnx_graph import STRUCTURE_BYTES
 from clipfold.models.onnx_model import OnnxModel
+from clipfold.models.program_model import ProgramModel
 from clipfold.models.to_onnx import to_onnx
+from clipfold.models.to_program import to_program
+from clipfold.models.whole_network import NoGraph
 
 pytestmark = pytest.mark.slow
 
 SIZE, FRAMES = 16, 4
 
 
-@pytest.fixture(scope="module")
-def fit(tmp_path_factory):
-    """Record, weights and graph of a network that also predicts other views of each clip."""
-    folder, known = tmp_path_factory.mktemp("fit"), ARCHITECTURES["naive_cnn"]
-    settings = {**known.settings, "size": SIZE, "frames": FRAMES, "width": 2, "views_at_test": 4}
+def written(folder, name, **changes):
+    """Write the weights and the graph of a network; return its record."""
+    known = ARCHITECTURES[name]
+    settings = {**known.settings, "frames": FRAMES, **changes}
     record = {
         "architecture": known.module,
         "classes": ["a", "b", "c"],
@@ -41,7 +45,28 @@ def fit(tmp_path_factory):
     torch.manual_seed(1)
     save_file(importlib.import_module(known.module).build(settings, 3).state_dict(), folder / "model.safetensors")
     (folder / "model-0.onnx").write_bytes(to_onnx(record, folder / "model.safetensors", folder))
-    return record, folder
+    return record
+
+
+@pytest.fixture(scope="module")
+def fit(tmp_path_factory):
+    """Record, weights and graph of a network that also predicts other views of each clip."""
+    folder = tmp_path_factory.mktemp("fit")
+    return written(folder, "naive_cnn", size=SIZE, width=2, views_at_test=4), folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Function from a network to its record and the folder of its weights, graph and program; made once."""
+
+    @cache
+    def made(name):
+        folder = tmp_path_factory.mktemp(name)
+        record = written(folder, name, size=64)
+        (folder / "model-0.pt2").write_bytes(to_program(record, folder / "model.safetensors", folder))
+        return record, folder
+
+    return made
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
@@ -50,6 +75,28 @@ def test_an_exported_network_predicts_the_same(fit, count):
     clips = np.random.default_rng(0).integers(0, 256, (count, 6, 20, 20, 3), np.uint8)
     eager, exported = ClipModel(record, folder / "model.safetensors"), OnnxModel(record, folder / "model-0.onnx")
     np.testing.assert_allclose(exported.predict_proba(clips=clips), eager.predict_proba(clips=clips), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vit_transformer", "variable_ar_cnn"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_batch_may_have_any_size(exported, name, count):
+    record, folder = exported(name)
+    clips = np.random.default_rng(0).integers(0, 256, (count, FRAMES, 64, 64, 3), np.uint8)
+    boxes = np.tile([8, 0, 40, 64], (count, 1))
+    eager = ClipModel(record, folder / "model.safetensors").predict_proba(clips=clips, boxes=boxes)
+    models = OnnxModel(record, folder / "model-0.onnx"), ProgramModel(record, (folder / "model-0.pt2").read_bytes())
+    for model in models:
+        np.testing.assert_allclose(model.predict_proba(clips=clips, boxes=boxes), eager, atol=1e-5)
+
+
+def test_a_network_that_fixes_the_size_of_a_batch_is_not_exported(fit, monkeypatch):
+    record, folder = fit
+    plain = NaiveCNN.forward
+    monkeypatch.setattr(NaiveCNN, "forward", lambda self, clips: plain(self, clips).reshape(len(clips), -1))
+    with pytest.raises(NoGraph, match="keep predicting with the bundle itself"):
+        to_onnx(record, folder / "model.safetensors", folder)
+    with pytest.raises(NoGraph, match="keep predicting with the bundle itself"):
+        to_program(record, folder / "model.safetensors", folder)
 
 
 def test_a_graph_names_no_file_of_the_machine_that_made_it(fit):

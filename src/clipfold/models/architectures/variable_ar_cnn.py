@@ -65,8 +65,9 @@ def to_corner(clips: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     top, left, height, width = boxes[:, :, None].unbind(dim=1)
     rows, columns = (torch.arange(edge, device=clips.device) for edge in clips.shape[-2:])
     content = ((rows < height)[:, :, None] & (columns < width)[:, None, :])[:, None, None]
-    clips = clips.take_along_dim(((rows + top) % len(rows))[:, None, None, :, None], dim=3)
-    clips = clips.take_along_dim(((columns + left) % len(columns))[:, None, None, None, :], dim=4)
+    # Not `take_along_dim`, which would fix the number of clips in an exported network.
+    clips = clips.gather(3, ((rows + top) % len(rows))[:, None, None, :, None].expand_as(clips))
+    clips = clips.gather(4, ((columns + left) % len(columns))[:, None, None, None, :].expand_as(clips))
     return clips.where(content, 0.0), content.to(clips.dtype)
 
 

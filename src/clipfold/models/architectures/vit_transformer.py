@@ -43,7 +43,7 @@ class Transformer(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Map embeddings, float (batch, frames, width), to logits."""
-        tokens = torch.cat([self.class_token.expand(len(embeddings), -1, -1), embeddings], dim=1)
+        tokens = torch.cat([self.class_token.expand(embeddings.shape[0], -1, -1), embeddings], dim=1)
         logits: Tensor = self.head(self.norm(self.layers(tokens + self.positions)[:, 0]))
         return logits
 

@@ -55,7 +55,7 @@ class HubEncoder(ClipNetwork):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips, see `ClipNetwork`, to embeddings: float (batch, width)."""
         frames = clips[:, :, self._taken].transpose(1, 2).flatten(0, 1)
-        videos = resized(frames, self._size).reshape(clips.shape[0], -1, 3, self._size, self._size)
+        videos = resized(frames, self._size).reshape(len(clips), -1, 3, self._size, self._size)
         states: Tensor = self.network(videos).last_hidden_state
         return states[:, 0] if self._token else states.mean(dim=1)
 

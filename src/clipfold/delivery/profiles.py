@@ -20,7 +20,7 @@ class Profile:
             middle of both, enlarged), or 0: as the model was trained.
         precision: Of networks: `fp32`, `bf16`, `fp16` or `trained`.
         compile: Mode of `torch.compile` of networks: `default`; with CUDA graphs, on a GPU, `reduce-overhead` or
-            `max-autotune`; or `none`. It takes a minute at the start of the first run.
+            `max-autotune`; or `none`. The first run takes longer to start.
         fits: Most fits of the bundle to ask; 0: all. Metrics of the folds are those of one fit, not of their mean.
         enough: A class with this probability is taken, though not all fits of the bundle were asked yet; 1: all are
             asked. With a frozen encoder, whose embeddings the fits share, all are.

@@ -12,7 +12,7 @@ import numpy as np
 from clipfold.leakage.keypoints import ORDERS
 from clipfold.storage.files import Array
 
-_DOUBTFUL = 0.3  # of the usual distance from where the sign changes: of copies, 2 % are beyond on the other side
+_DOUBTFUL = 0.3  # of the usual distance from where the sign changes: less loses copies, more asks more forms
 
 _NEGATIVE, _MIRRORED = 1, 2  # bits of an index into `CHANGES`
 

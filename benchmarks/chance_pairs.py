@@ -80,8 +80,9 @@ def shares(films: list[Array], groups: list[str]) -> dict[str, Any]:
     tiles, small = Tiles(list(pictures[:, 0])), Thumbnails(list(pictures[:, 0]))
     counts = dict.fromkeys(("whole", "tiles", "window", "thumbnails"), 0)
     near = Backgrounds(hashes[:, 0], hashes[:, : len(WINDOWS)])
+    windows = near.windows(0)
     for start in range(0, len(films), BACKGROUNDS_AT_ONCE):
-        for part in near.near(start):
+        for part in near.near(start, windows):
             for candidate, alike in zip(part, kept(small, part), strict=True):
                 x, y = int(candidate["x"]), int(candidate["y"])
                 if groups[x] != groups[y]:
@@ -113,7 +114,8 @@ def recall(films: list[Recording]) -> dict[str, Any]:
         other, rng = films[(number + 7) % len(films)], np.random.default_rng(number)
         made = [original, *(change(original, rng, other) for change in KINDS.values())]
         hashes, pictures = (np.stack(each) for each in zip(*map(hash_video, map(decoded, made)), strict=True))
-        near = np.concatenate(list(Backgrounds(hashes[:, 0], hashes[:, : len(WINDOWS)]).near(0)))
+        backgrounds = Backgrounds(hashes[:, 0], hashes[:, : len(WINDOWS)])
+        near = np.concatenate(list(backgrounds.near(0, backgrounds.windows(0))))
         near = near[(near["bits"] <= NEAR) & ((near["x"] == 0) | (near["y"] == 0))]
         true = [
             align(pictures[x, 0], pictures[y, 0], WINDOWS[window], mirrored=mirrored).score >= THRESHOLD

@@ -1,9 +1,14 @@
 """Measure the time of the search for near duplicates among many videos, by stage.
 
-Films are drawn, hashed and searched, by the workflow's own functions; from two numbers of videos, the time of each
-stage is extrapolated to 100,000 and to 1,000,000 as a sum of a linear and a quadratic part. Not that of the search by
-keypoints, `parts`: its index has more words for more videos, but at most a million. So some of the films are searched
-in an index of fewer words, as full as those of 100,000 or 1,000,000 videos would be.
+Films are drawn, hashed and searched, by the workflow's own functions and in its blocks; from two numbers of videos, the
+time of each stage is extrapolated to 100,000 and to 1,000,000 as a sum of a linear and a quadratic part. Not those of
+look-ups, which take less time the more there is:
+
+- `windows` and `frames`: some films are looked up among as many hashes as a job looks them up at once: those of the
+  films, again and again, each time with other bits changed in all of them.
+- `parts`: the index of keypoints has more words for more videos, but at most a million. So some of the films are
+  searched in an index of fewer words, as full as those of 100,000 or 1,000,000 videos would be, and the time of making
+  the index is that with a million words.
 """
 
 import argparse
@@ -20,21 +25,25 @@ from threadpoolctl import threadpool_limits
 
 from clipfold.demo.scenes import draw_scene, film
 from clipfold.leakage import words
+from clipfold.leakage.candidates import FRAMES_AT_ONCE, WINDOWS_AT_ONCE, Backgrounds, Frames
 from clipfold.leakage.hash_shard import hash_shard
-from clipfold.leakage.keypoint_index import Index
+from clipfold.leakage.keypoint_index import FILES, Index
 from clipfold.leakage.pairs import Pairs
 from clipfold.leakage.parts import Parts
-from clipfold.leakage.search import Search
+from clipfold.leakage.search import Search, blocks_of
 from clipfold.leakage.videos import Stored, Videos
-from clipfold.storage.files import ArrayWriter, write_table
+from clipfold.storage.files import Array, ArrayWriter, write_table
 from clipfold.storage.job import keep_freed_memory
 from clipfold.video.decode_shard import index_schema
 from clipfold.video.views import Uniform
 
 SHAPE = (16, 112, 112, 3)
 TARGETS = 100_000, 1_000_000
-ASKED = 200
-"""Films that are searched in indices with full words."""
+ASKED, LOOKED_UP = 200, 1024
+"""Films that are searched in indices with full words, and whose hashes are looked up."""
+
+BLOCK = 4096
+"""Most videos of a job (`rules/inputs.smk`)."""
 
 
 def main() -> None:
@@ -47,8 +56,17 @@ def main() -> None:
         folder = Path(name)
         drawn = draw(folder, max(arguments.videos))
         rows = [measured(folder, count) for count in arguments.videos]
-        full = {videos: in_full_words(folder, max(arguments.videos), videos) for videos in TARGETS}
-    hours = {f"{videos:,}": extrapolated(rows, videos, full[videos]) for videos in TARGETS}
+        films = opened(folder, max(arguments.videos))
+        each = look_ups(films) | {"index of keypoints": index_of_a_million_words(films)}
+        hours = {}
+        for videos in TARGETS:
+            taken = {
+                "windows": each["windows"] * videos / WINDOWS_AT_ONCE,
+                "frames": each["frames"] * videos / FRAMES_AT_ONCE / 2,  # later ones alone
+                "index of keypoints": each["index of keypoints"],
+                "parts": in_full_words(films, videos),
+            }
+            hours[f"{videos:,}"] = extrapolated(rows, videos, taken)
     figures = {"seconds_to_hash_a_video": drawn, "runs": rows, "core_hours": hours}
     print(json.dumps(figures, indent=2))
     if arguments.json:
@@ -57,7 +75,7 @@ def main() -> None:
 
 def draw(folder: Path, count: int) -> float:
     """Draw and hash films in shards of 500; return the CPU time of hashing one, in seconds."""
-    spent = 0.0
+    seconds = 0.0
     for start in range(0, count, 500):
         shard = folder / f"{start:06}"
         shard.mkdir(parents=True)
@@ -72,8 +90,8 @@ def draw(folder: Path, count: int) -> float:
         write_table(shard / "index", rows, index_schema({"clips": Uniform(frames=1, size=16)}))
         began = time.process_time()
         hash_shard(shard / "clips", shard / "index", *(shard / each for each in ("hashes", "pictures", "keypoints")))
-        spent += time.process_time() - began
-    return spent / count
+        seconds += time.process_time() - began
+    return seconds / count
 
 
 def opened(folder: Path, count: int) -> Videos:
@@ -83,25 +101,59 @@ def opened(folder: Path, count: int) -> Videos:
     return Videos(Stored(**files, indices=[shard / "index" for shard in shards]))
 
 
-def in_full_words(folder: Path, count: int, videos: int) -> float:
-    """Return the CPU seconds in which a film is searched by keypoints, in words as full as those of more videos."""
-    films = opened(folder, count)
-    keypoints, most = films.keypoints(), words.LARGEST
-    words.LARGEST = round(most * (count / videos) ** 0.5)
+def look_ups(films: Videos) -> dict[str, float]:
+    """Return the CPU seconds in which a film's windows, and its frames, are looked up among as many as at once."""
+    rng = np.random.default_rng(0)
+
+    def made(hashes: Array, count: int) -> Array:
+        masks = rng.integers(0, 2**64, -(-count // len(hashes)), dtype=np.uint64)
+        masks[0] = 0
+        return np.concatenate([hashes ^ mask for mask in masks])[:count]
+
+    whole, frames = made(films.whole(), WINDOWS_AT_ONCE), made(films.frames(), FRAMES_AT_ONCE)
+    own = films.windows(range(LOOKED_UP))
+    windows = spent(lambda: Backgrounds(whole, own).windows(0))
+    others = spent(lambda: Frames(frames, np.zeros(frames.shape, bool), 0).near(range(LOOKED_UP)))
+    return {"windows": windows / LOOKED_UP, "frames": others / LOOKED_UP}
+
+
+def index_of_a_million_words(films: Videos) -> float:
+    """Return the CPU seconds in which a film is added to an index with the most words that there are."""
+    keypoints, usual = films.keypoints(), words.PER_WORD
+    words.PER_WORD = sum(map(len, keypoints)) / words.LARGEST**2
     try:
-        parts = Parts(keypoints, films.counts, Index.build(keypoints, films.counts), films.grey)
+        return spent(lambda: Index.build(keypoints, films.counts)) / len(films)
     finally:
-        words.LARGEST = most
-    asked = range(0, count, max(1, count // ASKED))
-    began = time.process_time()
+        words.PER_WORD = usual
+
+
+def spent(call: Callable[[], Any]) -> float:
+    """Return the CPU seconds that a call takes, on one thread."""
     with threadpool_limits(1):
-        for film in asked:
-            parts.pairs(film)
-    return (time.process_time() - began) / len(asked)
+        began = time.process_time()
+        call()
+        return time.process_time() - began
+
+
+def in_full_words(films: Videos, videos: int) -> float:
+    """Return the CPU seconds in which a film is searched by keypoints, in words as full as those of more videos.
+
+    Films in the middle are asked, in an index without earlier ones, as that of the block in the middle is.
+    """
+    keypoints, most, middle = films.keypoints(), words.LARGEST, len(films) // 2
+    words.LARGEST = round(most * (len(films) / videos) ** 0.5)
+    with tempfile.TemporaryDirectory() as name:
+        files = {kind: Path(name, kind) for kind in FILES}
+        try:
+            Index.write(keypoints, films.counts, files)
+        finally:
+            words.LARGEST = most
+        parts = Parts(keypoints, films.counts, Index(files, middle), films.grey)
+        return spent(lambda: [parts.pairs(film) for film in range(middle, middle + ASKED)]) / ASKED
 
 
 def measured(folder: Path, count: int) -> dict[str, Any]:
-    """Search the first `count` films, in one block; return the CPU seconds of each stage."""
+    """Search the first `count` films, in blocks; return the CPU seconds of each stage."""
     videos = opened(folder, count)
     seconds: dict[str, float] = {}
 
@@ -114,29 +166,34 @@ def measured(folder: Path, count: int) -> dict[str, Any]:
     keypoints = videos.keypoints()
     index = timed("index of keypoints", lambda: Index.build(keypoints, videos.counts))
     parts = Parts(keypoints, videos.counts, index, videos.grey)
-    search = Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
-    known, every = Pairs(len(videos)), range(len(videos))
+    whole = videos.whole()
+    search = Search(whole, videos.windows, videos.frames(), videos.pictures, parts)
+    known, blocks = Pairs(count), blocks_of(count, -(-count // BLOCK))
     with threadpool_limits(1):
-        backgrounds = timed("backgrounds", lambda: search.backgrounds(every))
-        search.decide([backgrounds], known)
-        search.decide([timed("parts", lambda: search.parts(every, backgrounds))], known)
+        found = timed("backgrounds", lambda: [search.backgrounds(block) for block in blocks])
+        timed(
+            "windows", lambda: [Backgrounds(whole, videos.windows(block), block.start).windows(0) for block in blocks]
+        )
+        seconds["pictures"] = seconds.pop("backgrounds") - seconds["windows"]
+        search.decide(found, known)
+        search.decide(timed("parts", lambda: list(map(search.parts, blocks, found))), known)
         common = timed("common frames", lambda: search.common(known))
-        search.decide([timed("frames", lambda: search.frames(every, common, known))], known)
+        search.decide(timed("frames", lambda: [search.frames(block, common, known) for block in blocks]), known)
     return {"videos": len(videos), "cpu_seconds": seconds, "pairs": len(known)}
 
 
-def extrapolated(rows: list[dict[str, Any]], videos: int, each: float) -> dict[str, float]:
-    """Return the hours of each stage for `videos`, of which the search by keypoints takes `each` seconds.
+def extrapolated(rows: list[dict[str, Any]], videos: int, each: dict[str, float]) -> dict[str, float]:
+    """Return the hours of each stage for `videos`.
 
-    To the other stages a linear and a quadratic part are fitted, neither negative.
+    Some take `each` seconds a film; to the others a linear and a quadratic part are fitted, neither negative.
     """
     counts = np.array([row["videos"] for row in rows], float)
     hours = {}
     for stage in rows[0]["cpu_seconds"]:
-        spent = np.array([row["cpu_seconds"][stage] for row in rows])
-        parts, _ = nnls(np.stack([counts, counts**2], axis=1) / spent[:, None], np.ones(2))
-        hours[stage] = round(float(parts @ [videos, videos**2]) / 3600, 3)
-    hours["parts"] = round(each * videos / 3600, 3)
+        seconds = np.array([row["cpu_seconds"][stage] for row in rows])
+        parts, _ = nnls(np.stack([counts, counts**2], axis=1) / seconds[:, None], np.ones(2))
+        total = each[stage] * videos if stage in each else float(parts @ [videos, videos**2])
+        hours[stage] = round(total / 3600, 3)
     return hours | {"all": round(sum(hours.values()), 2)}
 
 

@@ -4,7 +4,7 @@
 all videos; `join_recordings` puts the pairs together, which tells the recordings apart, and so the frames that tell
 nothing; `search_frames` compares the frames of each block with those of all videos; `join_matches` writes the pairs of
 all. The blocks change no result: see `pairs.Pairs`. A job maps the arrays of all videos, and holds of each 200 bytes,
-of each of its block 25 kB, and 21 bytes of each candidate that is a pair, or settled.
+of each of its block 25 kB, and 21 bytes of each candidate that is a pair, or settled; 1 GB more if all are alike.
 """
 
 import logging
@@ -53,8 +53,7 @@ def search_pictures(
         backgrounds: output table of `pairs.FOUND`.
         parts: output table of `pairs.FOUND`.
     """
-    with _search(index) as search:
-        own = blocks_of(search.videos, blocks)[block]
+    with _search(index, block, blocks) as (search, own):
         found = search.backgrounds(own)
         write_table(backgrounds, found)
         write_table(parts, search.parts(own, found))
@@ -76,7 +75,7 @@ def join_recordings(
         output: output table of `pairs.FOUND`, the pairs.
         common: output array, see `candidates.common_frames`.
     """
-    with _search(index) as search:
+    with _search(index) as (search, _):
         known = Pairs(search.videos)
         search.decide(map(read_table, [*backgrounds, *parts]), known)
         write_table(output, pairs.table_of(known.all()))
@@ -98,8 +97,7 @@ def search_frames(
         blocks: number of all blocks.
         output: output table of `pairs.FOUND`.
     """
-    with _search(index) as search:
-        own = blocks_of(search.videos, blocks)[block]
+    with _search(index, block, blocks) as (search, own):
         write_table(output, search.frames(own, open_array(common), _pairs(search, known)))
 
 
@@ -112,19 +110,21 @@ def join_matches(index: Mapping[str, PathLike], known: PathLike, frames: Sequenc
         frames: tables from `search_frames` of all blocks, in order.
         output: output table of `matches.SCHEMA`, sorted by ids.
     """
-    with _search(index) as search:
+    with _search(index) as (search, _):
         joined = _pairs(search, known)
         search.decide(map(read_table, frames), joined)
     write_matches(Videos(_stored(index)), joined.all(), output)
 
 
 @contextmanager
-def _search(index: Mapping[str, PathLike]) -> Iterator[Search]:
+def _search(index: Mapping[str, PathLike], block: int = 0, blocks: int = 1) -> Iterator[tuple[Search, range]]:
+    """Open the search, which finds the keypoints of videos of the block and later ones; yield it with the block."""
     keep_freed_memory()
     videos = Videos(_stored(index))
-    parts = Parts(videos.keypoints(), videos.counts, Index(_keypoints(index)), videos.grey)
+    own = blocks_of(len(videos), blocks)[block]
+    parts = Parts(videos.keypoints(), videos.counts, Index(_keypoints(index), own.start), videos.grey)
     with threadpool_limits(1):
-        yield Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts)
+        yield Search(videos.whole(), videos.windows, videos.frames(), videos.pictures, parts), own
 
 
 def _stored(index: Mapping[str, PathLike]) -> Stored:

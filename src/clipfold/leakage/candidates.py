@@ -1,6 +1,7 @@
 """Find the pairs of videos with near hashes, of backgrounds or of frames: the candidates to verify on pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -26,9 +27,13 @@ MOST_SHARING = 4
 VIDEOS = 64
 """Videos to ask about at once."""
 
-BACKGROUNDS_AT_ONCE, FRAMES_AT_ONCE = 512, 128
-"""Videos to compare with at once: if all are near, their pairs take 400 MB."""
+BACKGROUNDS_AT_ONCE = 512
+"""Videos whose pictures are compared at once."""
 
+WINDOWS_AT_ONCE, FRAMES_AT_ONCE = 1 << 16, 1 << 14
+"""Videos among which windows and frames are looked up at once: if all are near, their pairs take 1 GB."""
+
+_WINDOWS_OF, _FRAMES_OF = 8, 4  # videos whose windows and frames are looked up at once
 _SAMPLE = 1000  # recordings
 _TOLD = 32  # videos whose pairs are told together: the order decides which pairs of a large cluster are verified
 
@@ -46,6 +51,10 @@ CANDIDATE = np.dtype(
 )
 """A pair of videos with near hashes."""
 
+_COLUMNS = {"x": np.uint32, "y": np.uint32, "bits": np.uint8, "seen": np.uint8, "first": np.uint8}
+_WINDOW = np.dtype(list(_COLUMNS.items()))
+"""A pair by windows: `seen` is the nearest one, twice its number and one more if mirrored, `first` the first one."""
+
 
 class Backgrounds:
     """The backgrounds of all videos, and their parts in a block of these.
@@ -58,34 +67,67 @@ class Backgrounds:
 
     def __init__(self, whole: Array, windows: Array, first: int = 0) -> None:
         self._whole, self._windows, self._first = whole, windows, first
+        self._groups = range(0, len(windows), VIDEOS)
 
-    def near(self, start: int) -> Iterator[Array]:
+    def windows(self, first: int, spread: Callable[..., Iterable[Array]] = map) -> list[Array]:
+        """Look up the windows of the block, mirrored too, among the `WINDOWS_AT_ONCE` backgrounds from `first` on.
+
+        Args:
+            first: number of the first of these.
+            spread: function that calls another one with each item of a list, as `map` does.
+
+        Returns:
+            `_WINDOW` (pairs,), sorted by y, for each `VIDEOS` videos of the block.
+        """
+        others = Near(self._whole[first : first + WINDOWS_AT_ONCE], NEAR)
+        return list(spread(partial(self._near_windows, others, first), self._groups))
+
+    def _near_windows(self, others: Near, first: int, group: int) -> Array:
+        found, count = [np.zeros(0, _WINDOW)], self._windows.shape[1]
+        for at in range(group, min(group + VIDEOS, len(self._windows)), _WINDOWS_OF):
+            asked = self._windows[at : min(at + _WINDOWS_OF, group + VIDEOS)]
+            near = others.find(np.stack([asked, asked ^ MIRROR], axis=2).ravel())
+            part = near.asked % (2 * count) > 0  # whole backgrounds have a wider bound
+            x, seen = np.divmod(near.asked[part], 2 * count)
+            found.append(_nearest(self._first + at + x, first + near.row[part], near.bits[part], seen, seen))
+        together = np.concatenate(found)
+        return together.take(np.argsort(together["y"], kind="stable"))
+
+    def near(self, start: int, windows: Sequence[Array]) -> Iterator[Array]:
         """Compare a block with the `BACKGROUNDS_AT_ONCE` videos from `start` on; find the nearest window of each pair.
+
+        Args:
+            start: number of the first of these.
+            windows: result of `windows` for backgrounds that these are among.
 
         Yields:
             `CANDIDATE` (candidates,), for each `VIDEOS` videos of the block.
         """
-        others, count = Near(self._whole[start : start + BACKGROUNDS_AT_ONCE]), self._windows.shape[1]
-        for at in range(0, len(self._windows), VIDEOS):
-            first, windows = self._first + at, self._windows[at : at + VIDEOS]
-            whole = others.find(windows[:, 0], NEAR_WHOLE)
+        others = Near(self._whole[start : start + BACKGROUNDS_AT_ONCE], NEAR_WHOLE)
+        for group, found in zip(self._groups, windows, strict=True):
+            first = self._first + group
+            whole = others.find(self._windows[group : group + VIDEOS, 0])
             later = first + whole.asked < start + whole.row
-            as_is, mirrored = others.find(windows.ravel(), NEAR), others.find(windows.ravel() ^ MIRROR, NEAR)
-            part = as_is.asked % count > 0  # the whole backgrounds are found above
-            x, window = np.divmod(
-                np.concatenate([whole.asked[later] * count, as_is.asked[part], mirrored.asked]), count
-            )
-            y = np.concatenate([whole.row[later], as_is.row[part], mirrored.row])
-            bits = np.concatenate([whole.bits[later], as_is.bits[part], mirrored.bits])
-            flipped = np.arange(len(y)) >= len(y) - len(mirrored.row)
-            x, y = first + x, start + y
-            seen = 2 * window + flipped  # of equally near windows the first counts
-            by_bits, by_window = np.lexsort((seen, bits, y, x)), np.lexsort((seen, y, x))
-            new = np.flatnonzero(np.diff(x[by_bits] * len(self._whole) + y[by_bits], prepend=-1))
-            best, foremost = by_bits[new], seen[by_window[new]]
-            told = best[np.lexsort((y[best], foremost, x[best], y[best] // _TOLD))]
-            told = told[x[told] != y[told]]
-            yield _candidates(x=x[told], y=y[told], bits=bits[told], mirrored=flipped[told], window=window[told])
+            part = found[slice(*np.searchsorted(found["y"], [start, start + BACKGROUNDS_AT_ONCE]))]
+            seen = np.zeros(later.sum(), np.int64)
+            by_whole = first + whole.asked[later], start + whole.row[later], whole.bits[later], seen, seen
+            columns = [np.concatenate([one, part[name]]) for one, name in zip(by_whole, _COLUMNS, strict=True)]
+            best = _nearest(*columns)
+            best = best[best["x"] != best["y"]]
+            told = best.take(np.lexsort((best["y"], best["first"], best["x"], best["y"] // _TOLD)))
+            window, mirrored = np.divmod(told["seen"], 2)
+            yield _candidates(x=told["x"], y=told["y"], bits=told["bits"], mirrored=mirrored, window=window)
+
+
+def _nearest(x: Array, y: Array, bits: Array, seen: Array, first: Array) -> Array:
+    """Keep one of each pair, `_WINDOW` (pairs,): the nearest, of equally near ones the first."""
+    order = np.lexsort((seen, bits, y, x))
+    new = np.flatnonzero(np.append(True, (np.diff(x[order]) != 0) | (np.diff(y[order]) != 0))[: len(order)])
+    found = np.zeros(len(new), _WINDOW)
+    for name, column in (("x", x), ("y", y), ("bits", bits), ("seen", seen)):
+        found[name] = column[order[new]]
+    found["first"] = np.minimum.reduceat(first[order], new) if len(new) else 0
+    return found
 
 
 def common_frames(frames: Array, recording: Sequence[int]) -> Array:
@@ -102,10 +144,10 @@ def common_frames(frames: Array, recording: Sequence[int]) -> Array:
     first = np.flatnonzero(recordings == np.arange(len(recordings)))
     sample = first[:: max(1, -(-len(first) // _SAMPLE))]
     count = frames.shape[1]
-    common, near = np.zeros(frames.shape, bool), Near(frames[sample].ravel())
+    common, near = np.zeros(frames.shape, bool), Near(frames[sample].ravel(), NEAR_FRAME)
     for start in range(0, len(frames), VIDEOS):
         mine = frames[start : start + VIDEOS]
-        found = near.find(mine.ravel(), NEAR_FRAME)
+        found = near.find(mine.ravel())
         sharing = np.unique(found.asked * len(sample) + found.row // count)  # a frame and a recording
         asked, other = np.divmod(sharing, len(sample))
         apart = recordings[start + asked // count] != sample[other]
@@ -115,40 +157,44 @@ def common_frames(frames: Array, recording: Sequence[int]) -> Array:
 
 
 class Frames:
-    """The frames of all videos, and those of a block of these.
+    """The frames of all videos, to be compared with some of these.
 
     Args:
         frames: hashes, uint64 (videos, frames).
         common: frames that tell nothing, see `common_frames`.
-        first: number of the first video of the block, a multiple of `VIDEOS`.
-        last: number after that of the last one.
+        start: number of the first of the `FRAMES_AT_ONCE` videos to compare with.
     """
 
-    def __init__(self, frames: Array, common: Array, first: int, last: int) -> None:
-        self._frames, self._common, self._new = frames, common, _differs(frames)
-        self._first, self._last = first, last
+    def __init__(self, frames: Array, common: Array, start: int) -> None:
+        self._frames, self._common, self._start = frames, common, start
+        self._places = np.flatnonzero(~common[start : start + FRAMES_AT_ONCE])
+        self._others = Near(frames[start : start + FRAMES_AT_ONCE].ravel()[self._places], NEAR_FRAME)
 
-    def near(self, start: int) -> Iterator[Array]:
-        """Compare the frames of a block with those of the `FRAMES_AT_ONCE` videos from `start` on, if these are later.
+    def near(self, videos: range) -> Array:
+        """Compare the frames of some videos with those that are later.
 
         Frames in common must be at least `LEAST_FRAMES`, and either different from each other, or half of a video's: a
         picture that stands still for a while may be a title.
 
-        Yields:
-            `CANDIDATE` (candidates,), for each `VIDEOS` videos of the block.
+        Returns:
+            `CANDIDATE` (candidates,).
         """
+        found = [np.zeros(0, CANDIDATE)]
+        for first in videos[::_FRAMES_OF]:
+            if first < self._start + FRAMES_AT_ONCE:
+                found.append(self._near(first, min(first + _FRAMES_OF, videos.stop)))
+        together = np.concatenate(found)
+        return together.take(np.lexsort((together["y"], together["x"], together["y"] // _TOLD)))
+
+    def _near(self, first: int, last: int) -> Array:
         count = self._frames.shape[1]
-        places = np.flatnonzero(~self._common[start : start + FRAMES_AT_ONCE])
-        others = Near(self._frames[start : start + FRAMES_AT_ONCE].ravel()[places])
-        for first in range(self._first, self._last, VIDEOS):
-            mine = slice(first, min(first + VIDEOS, self._last) if first < start + FRAMES_AT_ONCE else first)
-            asked = np.flatnonzero(~self._common[mine])
-            found = others.find(self._frames[mine].ravel()[asked], NEAR_FRAME)
-            x, a = np.divmod(first * count + asked[found.asked], count)
-            y, b = np.divmod(start * count + places[found.row], count)
-            later = np.flatnonzero(x < y)
-            order = later[np.lexsort((b[later], a[later], found.bits[later], y[later], x[later]))]
-            yield self._enough(x[order], y[order], a[order], b[order], found.bits[order])
+        asked = np.flatnonzero(~self._common[first:last])
+        found = self._others.find(self._frames[first:last].ravel()[asked])
+        x, a = np.divmod(first * count + asked[found.asked], count)
+        y, b = np.divmod(self._start * count + self._places[found.row], count)
+        later = np.flatnonzero(x < y)
+        order = later[np.lexsort((b[later], a[later], found.bits[later], y[later], x[later]))]
+        return self._enough(x[order], y[order], a[order], b[order], found.bits[order])
 
     def _enough(self, x: Array, y: Array, a: Array, b: Array, bits: Array) -> Array:
         """Return the pairs of videos that have enough near frames, from pairs of frames, sorted by x, y and bits."""
@@ -158,13 +204,12 @@ class Frames:
         pair = np.repeat(np.arange(len(best)), np.diff(best, append=len(x)))
         ours, theirs = (np.zeros((len(best), count), bool) for _ in range(2))
         ours[pair, a] = theirs[pair, b] = True
-        number = [ours.sum(axis=1), theirs.sum(axis=1)]
-        distinct = [(ours & self._new[x[best]]).sum(axis=1), (theirs & self._new[y[best]]).sum(axis=1)]
-        enough = (np.minimum(*number) >= least) & (
-            (np.minimum(*distinct) >= least) | (2 * np.maximum(*number) >= count)
-        )
-        told = best[enough]
-        told = told[np.lexsort((y[told], x[told], y[told] // _TOLD))]
+        several = np.minimum(ours.sum(axis=1), theirs.sum(axis=1)) >= least
+        best, ours, theirs = (each.compress(several, axis=0) for each in (best, ours, theirs))
+        new = [_differs(self._frames[each[best]]) for each in (x, y)]
+        distinct = np.minimum((ours & new[0]).sum(axis=1), (theirs & new[1]).sum(axis=1))
+        half = 2 * np.maximum(ours.sum(axis=1), theirs.sum(axis=1)) >= count
+        told = best[(distinct >= least) | half]
         return _candidates(x=x[told], y=y[told], bits=bits[told], x_frame=a[told], y_frame=b[told])
 
 

@@ -57,15 +57,17 @@ class Index:
 
     Args:
         files: those of `FILES`, from `write`.
+        first: number of the first video to find keypoints of: earlier ones take no time.
 
     Raises:
         ValueError: they do not belong together.
     """
 
-    def __init__(self, files: Mapping[str, PathLike]) -> None:
+    def __init__(self, files: Mapping[str, PathLike], first: int = 0) -> None:
         self._vocabulary = Vocabulary.from_numbers(np.array(open_array(files["vocabulary"])))
         self._place = np.asarray(open_array(files["place"]))
-        self._lists = _mapped(Path(files["lists"]), open_array(files["start"]), self._vocabulary.size)
+        start = open_array(files["start"])
+        self._lists = _mapped(Path(files["lists"]), start, self._vocabulary.size, self._place["video"], first)
         self._middles = faiss.IndexBinaryFlat(8 * _SIGNATURE)  # is asked for nothing: we name the words
         kind: Any = faiss.IndexBinaryIVF  # whose stub lacks the last argument: without lists of its own
         self._search = kind(self._middles, 8 * _SIGNATURE, self._vocabulary.size, False)
@@ -173,22 +175,34 @@ def _nearest(row: Array, bits: Array) -> Array:
     return kept
 
 
-def _mapped(path: Path, start: Array, words: int) -> faiss.OnDiskInvertedLists:
-    """Map the lists of all words; what each has is checked, since faiss trusts it."""
+def _mapped(path: Path, start: Array, words: int, video: Array, first: int) -> faiss.OnDiskInvertedLists:
+    """Map the lists of all words, without videos before `first`; what each has is checked, since faiss trusts it."""
     lists, count, size = open_array(path), np.diff(start), path.stat().st_size
     whole = lists.dtype == np.uint8 and lists.ndim == 1 and len(start) == words + 1 and start[0] == 0
-    whole = whole and bool((count >= 0).all()) and _ENTRY * int(start[-1]) == len(lists)
+    whole = whole and bool((count >= 0).all()) and _ENTRY * int(start[-1]) == len(lists) == _ENTRY * len(video)
     require(whole, "lists", str(path), "they do not belong to this index: delete its folder, and run again")
     mapped = faiss.OnDiskInvertedLists()
     mapped.nlist, mapped.code_size, mapped.read_only = words, _SIGNATURE, True
     mapped.filename, mapped.totsize = str(path), size
-    at = size - len(lists) + _ENTRY * start[:-1]
-    facts = np.stack([count, count, at], axis=1).astype(np.uint64).view(np.uint8).ravel()  # size, room, place
+    # faiss takes the numbers to be behind the room for signatures: two left out at the front are one less of room.
+    pairs = (_at(video, start, first) - start[:-1]) // 2
+    at = size - len(lists) + _ENTRY * start[:-1] + 2 * _SIGNATURE * pairs
+    facts = np.stack([count - 2 * pairs, count - pairs, at], axis=1).astype(np.uint64)  # size, room, place
     room: Any = mapped.lists
     room.resize(words)
     faiss.memcpy(room.data(), faiss.swig_ptr(facts), facts.nbytes)
     mapped.do_mmap()
     return mapped
+
+
+def _at(values: Array, start: Array, least: int) -> Array:
+    """Return where the values that are at least `least` begin in each of the sorted parts between `start`s, int64."""
+    low, high = start[:-1].astype(np.int64), start[1:].astype(np.int64)
+    while (open_ := np.flatnonzero(low < high)).size:
+        middle = (low[open_] + high[open_]) // 2
+        less = values.take(middle) < least
+        low[open_[less]], high[open_[~less]] = middle[less] + 1, middle[~less]
+    return low
 
 
 def _vocabulary(shards: Sequence[Array]) -> Vocabulary:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -20,6 +20,7 @@ from clipfold.leakage.candidates import (
     FRAMES_AT_ONCE,
     NEAR,
     VIDEOS,
+    WINDOWS_AT_ONCE,
     Backgrounds,
     Frames,
     common_frames,
@@ -80,15 +81,20 @@ class Search:
         ours = _Seen(self._pictures_of, block)
         near = Backgrounds(self._whole, self._windows_of(block), block.start)
 
-        def look(start: int) -> list[Array]:
+        def look(windows: Sequence[Array], start: int) -> list[Array]:
             theirs = _Seen(self._pictures_of, range(start, min(start + BACKGROUNDS_AT_ONCE, self.videos)))
-            parts = list(near.near(start))
+            parts = list(near.near(start, windows))
             candidates = np.concatenate([np.zeros(0, CANDIDATE), *parts])
             kept = ours.likely(candidates, theirs)
             ends = np.cumsum([len(part) for part in parts])
             return [part[some] for part, some in zip(parts, np.split(kept, ends), strict=False)]
 
-        return self._verified("backgrounds", range(0, self.videos if block else 0, BACKGROUNDS_AT_ONCE), look)
+        found: list[list[Array]] = []
+        for first in range(0, self.videos if block else 0, WINDOWS_AT_ONCE):
+            windows = near.windows(first, partial(self._spread, "windows"))
+            starts = range(first, min(first + WINDOWS_AT_ONCE, self.videos), BACKGROUNDS_AT_ONCE)
+            found += self._spread("backgrounds", partial(look, windows), starts)
+        return self._verified(found)
 
     def parts(self, block: range, backgrounds: pa.Table) -> pa.Table:
         """Find the videos that show parts of those of a block; return a table of `FOUND`.
@@ -105,7 +111,7 @@ class Search:
         def look(video: int) -> list[Pair]:
             return self._parts.pairs(video, known.get(video, ())) if self._parts else []
 
-        return pairs.table_of(pair for some in self._spread("parts", block, look) for pair in some)
+        return pairs.table_of(pair for some in self._spread("parts", look, block) for pair in some)
 
     def frames(self, block: range, common: Array, known: Pairs) -> pa.Table:
         """Compare the frames of a block with those of later videos; return a table of `FOUND`.
@@ -115,10 +121,12 @@ class Search:
             common: result of `common_frames`.
             known: pairs found by backgrounds and parts.
         """
-        near = Frames(self._frames, common, block.start, block.stop)
-        first = block.start // FRAMES_AT_ONCE * FRAMES_AT_ONCE
-        starts = range(first, self.videos if block else 0, FRAMES_AT_ONCE)
-        return self._verified("frames", starts, lambda start: list(near.near(start)), known)
+        groups = [range(first, min(first + VIDEOS, block.stop)) for first in block[::VIDEOS]]
+        found = []
+        for start in range(block.start // FRAMES_AT_ONCE * FRAMES_AT_ONCE, self.videos, FRAMES_AT_ONCE):
+            near = Frames(self._frames, common, start)
+            found.append(list(self._spread("frames", near.near, groups)))
+        return self._verified(found, known)
 
     def common(self, known: Pairs) -> Array:
         """Find the frames that tell nothing, see `common_frames`."""
@@ -132,13 +140,10 @@ class Search:
             rows = dict(zip(sure.tolist(), found.take(sure).select(pairs.PAIR).to_pylist(), strict=True))
             known.decide(candidates, partial(self._known, candidates, rows))
 
-    def _verified(
-        self, stage: str, starts: range, look: Callable[[int], list[Array]], known: Pairs | None = None
-    ) -> pa.Table:
-        """Verify the candidates of all parts of the other videos, in the order of our videos."""
-        given = list(self._spread(stage, starts, look))
+    def _verified(self, found: Sequence[Sequence[Array]], known: Pairs | None = None) -> pa.Table:
+        """Verify candidates, found among each part of the other videos for each group of ours, in the order of ours."""
         candidates = np.concatenate(
-            [np.zeros(0, CANDIDATE), *(part for ours in zip(*given, strict=True) for part in ours)]
+            [np.zeros(0, CANDIDATE), *(part for ours in zip(*found, strict=True) for part in ours)]
         )
         own = Pairs(self.videos, known.all() if known else [])
         candidates = candidates[own.open(candidates["x"], candidates["y"])]
@@ -152,7 +157,7 @@ class Search:
         pictures = self._pictures_of(x), self._pictures_of(y)
         return verified(candidate, *pictures, lambda: self._still(x) and self._still(y))
 
-    def _spread(self, stage: str, items: range, look: Callable[[int], Any]) -> Iterator[Any]:
+    def _spread(self, stage: str, look: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         with ThreadPoolExecutor(self._threads) as pool:
             for number, found in enumerate(pool.map(look, items), 1):
                 yield found

@@ -12,12 +12,6 @@ COUNT = 100
 STARTS = range(0, COUNT, candidates.VIDEOS)
 
 
-def found_by(near, step):
-    """The candidates for each of `STARTS`, which `near` yields for each part of the other videos."""
-    told = [list(near(start)) for start in range(0, COUNT, step)]
-    return [[tuple(each) for part in ours for each in part.tolist()] for ours in zip(*told, strict=True)]
-
-
 def alike(rng, shape, bases, most):
     """Hashes that differ from a few in up to `most` bits, some of them mirrored."""
     hashes = rng.integers(0, 2**64, bases, dtype=np.uint64)[rng.integers(0, bases, shape)]
@@ -33,6 +27,16 @@ def some(rng, values, shape):
 
 def apart(a, b):
     return (a ^ b).bit_count()
+
+
+def every_background(backgrounds):
+    """The candidates for each of `STARTS`, in the order in which they are told."""
+    told = []
+    for first in range(0, COUNT, candidates.WINDOWS_AT_ONCE):
+        windows = backgrounds.windows(first)
+        last = min(first + candidates.WINDOWS_AT_ONCE, COUNT)
+        told += [list(backgrounds.near(start, windows)) for start in range(first, last, candidates.BACKGROUNDS_AT_ONCE)]
+    return [[each for part in ours for each in part.tolist()] for ours in zip(*told, strict=True)]
 
 
 def plain_backgrounds(hashes, first):
@@ -73,13 +77,14 @@ def plain_frames(frames, first, common):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(candidates, "BACKGROUNDS_AT_ONCE", 64)
+    monkeypatch.setattr(candidates, "BACKGROUNDS_AT_ONCE", 32)
+    monkeypatch.setattr(candidates, "WINDOWS_AT_ONCE", 64)
     monkeypatch.setattr(candidates, "FRAMES_AT_ONCE", 64)
 
 
 def test_backgrounds_are_those_that_a_plain_search_finds():
     hashes = alike(np.random.default_rng(0), (COUNT, 3), bases=30, most=18)
-    found = found_by(Backgrounds(hashes[:, 0], hashes).near, 64)
+    found = every_background(Backgrounds(hashes[:, 0], hashes))
     assert found == [list(plain_backgrounds(hashes, first)) for first in STARTS]
     every = [each for block in found for each in block]
     assert {(mirrored, window) for _, _, _, mirrored, window, *_ in every} == {
@@ -99,7 +104,9 @@ def test_frames_are_those_that_a_plain_search_finds(known):
     frames[::5, 4:] = frames[::5, 4:5]
     frames[:, 0] = shown[0, 0]
     common = common_frames(frames, np.arange(COUNT) // known * known)
-    found = found_by(Frames(frames, common, 0, COUNT).near, 64)
+    groups = [range(first, min(first + candidates.VIDEOS, COUNT)) for first in STARTS]
+    parts = [Frames(frames, common, start) for start in range(0, COUNT, 64)]
+    found = [[each for part in parts for each in part.near(group).tolist()] for group in groups]
     assert found == [list(plain_frames(frames, first, common)) for first in STARTS]
     assert 10 < sum(map(len, found)) < COUNT
     assert common[:, 0].all()
@@ -124,11 +131,28 @@ def test_a_common_frame_is_near_to_more_than_four_other_recordings():
 def test_nothing_is_near_to_nothing():
     none = np.zeros(0, np.uint64)
     one = np.zeros(1, np.uint64)
-    assert [len(Near(a).find(b, 64).row) for a, b in ((none, one), (one, none), (one, ~one))] == [0, 0, 1]
+    assert [len(Near(a, 63).find(b).row) for a, b in ((none, one), (one, none), (one, one))] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("most", [0, 14, 63])
 def test_the_limit_is_inclusive(most):
     hashes = (np.uint64(1) << np.arange(64, dtype=np.uint64)) - np.uint64(1)  # 0 to 63 bits
-    found = Near(hashes).find(np.zeros(1, np.uint64), most)
+    found = Near(hashes, most).find(np.zeros(1, np.uint64))
     assert sorted(found.row.tolist()) == sorted(found.bits.tolist()) == list(range(most + 1))
+
+
+@pytest.mark.parametrize("most", [3, 10, 14])
+def test_among_many_hashes_each_near_one_is_found_once(most):
+    rng = np.random.default_rng(most)
+    hashes = rng.integers(0, 2**64, 20_000, dtype=np.uint64)
+    near = Near(hashes, most)
+    assert near._chunks  # they are looked up, not all compared
+    asked = hashes[:500].copy()
+    for _ in range(2 * most):  # half of these bits change: some are nearer than the bound, and some are farther
+        asked ^= some(rng, np.uint64(1) << rng.integers(0, 64, 500, dtype=np.uint64), 500)
+    bits = np.bitwise_count(asked[:, None] ^ hashes)
+    found = near.find(asked)
+    pairs = np.stack([found.asked, found.row], axis=1)
+    assert sorted(pairs.tolist()) == np.argwhere(bits <= most).tolist()
+    assert (found.bits == bits[found.asked, found.row]).all()
+    assert 100 < (bits.diagonal() <= most).sum() < 500

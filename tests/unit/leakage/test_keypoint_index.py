@@ -52,6 +52,21 @@ def test_similar_keypoints_are_those_that_a_comparison_of_all_finds(videos, tmp_
     assert len(expected) > EACH
 
 
+@pytest.mark.parametrize("first", [1, 7, VIDEOS - 1])
+def test_an_index_without_the_first_videos_finds_the_same_later_ones(first, videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(keypoint_index, "_NEAR", 60)
+    files = written(videos, tmp_path)
+    asked = videos[:EACH]
+    whole, later = (index.similar(asked, first - 1) for index in (Index(files), Index(files, first)))
+    order = [np.lexsort((each.number, each.asked)) for each in (whole, later)]
+    assert [column[order[1]].tolist() for column in later] == [column[order[0]].tolist() for column in whole]
+    assert len(whole.asked)
+    left = Index(files, first).similar(asked, -1)
+    earlier = np.unique(left.number[left.place["video"] < first], return_counts=True)
+    words = Index(files)._vocabulary.size
+    assert len(earlier[0]) <= words  # one of each word, since two are left out at a time
+
+
 def test_a_copy_is_found_by_one_look_up_whatever_was_done_to_it(videos, tmp_path):
     index = Index(written(videos, tmp_path))
     for change in range(len(CHANGES)):

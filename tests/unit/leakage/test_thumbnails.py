@@ -31,7 +31,8 @@ def near():
             backgrounds.append(pictures[0])
             sources.append(source)
     windows = np.stack(hashes)
-    candidates = np.concatenate(list(Backgrounds(windows[:, 0], windows).near(0)))
+    found = Backgrounds(windows[:, 0], windows)
+    candidates = np.concatenate(list(found.near(0, found.windows(0))))
     return backgrounds, np.array(sources), candidates[candidates["bits"] <= NEAR]
 
 

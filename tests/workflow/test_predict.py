@@ -30,7 +30,9 @@ def test_a_model_on_all_data_goes_the_whole_way(workflow, tmp_path):
         )
         new = {"manifest": "videos.csv", "bundle": str(workflow.directory / BUNDLE.format("both"))}
         elsewhere.configure(manifest="", predict=new)
-        assert elsewhere.planned() == {"predict": 2, "predictions": 1, "all": 1}
+        planned = elsewhere.planned()
+        assert planned.pop("predict") > 1  # shards follow from the paths, which are others in each folder
+        assert planned == {"predictions": 1, "all": 1}
         elsewhere.run()
         found = pd.read_parquet(elsewhere.directory / "results/predictions/predictions.parquet")
         expected = bundle.predict(found.path, workers=2)
